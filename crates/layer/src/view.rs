@@ -1,0 +1,244 @@
+//! Listings over each other: what a stack of layers shows.
+//!
+//! A path is looked up from the top: an exact entry decides; an ancestor that is removed, opaque or no directory in
+//! a layer hides all that is lower. A subtree is merged two listings at a time, in order, in one pass each.
+
+use crate::listing::{compare_paths, is_below};
+use crate::{Entry, Error, Kind, Listing, Result};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// A stack of listings, lowest first.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    layers: Vec<Arc<Listing>>,
+}
+
+/// An entry and the layer that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The index of the layer in the stack, 0 the lowest.
+    pub layer: usize,
+    /// The entry.
+    pub entry: &'a Entry,
+}
+
+/// As Linux, more than 40 links in one resolution are a loop; builders allow 255.
+const MOST_LINKS: usize = 255;
+
+impl View {
+    /// A view of these layers, lowest first.
+    #[must_use]
+    pub fn new(layers: Vec<Arc<Listing>>) -> Self {
+        Self { layers }
+    }
+
+    /// The layers, lowest first.
+    #[must_use]
+    pub fn layers(&self) -> &[Arc<Listing>] {
+        &self.layers
+    }
+
+    /// What stands at `path`, without following a link in its last component or before. The root is never found.
+    #[must_use]
+    pub fn get(&self, path: &[u8]) -> Option<Found<'_>> {
+        for (layer, listing) in self.layers.iter().enumerate().rev() {
+            if let Some(entry) = listing.get(path) {
+                return (!matches!(entry.kind, Kind::Whiteout)).then_some(Found { layer, entry });
+            }
+            if hides(listing, path) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Whether `path` is a directory; the root always is.
+    #[must_use]
+    pub fn is_directory(&self, path: &[u8]) -> bool {
+        path.is_empty() || self.get(path).is_some_and(|found| found.entry.is_directory())
+    }
+
+    /// All that is below `dir`, in order; nothing where `dir` is no directory.
+    #[must_use]
+    pub fn below(&self, dir: &[u8]) -> Vec<Found<'_>> {
+        let mut merged: Vec<Found<'_>> = Vec::new();
+        for (layer, listing) in self.layers.iter().enumerate() {
+            let hidden = match listing.get(dir) {
+                Some(entry) => !matches!(entry.kind, Kind::Directory { opaque: false }),
+                None => hides(listing, dir),
+            };
+            if hidden {
+                merged.clear();
+            }
+            let upper = listing.below(dir);
+            if !upper.is_empty() {
+                merged = lay_over(&merged, layer, upper);
+            }
+        }
+        merged
+    }
+
+    /// The names directly below `dir`.
+    #[must_use]
+    pub fn children(&self, dir: &[u8]) -> Vec<Found<'_>> {
+        let skip = if dir.is_empty() { 0 } else { dir.len() + 1 };
+        let mut all = self.below(dir);
+        all.retain(|found| !found.entry.path[skip..].contains(&b'/'));
+        all
+    }
+
+    /// Resolves `path` inside this root as the kernel would: links are followed (the last one too, if `follow_last`),
+    /// `..` stops at the root, and components that do not exist stay as they are written. A leading slash is allowed.
+    pub fn resolve(&self, path: &[u8], follow_last: bool) -> Result<Vec<u8>> {
+        let mut done: Vec<u8> = Vec::with_capacity(path.len());
+        let mut todo: Vec<Box<[u8]>> = components(path).rev().map(Into::into).collect();
+        let mut links = 0;
+        while let Some(part) = todo.pop() {
+            if &*part == b".." {
+                let cut = done.iter().rposition(|b| *b == b'/').unwrap_or(0);
+                done.truncate(cut);
+                continue;
+            }
+            let before = done.len();
+            if !done.is_empty() {
+                done.push(b'/');
+            }
+            done.extend_from_slice(&part);
+            if todo.is_empty() && !follow_last {
+                break;
+            }
+            let Some(Found { entry: Entry { kind: Kind::Symlink { target }, .. }, .. }) = self.get(&done)
+            else {
+                continue;
+            };
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(Error::Loop { path: String::from_utf8_lossy(path).into_owned() });
+            }
+            done.truncate(if target.starts_with(b"/") { 0 } else { before });
+            todo.extend(components(target).rev().map(Box::from));
+        }
+        Ok(done)
+    }
+}
+
+/// The components of a path that mean something: no empty ones and no `.`.
+fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    path.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".")
+}
+
+/// Whether an ancestor of `path` in `listing` hides what lower layers have at `path`.
+fn hides(listing: &Listing, path: &[u8]) -> bool {
+    let cuts = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
+    cuts.filter_map(|at| listing.get(&path[..at]))
+        .any(|ancestor| !matches!(ancestor.kind, Kind::Directory { opaque: false }))
+}
+
+/// One pass over two sorted runs: `upper` over `lower`.
+fn lay_over<'a>(lower: &[Found<'a>], layer: usize, upper: &'a [Entry]) -> Vec<Found<'a>> {
+    let mut merged = Vec::with_capacity(lower.len() + upper.len());
+    let (mut low, mut up) = (lower.iter().peekable(), upper.iter().peekable());
+    // The subtree of the lower run that the upper run hides at the moment.
+    let mut hidden: Option<&[u8]> = None;
+    loop {
+        let order = match (low.peek(), up.peek()) {
+            (None, None) => return merged,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(l), Some(u)) => compare_paths(&l.entry.path, &u.path),
+        };
+        if order != Ordering::Less {
+            let entry = up.next().expect("because the order says that the upper run has an entry");
+            if order == Ordering::Equal {
+                low.next();
+            }
+            if !matches!(entry.kind, Kind::Directory { opaque: false })
+                && !hidden.is_some_and(|h| is_below(&entry.path, h))
+            {
+                hidden = Some(&entry.path);
+            }
+            if !matches!(entry.kind, Kind::Whiteout) {
+                merged.push(Found { layer, entry });
+            }
+        } else {
+            let found = low.next().expect("because the order says that the lower run has an entry");
+            if !hidden.is_some_and(|h| is_below(&found.entry.path, h)) {
+                merged.push(*found);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listing::tests::{dir, entry, file};
+
+    fn view(layers: Vec<Vec<Entry>>) -> View {
+        View::new(layers.into_iter().map(|entries| Arc::new(Listing::new(entries, Vec::new()))).collect())
+    }
+
+    fn shown(view: &View, below: &str) -> String {
+        let names = view.below(below.as_bytes());
+        names
+            .iter()
+            .map(|f| String::from_utf8_lossy(&f.entry.path).into_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn link(path: &str, target: &str) -> Entry {
+        entry(path, Kind::Symlink { target: target.as_bytes().into() })
+    }
+
+    #[test]
+    fn whiteouts_opaque_directories_and_files_over_directories_hide() {
+        let view = view(vec![
+            vec![
+                dir("a", false),
+                file("a/1", ""),
+                file("a/2", ""),
+                dir("b", false),
+                file("b/1", ""),
+                dir("c", false),
+                file("c/1", ""),
+                file("d", ""),
+            ],
+            vec![entry("a/1", Kind::Whiteout), dir("b", true), file("b/2", ""), file("c", "now a file")],
+            vec![dir("a", false), file("a/3", "")],
+        ]);
+        assert_eq!(shown(&view, ""), "a a/2 a/3 b b/2 c d");
+        assert_eq!(shown(&view, "b"), "b/2");
+        assert_eq!(shown(&view, "c"), "");
+        for (path, there) in
+            [("a/1", false), ("a/2", true), ("a/3", true), ("b/1", false), ("c/1", false), ("c", true)]
+        {
+            assert_eq!(view.get(path.as_bytes()).is_some(), there, "{path}");
+        }
+        let names: Vec<_> =
+            view.children(b"").iter().map(|f| String::from_utf8_lossy(&f.entry.path).into_owned()).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn links_resolve_inside_the_root() {
+        let view = view(vec![vec![
+            dir("usr", false),
+            dir("usr/bin", false),
+            file("usr/bin/sh", ""),
+            link("bin", "usr/bin"),
+            link("out", "../../../usr"),
+            link("abs", "/bin"),
+            link("loop", "loop"),
+        ]]);
+        let resolve =
+            |path: &str, last| view.resolve(path.as_bytes(), last).map(|p| String::from_utf8(p).unwrap());
+        assert_eq!(resolve("/bin/sh", true).unwrap(), "usr/bin/sh");
+        assert_eq!(resolve("bin", false).unwrap(), "bin");
+        assert_eq!(resolve("abs/sh", false).unwrap(), "usr/bin/sh");
+        assert_eq!(resolve("out/bin/../../../x/./y", true).unwrap(), "x/y");
+        assert_eq!(resolve("", true).unwrap(), "");
+        assert!(resolve("loop/x", true).is_err());
+    }
+}
