@@ -1,0 +1,302 @@
+//! Why a result was not known: the key of this build beside the key that stood in the same place before.
+
+use crate::{FileAction, Key, KeyInput, KeyOp, RunOp};
+use oci::Digest;
+use std::fmt;
+
+/// Why a step runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MissReason {
+    /// `--no-cache`, or the stage is named by `--no-cache-filter`.
+    NoCacheAsked,
+    /// Nothing stood in this place of this build before.
+    NeverBuilt,
+    /// The same key was built before, but its result was removed by `prune` or the size limit.
+    Evicted,
+    /// The instruction says something else.
+    CommandChanged {
+        /// What it said.
+        old: String,
+        /// What it says.
+        new: String,
+    },
+    /// A build argument has another value.
+    ArgChanged {
+        /// Its name.
+        name: String,
+        /// Its value before, if it had one.
+        old: Option<String>,
+        /// Its value, if it has one.
+        new: Option<String>,
+    },
+    /// An environment variable has another value.
+    EnvChanged {
+        /// Its name.
+        name: String,
+        /// Its value before, if it had one.
+        old: Option<String>,
+        /// Its value, if it has one.
+        new: Option<String>,
+    },
+    /// User, directory, mounts, network or limits differ.
+    SettingChanged {
+        /// Which.
+        what: &'static str,
+        /// What it was.
+        old: String,
+        /// What it is.
+        new: String,
+    },
+    /// Files that are taken differ.
+    FilesChanged {
+        /// The first few, in order.
+        first: Vec<FileChange>,
+        /// How many there are in all; 0 where the old list is gone.
+        count: usize,
+    },
+    /// What it stands on differs: the base image, or the step before.
+    BaseChanged,
+    /// The same key, but what it stands on was built anew.
+    InputBuiltAnew,
+}
+
+/// How a file differs from the one of the build before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileChange {
+    /// It is new.
+    Added(String),
+    /// Its content, mode or type differs.
+    Changed(String),
+    /// It is gone.
+    Removed(String),
+}
+
+impl fmt::Display for FileChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(path) => write!(f, "{path} (new)"),
+            Self::Changed(path) => f.write_str(path),
+            Self::Removed(path) => write!(f, "{path} (removed)"),
+        }
+    }
+}
+
+impl MissReason {
+    /// One word for machines.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoCacheAsked => "no-cache-asked",
+            Self::NeverBuilt => "never-built",
+            Self::Evicted => "evicted",
+            Self::CommandChanged { .. } => "command-changed",
+            Self::ArgChanged { .. } => "arg-changed",
+            Self::EnvChanged { .. } => "env-changed",
+            Self::SettingChanged { .. } => "setting-changed",
+            Self::FilesChanged { .. } => "files-changed",
+            Self::BaseChanged => "base-changed",
+            Self::InputBuiltAnew => "input-built-anew",
+        }
+    }
+}
+
+impl fmt::Display for MissReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value =
+            |value: &Option<String>| value.as_ref().map_or("unset".to_owned(), |v| format!("`{}`", short(v)));
+        match self {
+            Self::NoCacheAsked => f.write_str("runs because of --no-cache"),
+            Self::NeverBuilt => f.write_str("runs because it was not built before"),
+            Self::Evicted => f.write_str("runs because its result was pruned"),
+            Self::CommandChanged { old, new } => {
+                write!(f, "runs because the instruction changed from `{}` to `{}`", short(old), short(new))
+            }
+            Self::ArgChanged { name, old, new } => {
+                write!(f, "runs because build argument {name} changed from {} to {}", value(old), value(new))
+            }
+            Self::EnvChanged { name, old, new } => {
+                write!(
+                    f,
+                    "runs because environment variable {name} changed from {} to {}",
+                    value(old),
+                    value(new)
+                )
+            }
+            Self::SettingChanged { what, old, new } => {
+                write!(f, "runs because its {what} changed from `{}` to `{}`", short(old), short(new))
+            }
+            Self::FilesChanged { first, count } if first.is_empty() && *count == 0 => {
+                f.write_str("runs because the files it copies changed")
+            }
+            Self::FilesChanged { first, count } => {
+                let names: Vec<String> = first.iter().map(ToString::to_string).collect();
+                write!(f, "runs because {} changed: {}", plural(*count, "file"), names.join(", "))?;
+                if *count > first.len() { f.write_str(", ...") } else { Ok(()) }
+            }
+            Self::BaseChanged => f.write_str("runs because what it stands on changed"),
+            Self::InputBuiltAnew => f.write_str("runs because what it stands on was built anew"),
+        }
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The first line of a text, at most 60 characters.
+fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut cut: String = line.chars().take(60).collect();
+    if cut.len() < text.len() {
+        cut.push_str("...");
+    }
+    cut
+}
+
+/// Compares the key of a step with the one that stood in its place before. `files` answers which taken files differ,
+/// and is asked only when the files' digest does.
+pub fn explain(old: &Key, new: &Key, files: impl FnOnce() -> (Vec<FileChange>, usize)) -> MissReason {
+    match (&old.op, &new.op) {
+        (KeyOp::Run(before), KeyOp::Run(now)) => {
+            if let Some(reason) = explain_run(before, now) {
+                return reason;
+            }
+        }
+        (KeyOp::File(before), KeyOp::File(now)) if before != now => {
+            let text = |op: &crate::FileOp| op.actions.iter().map(describe).collect::<Vec<_>>().join("; ");
+            return MissReason::CommandChanged { old: text(before), new: text(now) };
+        }
+        (before, now) if std::mem::discriminant(before) != std::mem::discriminant(now) => {
+            return MissReason::CommandChanged { old: describe_op(before), new: describe_op(now) };
+        }
+        _ => {}
+    }
+    let taken = |key: &Key| -> Vec<Digest> {
+        key.inputs
+            .iter()
+            .filter_map(|i| if let KeyInput::Files(digest) = i { Some(*digest) } else { None })
+            .collect()
+    };
+    if taken(old) != taken(new) {
+        let (first, count) = files();
+        return MissReason::FilesChanged { first, count };
+    }
+    if old.inputs != new.inputs || old.op != new.op || old.mode != new.mode || old.version != new.version {
+        return MissReason::BaseChanged;
+    }
+    MissReason::Evicted
+}
+
+fn explain_run(old: &RunOp, new: &RunOp) -> Option<MissReason> {
+    if old.args != new.args || old.pipes != new.pipes {
+        return Some(MissReason::CommandChanged { old: command(old), new: command(new) });
+    }
+    let find = |op: &RunOp, name: &str| op.env.iter().rev().find(|var| var.name == name).cloned();
+    for name in new.env.iter().chain(&old.env).map(|var| var.name.as_str()) {
+        let (before, now) = (find(old, name), find(new, name));
+        if before.as_ref().map(|v| &v.value) != now.as_ref().map(|v| &v.value) {
+            let arg = now.as_ref().or(before.as_ref()).is_some_and(|var| var.arg);
+            let (name, old, new) = (name.to_owned(), before.map(|v| v.value), now.map(|v| v.value));
+            return Some(if arg {
+                MissReason::ArgChanged { name, old, new }
+            } else {
+                MissReason::EnvChanged { name, old, new }
+            });
+        }
+    }
+    let setting = |what, old: String, new: String| {
+        (old != new).then_some(MissReason::SettingChanged { what, old, new })
+    };
+    setting("working directory", old.cwd.clone(), new.cwd.clone())
+        .or_else(|| setting("user", old.user.clone(), new.user.clone()))
+        .or_else(|| setting("network", format!("{:?}", old.network), format!("{:?}", new.network)))
+        .or_else(|| setting("platform", old.platform.to_string(), new.platform.to_string()))
+        .or_else(|| setting("mounts", format!("{:?}", old.mounts), format!("{:?}", new.mounts)))
+        .or_else(|| (old != new).then(|| MissReason::CommandChanged { old: command(old), new: command(new) }))
+}
+
+/// The command as people wrote it: the last argument of `/bin/sh -c TEXT`, else all words.
+fn command(run: &RunOp) -> String {
+    match &run.args[..] {
+        [_, flag, text] if flag == "-c" => text.clone(),
+        args => args.join(" "),
+    }
+}
+
+fn describe(action: &FileAction) -> String {
+    match action {
+        FileAction::Copy(copy) => {
+            let mut text = format!("{} {}", copy.sources.join(" "), copy.destination);
+            if let Some(owner) = &copy.chown {
+                text = format!("--chown={owner} {text}");
+            }
+            if let Some(mode) = &copy.chmod {
+                text = format!("--chmod={mode} {text}");
+            }
+            text
+        }
+        FileAction::MakeDirectory(make) => format!("directory {}", make.path),
+        FileAction::MakeFile(make) => format!("file {}", make.path),
+    }
+}
+
+fn describe_op(op: &KeyOp) -> String {
+    match op {
+        KeyOp::Scratch => "scratch".to_owned(),
+        KeyOp::Image { .. } => "an image".to_owned(),
+        KeyOp::Run(run) => command(run),
+        KeyOp::File(file) => file.actions.iter().map(describe).collect::<Vec<_>>().join("; "),
+        KeyOp::Merge => "a merge".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EnvVar;
+
+    fn run(text: &str, env: &[(&str, &str, bool)], base: &[u8]) -> Key {
+        let op = RunOp {
+            args: vec!["/bin/sh".into(), "-c".into(), text.into()],
+            env: env
+                .iter()
+                .map(|(n, v, arg)| EnvVar { name: (*n).into(), value: (*v).into(), arg: *arg })
+                .collect(),
+            cwd: "/".into(),
+            ..RunOp::default()
+        };
+        Key::new(KeyOp::Run(Box::new(op)), vec![KeyInput::Snapshot(Digest::of(base))])
+    }
+
+    fn why(old: &Key, new: &Key) -> String {
+        explain(old, new, || (vec![FileChange::Changed("src/a.js".into()), FileChange::Added("b".into())], 5))
+            .to_string()
+    }
+
+    #[test]
+    fn each_part_of_a_key_has_its_own_words() {
+        let plain = run("npm ci", &[("V", "1", true), ("E", "1", false)], b"base");
+        assert_eq!(
+            why(&plain, &run("npm i", &[], b"x")),
+            "runs because the instruction changed from `npm ci` to `npm i`"
+        );
+        assert_eq!(
+            why(&plain, &run("npm ci", &[("V", "2", true), ("E", "1", false)], b"base")),
+            "runs because build argument V changed from `1` to `2`"
+        );
+        assert_eq!(
+            why(&plain, &run("npm ci", &[("V", "1", true)], b"base")),
+            "runs because environment variable E changed from `1` to unset"
+        );
+        assert_eq!(
+            why(&plain, &run("npm ci", &[("V", "1", true), ("E", "1", false)], b"other")),
+            "runs because what it stands on changed"
+        );
+        assert_eq!(why(&plain, &plain), "runs because its result was pruned");
+        let copy = |digest: &[u8]| {
+            Key::new(KeyOp::File(crate::FileOp::default()), vec![KeyInput::Files(Digest::of(digest))])
+        };
+        assert_eq!(why(&copy(b"1"), &copy(b"2")), "runs because 5 files changed: src/a.js, b (new), ...");
+        assert_eq!(why(&copy(b"1"), &plain), "runs because the instruction changed from `` to `npm ci`");
+    }
+}
