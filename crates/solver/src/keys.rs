@@ -1,0 +1,84 @@
+//! From a node and the keys of its inputs to its own keys.
+
+use graph::{FileAction, FileOp, Key, KeyInput, KeyOp, MountKind, Node, Op};
+use oci::Digest;
+
+/// What is known of one input when a key is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InputKey {
+    /// The key of the snapshot; a local folder has none.
+    pub(crate) snapshot: Option<Digest>,
+    /// The digest of the files that are taken from it, where they were asked for.
+    pub(crate) files: Option<Digest>,
+}
+
+/// The inputs of a node that it only takes files from, so that their content can stand for them.
+pub(crate) fn taken_by_content(node: &Node) -> Vec<usize> {
+    match &node.op {
+        Op::File(op) => op.sources(),
+        Op::Run(run) => {
+            let mut inputs = Vec::new();
+            for mount in &run.mounts {
+                if let MountKind::Bind { input, .. } = &mount.kind
+                    && *input != 0
+                    && !inputs.contains(input)
+                {
+                    inputs.push(*input);
+                }
+            }
+            inputs
+        }
+        Op::Scratch | Op::Image(_) | Op::Local(_) | Op::Merge => Vec::new(),
+    }
+}
+
+/// The key that follows from the keys of all inputs. Where an input is a local folder, the content of the files that
+/// are taken stands for it. Nothing if a part is not known.
+pub(crate) fn definition(node: &Node, inputs: &[InputKey]) -> Option<Key> {
+    let part = |(_, input): (usize, &InputKey)| {
+        input.snapshot.map(KeyInput::Snapshot).or(input.files.map(KeyInput::Files))
+    };
+    assemble(node, inputs, part)
+}
+
+/// The key with the content of the taken files in place of their sources. Nothing if a part is not known.
+pub(crate) fn content(node: &Node, inputs: &[InputKey]) -> Option<Key> {
+    let taken = taken_by_content(node);
+    let part = |(at, input): (usize, &InputKey)| {
+        if taken.contains(&at) {
+            input.files.map(KeyInput::Files)
+        } else {
+            input.snapshot.map(KeyInput::Snapshot)
+        }
+    };
+    assemble(node, inputs, part)
+}
+
+fn assemble<'a>(
+    node: &Node,
+    inputs: &'a [InputKey],
+    part: impl Fn((usize, &'a InputKey)) -> Option<KeyInput>,
+) -> Option<Key> {
+    let op = match &node.op {
+        Op::Scratch => KeyOp::Scratch,
+        Op::Image(image) => return Some(Key::of_image(image)),
+        Op::Local(_) => return None,
+        Op::Run(run) => KeyOp::Run(run.clone()),
+        Op::File(file) => KeyOp::File(without_source_paths(file)),
+        Op::Merge => KeyOp::Merge,
+    };
+    let inputs = inputs.iter().enumerate().map(part).collect::<Option<Vec<_>>>()?;
+    Some(Key::new(op, inputs))
+}
+
+/// Source paths stay in the key: they are part of what the instruction says, and of what the explanation shows.
+fn without_source_paths(file: &FileOp) -> FileOp {
+    let mut file = file.clone();
+    for action in &mut file.actions {
+        if let FileAction::Copy(copy) = action {
+            // Only which files are taken counts, and their digest says that.
+            copy.exclude.clear();
+        }
+    }
+    file
+}
