@@ -1,1 +1,26 @@
-//! placeholder
+//! From a parsed Dockerfile to a graph of operations and the configuration of the image it makes.
+//!
+//! **Knows**: stages, scopes of ARG and ENV, platforms, triggers, named contexts, what each instruction does to the
+//! configuration and the history.
+//! **Must never know**: how operations are carried out, where images come from (a [`MetaResolver`] is asked), files.
+//!
+//! Only what the target reaches is lowered: other stages are neither resolved nor looked at beyond their syntax.
+#![forbid(unsafe_code)]
+
+mod config;
+mod copy;
+mod error;
+mod history;
+mod lower;
+mod options;
+mod paths;
+mod run;
+mod scope;
+mod stage;
+
+pub use error::Error;
+pub use lower::{Lowered, lower};
+pub use options::{BaseImage, BoxError, MetaResolver, NamedContext, Options};
+
+/// What this crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

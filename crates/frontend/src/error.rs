@@ -1,0 +1,57 @@
+//! The one error of this crate.
+
+use crate::BoxError;
+use dockerfile::{Diagnostic, Span};
+
+/// Why a Dockerfile could not be lowered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something in the Dockerfile is wrong, at a place.
+    #[error("{}", .0.message)]
+    Dockerfile(Box<Diagnostic>),
+    /// A base image could not be resolved.
+    #[error("cannot resolve the image `{reference}`")]
+    Image {
+        /// The image as the Dockerfile names it.
+        reference: String,
+        /// Where it does.
+        span: Span,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// `--target` names no stage.
+    #[error("the target stage `{target}` is not in the Dockerfile")]
+    Target {
+        /// What was asked for.
+        target: String,
+        /// The stages there are.
+        stages: Vec<String>,
+    },
+}
+
+impl Error {
+    /// An error at a place, with hints.
+    pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
+        Self::Dockerfile(Box::new(Diagnostic::error(message, span)))
+    }
+
+    /// The same with a hint.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Dockerfile(diagnostic) => Self::Dockerfile(Box::new(diagnostic.with_hint(hint))),
+            other => other,
+        }
+    }
+
+    /// The place in the Dockerfile that the error is about, with its words, where there is one.
+    #[must_use]
+    pub fn diagnostic(&self) -> Option<Diagnostic> {
+        match self {
+            Self::Dockerfile(diagnostic) => Some((**diagnostic).clone()),
+            Self::Image { span, .. } => Some(Diagnostic::error(self.to_string(), *span)),
+            Self::Target { .. } => None,
+        }
+    }
+}

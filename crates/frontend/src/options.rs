@@ -1,0 +1,94 @@
+//! What a lowering is told, and what it asks of others.
+
+use graph::{Network, Ulimit};
+use oci::{Digest, ImageConfig, Platform};
+use std::collections::BTreeMap;
+
+/// An error of whoever stands behind a trait.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How a Dockerfile is lowered.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The stage to build; nothing is the last.
+    pub target: Option<String>,
+    /// `--build-arg`, values resolved, in order.
+    pub build_args: Vec<(String, String)>,
+    /// `--label`.
+    pub labels: Vec<(String, String)>,
+    /// The platform of the result.
+    pub platform: Platform,
+    /// The platform of this machine.
+    pub build_platform: Platform,
+    /// Run every step.
+    pub no_cache: bool,
+    /// Run every step of these stages.
+    pub no_cache_filter: Vec<String>,
+    /// `--build-context` by name.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// The network of steps that do not say.
+    pub network: Network,
+    /// `--add-host`.
+    pub extra_hosts: Vec<(String, String)>,
+    /// `--shm-size` in bytes; 0 is the default.
+    pub shm_size: u64,
+    /// `--ulimit`.
+    pub ulimits: Vec<Ulimit>,
+    /// Whether steps see the host's certificate authorities.
+    pub trust_host_ca: bool,
+    /// Whether `RUN --network=host` was allowed.
+    pub allow_host_network: bool,
+    /// Whether `RUN --security=insecure` was allowed.
+    pub allow_insecure: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            target: None,
+            build_args: Vec::new(),
+            labels: Vec::new(),
+            platform: Platform::host(),
+            build_platform: Platform::host(),
+            no_cache: false,
+            no_cache_filter: Vec::new(),
+            contexts: BTreeMap::new(),
+            network: Network::Default,
+            extra_hosts: Vec::new(),
+            shm_size: 0,
+            ulimits: Vec::new(),
+            trust_host_ca: false,
+            allow_host_network: false,
+            allow_insecure: false,
+        }
+    }
+}
+
+/// What stands in place of a stage, an image or a `--from` of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedContext {
+    /// A local folder; the executor knows it by the context's name.
+    Local,
+    /// An image.
+    Image(String),
+}
+
+/// A base image, resolved.
+#[derive(Clone, Debug)]
+pub struct BaseImage {
+    /// Its complete name.
+    pub reference: String,
+    /// The manifest it is pinned to, where it came from a registry.
+    pub manifest: Option<Digest>,
+    /// The digest of its configuration.
+    pub id: Digest,
+    /// Its configuration.
+    pub config: ImageConfig,
+}
+
+/// Who knows images' configurations.
+pub trait MetaResolver {
+    /// Resolves an image as a Dockerfile names it. Asked once for each name and platform; the answer holds for the
+    /// whole build.
+    fn image(&self, reference: &str, platform: &Platform) -> Result<BaseImage, BoxError>;
+}

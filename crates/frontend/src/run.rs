@@ -1,0 +1,188 @@
+//! RUN: the command, its mounts, and what it may do.
+
+use crate::lower::{CONTEXT, Lowering, Named};
+use crate::scope::proxies;
+use crate::stage::StageState;
+use crate::{Error, Result, history, paths};
+use dockerfile::command::{NetworkMode, Program, RunCommand, SecurityMode};
+use dockerfile::{Instruction, MountFlag, MountType, Sharing};
+use graph::{CacheSharing, Mount, MountKind, Network, NodeId, Op, RunOp, Security};
+
+impl Lowering<'_> {
+    pub(crate) fn run(
+        &mut self,
+        state: &mut StageState,
+        instruction: &Instruction,
+        run: &RunCommand,
+    ) -> Result<()> {
+        if let Some(device) = run.devices.first() {
+            let message = format!("RUN --device={} is not supported yet", device.name);
+            return Err(Error::at(state.span(run.span), message));
+        }
+        let mut inputs = vec![state.node];
+        let mut mounts = Vec::new();
+        for flag in &run.mounts {
+            let mount = self.mount(state, flag, &mut inputs)?;
+            mounts.push(mount);
+        }
+        let shell = state.config.config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
+        let in_shell = |text: String| shell.iter().cloned().chain([text]).collect::<Vec<_>>();
+        let mut pipes = Vec::new();
+        let args = match run.program() {
+            Program::Exec(args) => args,
+            Program::Shell(text) => in_shell(text),
+            Program::Script { name, content } => {
+                let path = format!("/dev/pipes/{name}");
+                pipes.push((name, content));
+                in_shell(path)
+            }
+        };
+        let network = match run.network.unwrap_or_default() {
+            NetworkMode::Default => self.options.network,
+            NetworkMode::None => Network::None,
+            NetworkMode::Host => {
+                if !self.options.allow_host_network {
+                    let message = "RUN --network=host is not allowed in this build";
+                    return Err(
+                        Error::at(state.span(run.span), message).hint("allow it with `--allow network.host`")
+                    );
+                }
+                Network::Host
+            }
+        };
+        let security = match run.security.unwrap_or_default() {
+            SecurityMode::Sandbox => Security::Sandbox,
+            SecurityMode::Insecure => {
+                if !self.options.allow_insecure {
+                    let message = "RUN --security=insecure is not allowed in this build";
+                    return Err(Error::at(state.span(run.span), message)
+                        .hint("allow it with `--allow security.insecure`"));
+                }
+                Security::Insecure
+            }
+        };
+        let env = state.scope.environment();
+        let proxies = proxies(self.options)
+            .into_iter()
+            .filter(|(name, _)| !env.iter().any(|var| var.name == *name))
+            .collect();
+        let created_by = format!("RUN {}{} # buildkit", state.scope.history_prefix(), args.join(" "));
+        let op = RunOp {
+            args,
+            env,
+            cwd: state.directory().to_owned(),
+            user: state.config.config.user.clone(),
+            mounts,
+            network,
+            security,
+            hostname: None,
+            extra_hosts: self.options.extra_hosts.clone(),
+            shm_size: self.options.shm_size,
+            ulimits: self.options.ulimits.clone(),
+            platform: state.platform.clone(),
+            proxies,
+            trust_host_ca: self.options.trust_host_ca,
+            pipes,
+        };
+        let about = self.about(state, instruction);
+        state.node = self.graph.add(Op::Run(Box::new(op)), inputs, about);
+        state.config.history.push(history::entry(created_by, true));
+        Ok(())
+    }
+
+    fn mount(&mut self, state: &StageState, flag: &MountFlag, inputs: &mut Vec<NodeId>) -> Result<Mount> {
+        let span = state.span(flag.span);
+        let scope = &state.scope;
+        let mount = flag.resolve(|text| scope.expand(&self.lex, text, span).map_err(Wrapped::Ours)).map_err(
+            |error: Wrapped| match error {
+                Wrapped::Ours(error) => error,
+                Wrapped::Mount(error) => Error::at(span, format!("in `--mount={}`: {error}", flag.text)),
+            },
+        )?;
+        let target = paths::join(state.directory(), &mount.target);
+        let source = paths::join("/", &mount.source);
+        let kind = match mount.kind {
+            MountType::Bind => {
+                let node = self.mount_source(state, &mount.from, span)?;
+                MountKind::Bind { input: position(inputs, node), source, writable: !mount.read_only }
+            }
+            MountType::Cache => {
+                let from = match mount.from.as_str() {
+                    "" => None,
+                    from => {
+                        let node = self.mount_source(state, from, span)?;
+                        Some((position(inputs, node), source))
+                    }
+                };
+                let id = if mount.id.is_empty() { target.clone() } else { mount.id };
+                let sharing = match mount.sharing.unwrap_or_default() {
+                    Sharing::Shared => CacheSharing::Shared,
+                    Sharing::Private => CacheSharing::Private,
+                    Sharing::Locked => CacheSharing::Locked,
+                };
+                let (mode, uid, gid) =
+                    (mount.mode.unwrap_or(0o755), mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+                MountKind::Cache { id, sharing, from, mode, uid, gid, readonly: mount.read_only }
+            }
+            MountType::Tmpfs => MountKind::Tmpfs { size: mount.size },
+            MountType::Secret => {
+                let id = match (mount.id.as_str(), mount.source.as_str()) {
+                    ("", "") => mount.target.rsplit('/').next().unwrap_or_default().to_owned(),
+                    ("", source) => source.to_owned(),
+                    (id, _) => id.to_owned(),
+                };
+                // With `env` alone there is no file.
+                let file = mount.env.is_none() || !mount.target.is_empty();
+                let target = if mount.target.is_empty() { format!("/run/secrets/{id}") } else { target };
+                let env = mount.env.map(|name| if name.is_empty() { id.clone() } else { name });
+                let (mode, uid, gid) =
+                    (mount.mode.unwrap_or(0o400), mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+                let kind = MountKind::Secret { id, file, env, required: mount.required, mode, uid, gid };
+                return Ok(Mount { target, kind });
+            }
+            MountType::Ssh => {
+                let message = "RUN --mount=type=ssh is not supported yet";
+                return Err(Error::at(span, message));
+            }
+        };
+        Ok(Mount { target, kind })
+    }
+
+    fn mount_source(&mut self, state: &StageState, from: &str, span: dockerfile::Span) -> Result<NodeId> {
+        if from.is_empty() {
+            return Ok(self.local(CONTEXT));
+        }
+        match self.named(from, state.index, span, false)? {
+            Named::Stage(stage) => Ok(self.stage(stage)?.node),
+            Named::Local(name) => Ok(self.local(&name)),
+            Named::Image(reference) if reference == "scratch" => Ok(self.scratch()),
+            Named::Image(reference) => {
+                let platform = state.platform.clone();
+                Ok(self.image(&reference, &platform, span, "", None)?.0)
+            }
+        }
+    }
+}
+
+/// The place of a node among the inputs; input 0 is the root and never shared with a mount.
+pub(crate) fn position(inputs: &mut Vec<NodeId>, node: NodeId) -> usize {
+    match inputs.iter().skip(1).position(|known| *known == node) {
+        Some(at) => at + 1,
+        None => {
+            inputs.push(node);
+            inputs.len() - 1
+        }
+    }
+}
+
+/// Errors that meet while a mount's values are expanded.
+enum Wrapped {
+    Ours(Error),
+    Mount(dockerfile::MountError),
+}
+
+impl From<dockerfile::MountError> for Wrapped {
+    fn from(error: dockerfile::MountError) -> Self {
+        Self::Mount(error)
+    }
+}
