@@ -1,0 +1,659 @@
+//! Layers: `layers/<id>/` with, as far as they were made,
+//!
+//! ```text
+//! listing      what the layer sets and removes (layer::Listing, encoded)
+//! fs/          the folder form: an overlayfs upper directory
+//! work/        overlayfs's own folder while the layer is being written
+//! pack         bytes of files that stand in no folder (a COPY before a step mounts it)
+//! ```
+//!
+//! A layer begins as a [`LayerDraft`] under its final, random name, locked by its maker, and counts only once a row
+//! names it. A folder without a row whose lock can be had is an abandoned draft.
+
+use crate::inner::{Store, locked, random};
+use crate::lock::{FileLock, Mode, Wait, still_named, try_lock};
+use crate::{Error, Result, tree};
+use layer::{LayerId, Listing};
+use oci::{Descriptor, Digest};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the index knows about a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// Its name in this store.
+    pub id: LayerId,
+    /// Whether `fs/` is there, to be mounted.
+    pub folder: bool,
+    /// Whether `pack` is there.
+    pub pack: bool,
+    /// Whether `listing` is there. A container's layer has none.
+    pub listing: bool,
+    /// Where it can be pulled from.
+    pub remote: Option<Remote>,
+    /// The bytes of its regular files; of its blob where it was not unpacked.
+    pub size: u64,
+    /// The digest of its uncompressed tar, once that is known.
+    pub diff_id: Option<DiffId>,
+    /// Its tar blobs, compressed or not; their bytes may have been collected ([`Store::has_blob`]).
+    pub blobs: Vec<Descriptor>,
+}
+
+impl LayerInfo {
+    /// Whether its files are here in some form: a listing with the bytes it names.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.folder || self.listing
+    }
+}
+
+/// A layer's blob in a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// An image reference whose repository has the blob.
+    pub reference: String,
+    /// The blob.
+    pub descriptor: Descriptor,
+}
+
+/// The digest of a layer's tar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiffId {
+    /// The digest of the uncompressed tar.
+    pub digest: Digest,
+    /// Its size in bytes; 0 where it is not known (named by a configuration, never seen).
+    pub size: u64,
+    /// Which version of our tar writer makes these bytes from the listing; 0 where somebody else made them.
+    pub writer: u32,
+}
+
+/// Whether a folder, a pack and a listing are there.
+pub(crate) type Forms = (bool, bool, bool);
+
+/// A layer in the making. Dropped without [`Store::commit`] it is removed.
+#[derive(Debug)]
+pub struct LayerDraft {
+    store: Store,
+    id: LayerId,
+    path: PathBuf,
+    /// The folder itself, locked.
+    _lock: File,
+    size: u64,
+    pub(crate) borrowed: Vec<LayerId>,
+    pub(crate) diff_id: Option<DiffId>,
+    pub(crate) blobs: Vec<Descriptor>,
+    committed: bool,
+}
+
+impl LayerDraft {
+    /// The layer's name.
+    #[must_use]
+    pub fn id(&self) -> LayerId {
+        self.id
+    }
+
+    /// The layer's folder in the store.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the folder form belongs.
+    #[must_use]
+    pub fn fs(&self) -> PathBuf {
+        self.path.join("fs")
+    }
+
+    /// Where overlayfs's work folder belongs.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    /// Where the pack file belongs.
+    #[must_use]
+    pub fn pack(&self) -> PathBuf {
+        self.path.join("pack")
+    }
+
+    /// Makes `fs` (mode 0755, as a root directory is) and `work`, and gives them.
+    pub fn make_folders(&self) -> Result<(PathBuf, PathBuf)> {
+        let (files, work) = (self.fs(), self.work());
+        make(&files, 0o755)?;
+        make(&work, 0o700)?;
+        Ok((files, work))
+    }
+
+    /// Writes the listing; the layer keeps what it borrows alive, and its size is that of its own and borrowed files.
+    pub fn write_listing(&mut self, listing: &Listing) -> Result<()> {
+        write_listing(&self.path, listing)?;
+        self.size = listing.size();
+        self.borrowed = listing.borrowed().to_vec();
+        Ok(())
+    }
+
+    /// Says how large the layer is in bytes, where there is no listing.
+    pub fn set_size(&mut self, size: u64) {
+        self.size = size;
+    }
+
+    /// Says what the layer's tar is.
+    pub fn set_diff_id(&mut self, diff_id: DiffId) {
+        self.diff_id = Some(diff_id);
+    }
+
+    /// Says that a blob in the store is this layer's tar.
+    pub fn add_blob(&mut self, descriptor: Descriptor) {
+        self.blobs.push(descriptor);
+    }
+
+    /// Which forms are there: folder, pack, listing.
+    pub(crate) fn forms(&self) -> Forms {
+        let has = |name| fs::symlink_metadata(self.path.join(name)).is_ok();
+        (has("fs"), has("pack"), has("listing"))
+    }
+
+    pub(crate) fn committed(mut self) {
+        self.committed = true;
+    }
+}
+
+impl Drop for LayerDraft {
+    fn drop(&mut self) {
+        if !self.committed {
+            // What stays is swept by the next collection.
+            let _ = self.store.discard(&self.path);
+        }
+    }
+}
+
+/// A layer that is being given another form, under the layer's lock.
+#[derive(Debug)]
+pub struct LayerFill {
+    store: Store,
+    info: LayerInfo,
+    path: PathBuf,
+    folder: Option<PathBuf>,
+    listing: Option<(u64, Vec<LayerId>)>,
+    diff_id: Option<DiffId>,
+    _lock: FileLock,
+}
+
+impl LayerFill {
+    /// What the layer has now; read after the lock was taken, so another process may have done the work.
+    #[must_use]
+    pub fn info(&self) -> &LayerInfo {
+        &self.info
+    }
+
+    /// The layer's folder in the store (it holds `fs`, `listing`, `pack`).
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new empty folder to fill (mode 0755), which becomes `fs` on commit.
+    pub fn new_folder(&mut self) -> Result<PathBuf> {
+        let path = self.path.join(format!("fs.tmp-{:016x}", u64::from_be_bytes(random()?)));
+        make(&path, 0o755)?;
+        self.folder = Some(path.clone());
+        Ok(path)
+    }
+
+    /// Writes the listing, for a layer that had none or whose bytes now stand elsewhere.
+    pub fn write_listing(&mut self, listing: &Listing) -> Result<()> {
+        write_listing(&self.path, listing)?;
+        locked(&self.store.inner.listings).remove(&self.info.id);
+        self.listing = Some((listing.size(), listing.borrowed().to_vec()));
+        Ok(())
+    }
+
+    /// Says what the layer's tar is.
+    pub fn set_diff_id(&mut self, diff_id: DiffId) {
+        self.diff_id = Some(diff_id);
+    }
+
+    /// Puts what was made in place.
+    pub fn commit(mut self) -> Result<LayerInfo> {
+        let store = self.store.clone();
+        let id = self.info.id;
+        if let Some(folder) = self.folder.take() {
+            let place = self.path.join("fs");
+            if self.info.folder || place.exists() {
+                store.discard(&place)?;
+            }
+            fs::rename(&folder, &place).map_err(|e| Error::io("put in place", &place, e))?;
+            self.info.folder = true;
+        }
+        let listing = self.listing.take();
+        store.write(|transaction| {
+            let tick = store.tick(transaction)?;
+            let changed = transaction
+                .prepare_cached(
+                    "UPDATE layers SET folder = ?2, listing = listing OR ?3, size = coalesce(?4, size),
+                         last_used = ?5, boot = ?6 WHERE id = ?1",
+                )?
+                .execute(params![
+                    &id.as_bytes()[..],
+                    self.info.folder,
+                    listing.is_some(),
+                    listing.as_ref().map(|(size, _)| *size as i64),
+                    tick,
+                    store.boot()?
+                ])?;
+            if changed == 0 {
+                return Err(Error::Layer { id, reason: "was removed while it was being unpacked" });
+            }
+            if let Some((_, borrowed)) = &listing {
+                insert_pins(transaction, id, borrowed)?;
+            }
+            if let Some(diff_id) = self.diff_id {
+                set_diff_id(transaction, id, diff_id)?;
+            }
+            Ok(())
+        })?;
+        store.made_something();
+        store.layer(id)?.ok_or_else(|| Error::not_found("layer", id))
+    }
+}
+
+impl Drop for LayerFill {
+    fn drop(&mut self) {
+        if let Some(folder) = self.folder.take() {
+            let _ = self.store.discard(&folder);
+        }
+    }
+}
+
+impl Store {
+    /// The folder of a layer: `layers/<id>`.
+    #[must_use]
+    pub fn layer_dir(&self, id: LayerId) -> PathBuf {
+        let mut path = self.path("layers");
+        path.push(id.to_string());
+        path
+    }
+
+    /// Begins a layer.
+    pub fn new_layer(&self) -> Result<LayerDraft> {
+        self.leased()?;
+        loop {
+            let id = LayerId::from_bytes(random()?);
+            let path = self.layer_dir(id);
+            make(&path, 0o700)?;
+            let Ok(lock) = File::open(&path) else { continue };
+            lock.lock().map_err(|e| Error::io("lock", &path, e))?;
+            // A collector may have taken it for an abandoned one before it was locked.
+            if still_named(&lock, &path) {
+                return Ok(LayerDraft {
+                    store: self.clone(),
+                    id,
+                    path,
+                    _lock: lock,
+                    size: 0,
+                    borrowed: Vec::new(),
+                    diff_id: None,
+                    blobs: Vec::new(),
+                    committed: false,
+                });
+            }
+        }
+    }
+
+    /// What is known about a layer, touched for the lease; `None` if it is not here.
+    pub fn layer(&self, id: LayerId) -> Result<Option<LayerInfo>> {
+        Ok(self.layers(&[id])?.pop().flatten())
+    }
+
+    /// [`layer`](Self::layer) for several at once, in their order.
+    pub fn layers(&self, ids: &[LayerId]) -> Result<Vec<Option<LayerInfo>>> {
+        let lease = self.leased()?;
+        let boot = self.boot()?;
+        let mut stale = Vec::new();
+        let mut found = self.read(|transaction| {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                let known = read_layer(transaction, *id, boot)?;
+                if let Some((_, last_used)) = &known
+                    && *last_used < lease
+                {
+                    stale.push(*id);
+                }
+                found.push(known.map(|(info, _)| info));
+            }
+            Ok(found)
+        })?;
+        if !stale.is_empty() {
+            let gone = self.write(|transaction| self.touch_layers(transaction, &stale))?;
+            for place in &mut found {
+                if place.as_ref().is_some_and(|info| gone.contains(&info.id)) {
+                    *place = None;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The layer's listing; read once in this process.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it has none, [`Error::Listing`] if it is damaged.
+    pub fn listing(&self, id: LayerId) -> Result<Arc<Listing>> {
+        if let Some(known) = locked(&self.inner.listings).get(&id) {
+            return Ok(known.clone());
+        }
+        let path = self.layer_dir(id).join("listing");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::not_found("listing of layer", id));
+            }
+            Err(e) => return Err(Error::io("read", &path, e)),
+        };
+        let listing = Arc::new(Listing::decode(&bytes).map_err(|source| Error::Listing { id, source })?);
+        locked(&self.inner.listings).insert(id, listing.clone());
+        Ok(listing)
+    }
+
+    /// Takes the layer's lock to give it another form (its folder, or all of it after a pull). Ask
+    /// [`LayerFill::info`] first: while this waited another process may have done it.
+    pub fn fill_layer(&self, id: LayerId, wait: Wait<'_>) -> Result<LayerFill> {
+        let lock =
+            FileLock::take(&self.path(&format!("locks/layer-{id}")), Mode::Exclusive, wait)?.removing();
+        let info = self.layer(id)?.ok_or_else(|| Error::not_found("layer", id))?;
+        let path = self.layer_dir(id);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|e| Error::io("make", &path, e))?;
+        // What a killed process left here; nobody else is at it under this lock.
+        for entry in fs::read_dir(&path).map_err(|e| Error::io("read", &path, e))?.flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(b"fs.tmp-") {
+                self.discard(&entry.path())?;
+            }
+        }
+        let store = self.clone();
+        Ok(LayerFill { store, info, path, folder: None, listing: None, diff_id: None, _lock: lock })
+    }
+
+    /// Remembers the digest of the layer's tar.
+    pub fn set_diff_id(&self, id: LayerId, diff_id: DiffId) -> Result<()> {
+        self.write(|transaction| set_diff_id(transaction, id, diff_id))
+    }
+
+    /// Remembers that a blob is this layer's tar. The blob is kept while the layer is.
+    pub fn add_layer_blob(&self, id: LayerId, descriptor: &Descriptor) -> Result<()> {
+        self.write(|transaction| insert_layer_blob(transaction, id, descriptor))
+    }
+
+    /// The layer with this diff id, the one with most forms first; touched for the lease.
+    pub fn layer_by_diff_id(&self, diff_id: &Digest) -> Result<Option<LayerId>> {
+        let boot = self.boot()?;
+        let found = self.read(|transaction| layer_by_diff_id(transaction, diff_id, boot))?;
+        match found {
+            Some(id) => Ok(self.layer(id)?.map(|info| info.id)),
+            None => Ok(None),
+        }
+    }
+
+    /// The layers of a base image of which only the manifest and the configuration are here: for every diff id the
+    /// layer that has it, or a new one that only knows where its blob is. One transaction.
+    pub fn remote_layers(&self, reference: &str, layers: &[(Digest, Descriptor)]) -> Result<Vec<LayerId>> {
+        self.leased()?;
+        let boot = self.boot()?;
+        let ids = layers.iter().map(|_| Ok(LayerId::from_bytes(random()?))).collect::<Result<Vec<_>>>()?;
+        self.write(|transaction| {
+            let tick = self.tick(transaction)?;
+            let mut named = Vec::with_capacity(layers.len());
+            for ((diff_id, descriptor), fresh) in layers.iter().zip(ids) {
+                let remote = Remote { reference: reference.to_owned(), descriptor: descriptor.clone() };
+                let remote = serde_json::to_string(&remote).expect("because it holds only strings and numbers");
+                if let Some(known) = layer_by_diff_id(transaction, diff_id, boot)? {
+                    transaction
+                        .prepare_cached(
+                            "UPDATE layers SET last_used = ?2, remote = coalesce(remote, ?3) WHERE id = ?1",
+                        )?
+                        .execute(params![&known.as_bytes()[..], tick, remote])?;
+                    named.push(known);
+                    continue;
+                }
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO layers (id, folder, pack, listing, remote, size, diff_id, diff_size, writer,
+                             created, last_used) VALUES (?1, 0, 0, 0, ?2, ?3, ?4, 0, 0, ?5, ?5)",
+                    )?
+                    .execute(params![
+                        &fresh.as_bytes()[..],
+                        remote,
+                        descriptor.size as i64,
+                        &diff_id.as_bytes()[..],
+                        tick
+                    ])?;
+                named.push(fresh);
+            }
+            Ok(named)
+        })
+    }
+
+    /// Puts a draft's row into the index.
+    pub(crate) fn insert_layer(
+        &self,
+        transaction: &Transaction<'_>,
+        draft: &LayerDraft,
+        (folder, pack, listing): Forms,
+        tick: i64,
+    ) -> Result<()> {
+        let diff = draft.diff_id;
+        transaction
+            .prepare_cached(
+                "INSERT INTO layers (id, folder, pack, listing, size, diff_id, diff_size, writer, created, last_used,
+                     boot) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
+            )?
+            .execute(params![
+                &draft.id.as_bytes()[..],
+                folder,
+                pack,
+                listing,
+                draft.size as i64,
+                diff.as_ref().map(|d| &d.digest.as_bytes()[..]),
+                diff.map(|d| d.size as i64),
+                diff.map(|d| d.writer),
+                tick,
+                self.boot()?
+            ])?;
+        insert_pins(transaction, draft.id, &draft.borrowed)?;
+        for descriptor in &draft.blobs {
+            insert_layer_blob(transaction, draft.id, descriptor)?;
+        }
+        Ok(())
+    }
+
+    /// Touches layers; gives those that are not there any more.
+    pub(crate) fn touch_layers(
+        &self,
+        transaction: &Transaction<'_>,
+        ids: &[LayerId],
+    ) -> Result<Vec<LayerId>> {
+        let tick = self.tick(transaction)?;
+        let mut gone = Vec::new();
+        let mut statement = transaction.prepare_cached("UPDATE layers SET last_used = ?2 WHERE id = ?1")?;
+        for id in ids {
+            if statement.execute(params![&id.as_bytes()[..], tick])? == 0 {
+                gone.push(*id);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Moves a file or folder to the trash and removes it there.
+    pub(crate) fn discard(&self, path: &Path) -> Result<()> {
+        match self.to_trash(path)? {
+            Some(trash) => tree::remove(&trash),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves a file or folder to the trash; `None` if it is not there.
+    pub(crate) fn to_trash(&self, path: &Path) -> Result<Option<PathBuf>> {
+        let trash = self.path("trash").join(crate::inner::random_name()?);
+        match fs::rename(path, &trash) {
+            Ok(()) => Ok(Some(trash)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("move to the trash", path, e)),
+        }
+    }
+
+    /// Moves abandoned drafts to the trash.
+    pub(crate) fn sweep_layers(&self) -> Result<()> {
+        let folder = self.path("layers");
+        for entry in fs::read_dir(&folder).map_err(|e| Error::io("read", &folder, e))? {
+            let entry = entry.map_err(|e| Error::io("read", &folder, e))?;
+            let path = entry.path();
+            let id: Option<LayerId> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let has_row = |id: LayerId| {
+                self.read(|transaction| {
+                    let mut statement = transaction.prepare_cached("SELECT 1 FROM layers WHERE id = ?1")?;
+                    Ok(statement.exists([&id.as_bytes()[..]])?)
+                })
+            };
+            if let Some(id) = id
+                && has_row(id)?
+            {
+                continue;
+            }
+            let Ok(lock) = File::open(&path) else { continue };
+            // Its maker commits before it lets go, so look again under the lock.
+            if !try_lock(&lock, Mode::Exclusive, &path)? || id.map_or(Ok(false), has_row)? {
+                continue;
+            }
+            if still_named(&lock, &path) {
+                self.to_trash(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make(path: &Path, mode: u32) -> Result<()> {
+    DirBuilder::new().mode(mode).create(path).map_err(|e| Error::io("make", path, e))?;
+    if mode == 0o755 {
+        // Whatever the umask says.
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+            .map_err(|e| Error::io("set the permissions of", path, e))?;
+    }
+    Ok(())
+}
+
+fn write_listing(dir: &Path, listing: &Listing) -> Result<()> {
+    let place = dir.join("listing");
+    let draft = dir.join("listing.tmp");
+    fs::write(&draft, listing.encode()).map_err(|e| Error::io("write", &draft, e))?;
+    fs::rename(&draft, &place).map_err(|e| Error::io("put in place", &place, e))
+}
+
+fn insert_pins(transaction: &Transaction<'_>, id: LayerId, borrowed: &[LayerId]) -> Result<()> {
+    transaction.prepare_cached("DELETE FROM pins WHERE layer = ?1")?.execute([&id.as_bytes()[..]])?;
+    let mut statement = transaction.prepare_cached("INSERT OR IGNORE INTO pins VALUES (?1, ?2)")?;
+    for other in borrowed.iter().filter(|other| **other != id) {
+        statement.execute([&id.as_bytes()[..], &other.as_bytes()[..]])?;
+    }
+    Ok(())
+}
+
+fn set_diff_id(transaction: &Transaction<'_>, id: LayerId, diff_id: DiffId) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE layers SET diff_id = ?2, diff_size = ?3, writer = ?4 WHERE id = ?1")?
+        .execute(params![
+            &id.as_bytes()[..],
+            &diff_id.digest.as_bytes()[..],
+            diff_id.size as i64,
+            diff_id.writer
+        ])?;
+    Ok(())
+}
+
+fn insert_layer_blob(transaction: &Transaction<'_>, id: LayerId, descriptor: &Descriptor) -> Result<()> {
+    let text =
+        serde_json::to_string(descriptor).expect("because a descriptor holds only strings and numbers");
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO layer_blobs VALUES (?1, ?2, ?3)")?
+        .execute(params![&id.as_bytes()[..], &descriptor.digest.as_bytes()[..], text])?;
+    Ok(())
+}
+
+fn layer_by_diff_id(transaction: &Transaction<'_>, diff_id: &Digest, boot: &str) -> Result<Option<LayerId>> {
+    let found = transaction
+        .prepare_cached(
+            "SELECT id FROM layers WHERE diff_id = ?1 AND (boot IS NULL OR boot = ?2)
+             ORDER BY listing DESC, folder DESC, created LIMIT 1",
+        )?
+        .query_row(params![&diff_id.as_bytes()[..], boot], |row| row.get(0).map(LayerId::from_bytes))
+        .optional()?;
+    Ok(found)
+}
+
+/// A layer's row with its `last_used`.
+fn read_layer(transaction: &Transaction<'_>, id: LayerId, boot: &str) -> Result<Option<(LayerInfo, i64)>> {
+    let row = |row: &Row<'_>| {
+        let digest: Option<[u8; 32]> = row.get(5)?;
+        let diff_id = match digest {
+            Some(bytes) => Some(DiffId {
+                digest: Digest::from_bytes(bytes),
+                size: row.get::<_, Option<i64>>(6)?.unwrap_or(0) as u64,
+                writer: row.get::<_, Option<u32>>(7)?.unwrap_or(0),
+            }),
+            None => None,
+        };
+        let remote: Option<String> = row.get(3)?;
+        let info = LayerInfo {
+            id,
+            folder: row.get(0)?,
+            pack: row.get(1)?,
+            listing: row.get(2)?,
+            remote: None,
+            size: row.get::<_, i64>(4)? as u64,
+            diff_id,
+            blobs: Vec::new(),
+        };
+        Ok((info, remote, row.get(8)?))
+    };
+    let found = transaction
+        .prepare_cached(
+            "SELECT folder, pack, listing, remote, size, diff_id, diff_size, writer, last_used FROM layers
+             WHERE id = ?1 AND (boot IS NULL OR boot = ?2)",
+        )?
+        .query_row(params![&id.as_bytes()[..], boot], row)
+        .optional()?;
+    let Some((mut info, remote, last_used)) = found else { return Ok(None) };
+    info.remote = remote.map(|text| json(&text, "a layer's remote place")).transpose()?;
+    let mut statement = transaction.prepare_cached("SELECT descriptor FROM layer_blobs WHERE layer = ?1")?;
+    for text in statement.query_map([&id.as_bytes()[..]], |row| row.get::<_, String>(0))? {
+        info.blobs.push(json(&text?, "a layer's blob")?);
+    }
+    Ok(Some((info, last_used)))
+}
+
+/// Reads JSON that the index holds.
+pub(crate) fn json<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::Damaged {
+        what: format!("{what} in the store's index"),
+        reason: e.to_string(),
+        hint: "move the store away and let jettison make a new one",
+    })
+}
+
+/// The stored form of a stack.
+pub(crate) fn stack_bytes(stack: &[LayerId]) -> Vec<u8> {
+    stack.iter().flat_map(|id| *id.as_bytes()).collect()
+}
+
+/// A stack from its stored form.
+pub(crate) fn stack(bytes: &[u8]) -> Vec<LayerId> {
+    let (ids, _) = bytes.as_chunks::<16>();
+    ids.iter().map(|id| LayerId::from_bytes(*id)).collect()
+}

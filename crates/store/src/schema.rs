@@ -1,0 +1,145 @@
+//! The tables of `index.sqlite`, format 1.
+//!
+//! Digests and layer ids are stored raw (32 and 16 bytes), a stack as its layer ids one after the other, lowest first,
+//! descriptors and free data as JSON text. `created`, `updated` and `last_used` are ticks: microseconds since 1970,
+//! made strictly increasing across processes by the `clock` row. `boot` is the boot id under which a row was written
+//! and not yet synced, NULL once it is durable.
+
+/// `PRAGMA user_version` of an index with these tables.
+pub(crate) const VERSION: i64 = 1;
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    now INTEGER NOT NULL
+);
+INSERT INTO clock VALUES (1, 0);
+
+-- Files in blobs/sha256, and small documents held here.
+CREATE TABLE blobs (
+    digest     BLOB PRIMARY KEY,
+    size       INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    bytes      BLOB,
+    created    INTEGER NOT NULL,
+    last_used  INTEGER NOT NULL,
+    boot       TEXT
+) WITHOUT ROWID;
+CREATE INDEX blobs_fresh ON blobs (boot) WHERE boot IS NOT NULL;
+CREATE TABLE blob_sources (
+    digest    BLOB NOT NULL,
+    reference TEXT NOT NULL,
+    PRIMARY KEY (digest, reference)
+) WITHOUT ROWID;
+
+CREATE TABLE layers (
+    id        BLOB PRIMARY KEY,
+    folder    INTEGER NOT NULL,
+    pack      INTEGER NOT NULL,
+    listing   INTEGER NOT NULL,
+    remote    TEXT,             -- {reference, descriptor}
+    size      INTEGER NOT NULL,
+    diff_id   BLOB,
+    diff_size INTEGER,
+    writer    INTEGER,
+    created   INTEGER NOT NULL,
+    last_used INTEGER NOT NULL,
+    boot      TEXT
+) WITHOUT ROWID;
+CREATE INDEX layers_by_diff_id ON layers (diff_id) WHERE diff_id IS NOT NULL;
+CREATE INDEX layers_fresh ON layers (boot) WHERE boot IS NOT NULL;
+CREATE TABLE layer_blobs (
+    layer      BLOB NOT NULL,
+    digest     BLOB NOT NULL,
+    descriptor TEXT NOT NULL,
+    PRIMARY KEY (layer, digest)
+) WITHOUT ROWID;
+-- A layer whose listing uses the bytes of another.
+CREATE TABLE pins (
+    layer    BLOB NOT NULL,
+    borrowed BLOB NOT NULL,
+    PRIMARY KEY (layer, borrowed)
+) WITHOUT ROWID;
+
+CREATE TABLE records (
+    key       BLOB PRIMARY KEY,
+    stack     BLOB NOT NULL,
+    slot      TEXT NOT NULL,
+    text      TEXT NOT NULL,
+    info      TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    last_used INTEGER NOT NULL,
+    boot      TEXT
+) WITHOUT ROWID;
+CREATE INDEX records_fresh ON records (boot) WHERE boot IS NOT NULL;
+CREATE TABLE links (
+    key       BLOB PRIMARY KEY,
+    canonical BLOB NOT NULL,
+    created   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE steps (
+    build   TEXT NOT NULL,
+    slot    TEXT NOT NULL,
+    key     BLOB NOT NULL,
+    text    TEXT NOT NULL,
+    updated INTEGER NOT NULL,
+    PRIMARY KEY (build, slot)
+) WITHOUT ROWID;
+
+CREATE TABLE images (
+    id        BLOB PRIMARY KEY,
+    config    BLOB NOT NULL,
+    stack     BLOB NOT NULL,
+    manifest  TEXT,             -- its descriptor
+    created   INTEGER NOT NULL,
+    last_used INTEGER NOT NULL,
+    boot      TEXT
+);
+CREATE INDEX images_fresh ON images (boot) WHERE boot IS NOT NULL;
+CREATE TABLE names (
+    reference TEXT PRIMARY KEY,
+    image     BLOB NOT NULL,
+    manifest  TEXT,             -- the descriptor that the name stands for in a registry
+    updated   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX names_by_image ON names (image);
+-- Tags that were resolved for FROM without their layers being pulled.
+CREATE TABLE bases (
+    reference TEXT NOT NULL,
+    platform  TEXT NOT NULL,
+    manifest  TEXT NOT NULL,
+    config    BLOB NOT NULL,
+    updated   INTEGER NOT NULL,
+    PRIMARY KEY (reference, platform)
+) WITHOUT ROWID;
+
+CREATE TABLE cache_mounts (
+    folder    TEXT PRIMARY KEY,
+    name      TEXT NOT NULL,
+    ready     INTEGER NOT NULL,
+    created   INTEGER NOT NULL,
+    last_used INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE volumes (
+    name        TEXT PRIMARY KEY,
+    anonymous   INTEGER NOT NULL,
+    labels      TEXT NOT NULL,
+    initialised INTEGER NOT NULL,
+    created     INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE containers (
+    id      TEXT PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    image   BLOB,
+    stack   BLOB NOT NULL,
+    layer   BLOB,
+    config  TEXT NOT NULL,
+    created INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE container_volumes (
+    container TEXT NOT NULL,
+    volume    TEXT NOT NULL,
+    PRIMARY KEY (container, volume)
+) WITHOUT ROWID;
+CREATE INDEX container_volumes_by_volume ON container_volumes (volume);
+";
