@@ -25,6 +25,15 @@ const NODE: &str = "node:22-alpine";
 const DISTROLESS: &str = "gcr.io/distroless/nodejs22-debian12";
 const CONTAINER: &str = "jettison-demo";
 
+/// Prints the size of all files below its argument.
+const COUNT: &str = "const fs = require('fs'); \
+    const count = (path) => { \
+      const data = fs.lstatSync(path); \
+      if (!data.isDirectory()) return data.size; \
+      return fs.readdirSync(path).reduce((sum, name) => sum + count(path + '/' + name), 0); \
+    }; \
+    console.log(fs.existsSync(process.argv[1]) ? count(process.argv[1]) : 0);";
+
 /// How long a pull may take before the stand-ins are used instead.
 const PULL: Duration = Duration::from_secs(45);
 
@@ -238,11 +247,12 @@ impl Demo {
             .map_err(|_| Trouble::Said(format!("`jettison image inspect` gives {image} the size `{size}`")))
     }
 
+    /// The bytes of all files below `folder`, counted by the image's own node: a layer's size counts
+    /// no folders, while `du` does.
     fn du(&self, image: &str, folder: &str) -> Result<u64> {
-        let words = ["run", "--rm", "--network", "none", "--entrypoint", "du", image, "-s", "-b", folder];
+        let words = ["run", "--rm", "--network", "none", image, "node", "--eval", COUNT, folder];
         let text = self.asked(&words)?;
-        let bytes = text.split_whitespace().next().and_then(|bytes| bytes.parse().ok());
-        bytes.ok_or_else(|| Trouble::Said(format!("du of {folder} in {image} said `{text}`")))
+        text.parse().map_err(|_| Trouble::Said(format!("counting {folder} in {image} gave `{text}`")))
     }
 
     /// The lines of an image's history with their sizes in bytes, the newest first.

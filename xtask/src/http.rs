@@ -32,3 +32,32 @@ fn once(address: SocketAddr) -> std::io::Result<String> {
     stream.take(1 << 20).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn the_whole_answer_is_returned() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 512];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello").unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        assert_eq!(get(address, Duration::from_secs(5)).unwrap(), "HTTP/1.1 200 OK\r\n\r\nhello");
+        assert!(server.join().unwrap().starts_with("GET / HTTP/1.1\r\n"));
+    }
+
+    #[test]
+    fn patience_ends() {
+        // A port that was free a moment ago, and on which nothing listens now.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let trouble = get(address, Duration::from_millis(100)).unwrap_err();
+        assert!(trouble.to_string().contains(&address.to_string()));
+    }
+}

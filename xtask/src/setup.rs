@@ -83,8 +83,11 @@ fn apt(packages: &[&str]) -> Result<()> {
         )));
     }
     eprintln!("setup: installing {}", packages.join(", "));
-    // The lists of a new machine may be missing or too old to name files that are still there.
-    output(&mut apt_get(&["update"]))?;
+    // The lists of a new machine may be missing or too old to name files that are still there. A source
+    // that does not answer is no reason to stop: what matters is whether the packages come.
+    if let Err(trouble) = output(&mut apt_get(&["update"])) {
+        eprintln!("setup: {trouble}");
+    }
     let mut words = vec!["install", "--yes", "--no-install-recommends"];
     words.extend(packages);
     run(apt_get(&words).stdout(std::process::Stdio::null()))

@@ -173,3 +173,47 @@ pub(crate) fn architecture() -> &'static str {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The blob that a descriptor names, after its size and digest were compared.
+    fn blob(folder: &Path, descriptor: &Value) -> Vec<u8> {
+        let name = descriptor["digest"].as_str().unwrap();
+        let bytes = fs::read(folder.join("blobs").join(name.replace(':', "/"))).unwrap();
+        assert_eq!(digest(&bytes), name);
+        assert_eq!(descriptor["size"], bytes.len());
+        bytes
+    }
+
+    #[test]
+    fn every_descriptor_names_its_blob_and_every_name_an_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::start(folder.path()).unwrap();
+        let mut tree = Tree::default();
+        tree.file("hello", 0o644, *b"hello\n");
+        let layer = layout.layer(&tree, "a test").unwrap();
+        let names = ["docker.io/library/one:latest", "docker.io/library/two:latest"];
+        let config = json!({ "Env": ["A=b"], "Cmd": ["sh"] });
+        let image = Image { names: &names, layers: &[&layer], config, stands_in_for: "one" };
+        let manifests = layout.image(image).unwrap();
+        layout.finish(&manifests, "7").unwrap();
+
+        assert_eq!(super::super::names(folder.path()).unwrap(), names);
+        assert_eq!(super::super::version(folder.path()).as_deref(), Some("7"));
+        let index: Value =
+            serde_json::from_slice(&fs::read(folder.path().join("index.json")).unwrap()).unwrap();
+        let manifest: Value = serde_json::from_slice(&blob(folder.path(), &index["manifests"][1])).unwrap();
+        let config: Value = serde_json::from_slice(&blob(folder.path(), &manifest["config"])).unwrap();
+        assert_eq!(config["config"]["Labels"]["dev.jettison.stand-in"], "true");
+        let history: Vec<bool> =
+            config["history"].as_array().unwrap().iter().map(|line| line["empty_layer"] == true).collect();
+        assert_eq!(history, [false, true, true]);
+        let compressed = blob(folder.path(), &manifest["layers"][0]);
+        let mut tar = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(compressed.as_slice()), &mut tar)
+            .unwrap();
+        assert_eq!(config["rootfs"]["diff_ids"][0], digest(&tar));
+    }
+}
