@@ -1,0 +1,249 @@
+//! The rules of `build --check`, by BuildKit's names.
+//!
+//! The rules that need no more than the text are found here ([`check`]); those that need the environment, images or
+//! the context are the frontend's, which makes their findings with [`Rule::diagnostic`].
+//!
+//! Which rules count is said by `# check=skip=A,B;error=true` at the top of the file, or, for one instruction, by
+//! the same comment right above it (its `skip` and `experimental` are then added).
+
+mod casing;
+mod rules;
+
+use crate::diagnostic::Diagnostic;
+use crate::instruction::{Dockerfile, Instruction};
+use crate::source::Span;
+
+pub use rules::check;
+
+/// The rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "`Rule::description` describes them")]
+pub enum Rule {
+    StageNameCasing,
+    FromAsCasing,
+    NoEmptyContinuation,
+    ConsistentInstructionCasing,
+    DuplicateStageName,
+    ReservedStageName,
+    JSONArgsRecommended,
+    MaintainerDeprecated,
+    UndefinedArgInFrom,
+    WorkdirRelativePath,
+    UndefinedVar,
+    MultipleInstructionsDisallowed,
+    LegacyKeyValueFormat,
+    InvalidBaseImagePlatform,
+    RedundantTargetPlatform,
+    SecretsUsedInArgOrEnv,
+    InvalidDefaultArgInFrom,
+    FromPlatformFlagConstDisallowed,
+    CopyIgnoredFile,
+    InvalidDefinitionDescription,
+    ExposeProtoCasing,
+    ExposeInvalidFormat,
+}
+
+impl Rule {
+    /// All rules.
+    pub const ALL: [Rule; 22] = [
+        Self::StageNameCasing,
+        Self::FromAsCasing,
+        Self::NoEmptyContinuation,
+        Self::ConsistentInstructionCasing,
+        Self::DuplicateStageName,
+        Self::ReservedStageName,
+        Self::JSONArgsRecommended,
+        Self::MaintainerDeprecated,
+        Self::UndefinedArgInFrom,
+        Self::WorkdirRelativePath,
+        Self::UndefinedVar,
+        Self::MultipleInstructionsDisallowed,
+        Self::LegacyKeyValueFormat,
+        Self::InvalidBaseImagePlatform,
+        Self::RedundantTargetPlatform,
+        Self::SecretsUsedInArgOrEnv,
+        Self::InvalidDefaultArgInFrom,
+        Self::FromPlatformFlagConstDisallowed,
+        Self::CopyIgnoredFile,
+        Self::InvalidDefinitionDescription,
+        Self::ExposeProtoCasing,
+        Self::ExposeInvalidFormat,
+    ];
+
+    /// The name that users write in `# check=`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StageNameCasing => "StageNameCasing",
+            Self::FromAsCasing => "FromAsCasing",
+            Self::NoEmptyContinuation => "NoEmptyContinuation",
+            Self::ConsistentInstructionCasing => "ConsistentInstructionCasing",
+            Self::DuplicateStageName => "DuplicateStageName",
+            Self::ReservedStageName => "ReservedStageName",
+            Self::JSONArgsRecommended => "JSONArgsRecommended",
+            Self::MaintainerDeprecated => "MaintainerDeprecated",
+            Self::UndefinedArgInFrom => "UndefinedArgInFrom",
+            Self::WorkdirRelativePath => "WorkdirRelativePath",
+            Self::UndefinedVar => "UndefinedVar",
+            Self::MultipleInstructionsDisallowed => "MultipleInstructionsDisallowed",
+            Self::LegacyKeyValueFormat => "LegacyKeyValueFormat",
+            Self::InvalidBaseImagePlatform => "InvalidBaseImagePlatform",
+            Self::RedundantTargetPlatform => "RedundantTargetPlatform",
+            Self::SecretsUsedInArgOrEnv => "SecretsUsedInArgOrEnv",
+            Self::InvalidDefaultArgInFrom => "InvalidDefaultArgInFrom",
+            Self::FromPlatformFlagConstDisallowed => "FromPlatformFlagConstDisallowed",
+            Self::CopyIgnoredFile => "CopyIgnoredFile",
+            Self::InvalidDefinitionDescription => "InvalidDefinitionDescription",
+            Self::ExposeProtoCasing => "ExposeProtoCasing",
+            Self::ExposeInvalidFormat => "ExposeInvalidFormat",
+        }
+    }
+
+    /// The rule of a name; the case counts, as in BuildKit.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.name() == name)
+    }
+
+    /// What the rule asks for.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::StageNameCasing => "Names of stages are written in lower case.",
+            Self::FromAsCasing => "The word AS has the case of its FROM.",
+            Self::NoEmptyContinuation => {
+                "No line inside a continuation is empty; one day that will be an error."
+            }
+            Self::ConsistentInstructionCasing => {
+                "All instructions of a file are in upper case, or all in lower."
+            }
+            Self::DuplicateStageName => "No two stages have one name.",
+            Self::ReservedStageName => "No stage is called `scratch` or `context`.",
+            Self::JSONArgsRecommended => {
+                "CMD and ENTRYPOINT are JSON arrays: in shell form the shell gets the signals, not the program."
+            }
+            Self::MaintainerDeprecated => "The author is a label, not a MAINTAINER.",
+            Self::UndefinedArgInFrom => "FROM uses only arguments that are declared above the first FROM.",
+            Self::WorkdirRelativePath => {
+                "The first WORKDIR of a stage is absolute, so that the base cannot move it."
+            }
+            Self::UndefinedVar => "Variables are defined before they are used.",
+            Self::MultipleInstructionsDisallowed => {
+                "A stage has one CMD, ENTRYPOINT and HEALTHCHECK each; only the last one counts."
+            }
+            Self::LegacyKeyValueFormat => "ENV and LABEL are written with `=`.",
+            Self::InvalidBaseImagePlatform => "A base image has the platform that was asked for.",
+            Self::RedundantTargetPlatform => "FROM takes TARGETPLATFORM without being told.",
+            Self::SecretsUsedInArgOrEnv => "Secrets are mounts, not ARG or ENV, which stay in the image.",
+            Self::InvalidDefaultArgInFrom => "FROM names a valid image even if no build argument is given.",
+            Self::FromPlatformFlagConstDisallowed => "FROM --platform is a variable, not a fixed platform.",
+            Self::CopyIgnoredFile => "COPY and ADD name no file that the ignore file excludes.",
+            Self::InvalidDefinitionDescription => {
+                "The comment above a stage or an argument describes it: `# name text`."
+            }
+            Self::ExposeProtoCasing => "The protocol of EXPOSE is in lower case.",
+            Self::ExposeInvalidFormat => "EXPOSE names ports, no addresses and no ports of the host.",
+        }
+    }
+
+    /// Whether the rule is off unless asked for with `experimental=`.
+    pub fn is_experimental(self) -> bool {
+        self == Self::InvalidDefinitionDescription
+    }
+
+    /// A finding of this rule: a warning that carries its name.
+    pub fn diagnostic(self, message: impl Into<String>, span: Span) -> Diagnostic {
+        Diagnostic::warning(message, span).with_rule(self.name())
+    }
+}
+
+/// Which rules count, and whether a finding fails the build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `skip=all`
+    pub skip_all: bool,
+    /// `skip=A,B`
+    pub skip: Vec<String>,
+    /// `experimental=all`
+    pub experimental_all: bool,
+    /// `experimental=A,B`
+    pub experimental: Vec<String>,
+    /// `error=true`: a finding fails the build.
+    pub error: bool,
+}
+
+/// A `check` value that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{option}` is no option of `check`; it takes `skip=`, `experimental=` and `error=`")]
+pub struct ConfigError {
+    /// The part that is not understood.
+    pub option: String,
+}
+
+impl Config {
+    /// Reads `skip=A,B|all;experimental=A,B|all;error=true`, the value of the directive or of the build argument
+    /// BUILDKIT_DOCKERFILE_CHECK.
+    pub fn parse(text: &str) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(config);
+        }
+        for option in text.splitn(3, ';') {
+            let fail = || ConfigError { option: option.to_owned() };
+            let (key, value) = option.split_once('=').ok_or_else(fail)?;
+            let value = value.trim();
+            let names = || value.split(',').map(|name| name.trim().to_owned()).collect();
+            match key.trim() {
+                "skip" if value == "all" => config.skip_all = true,
+                "skip" => config.skip = names(),
+                "experimental" if value == "all" => config.experimental_all = true,
+                "experimental" => config.experimental = names(),
+                "error" => config.error = crate::number::boolean(value).ok_or_else(fail)?,
+                _ => return Err(fail()),
+            }
+        }
+        Ok(config)
+    }
+
+    /// What the file's own `check` directive says; nothing without one. Of its value the first word counts.
+    pub fn of(dockerfile: &Dockerfile) -> Result<Config, ConfigError> {
+        match &dockerfile.directives.check {
+            Some(value) => Config::parse(value.split(' ').next().unwrap_or_default()),
+            None => Ok(Config::default()),
+        }
+    }
+
+    /// The same with what `other` skips and asks for added; `error` stays.
+    pub fn merged(mut self, other: Config) -> Config {
+        self.skip_all |= other.skip_all;
+        self.skip.extend(other.skip);
+        self.experimental_all |= other.experimental_all;
+        self.experimental.extend(other.experimental);
+        self
+    }
+
+    /// The same with what the comments above an instruction say. A comment that cannot be read says nothing.
+    pub fn at(&self, instruction: &Instruction) -> Config {
+        let said = instruction.comments.iter().find_map(|comment| {
+            let (key, value) = comment.split_once('=')?;
+            key.trim_end()
+                .eq_ignore_ascii_case("check")
+                .then(|| value.trim().split(' ').next().unwrap_or_default())
+        });
+        match said.map(Config::parse) {
+            Some(Ok(more)) => self.clone().merged(more),
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether findings of the rule count.
+    pub fn allows(&self, rule: Rule) -> bool {
+        let named = |names: &[String]| names.iter().any(|name| name == rule.name());
+        if rule.is_experimental() {
+            self.experimental_all || named(&self.experimental)
+        } else {
+            !self.skip_all && !named(&self.skip)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
