@@ -1,0 +1,495 @@
+//! Clones processes from one thread that lives as long as the launcher.
+//!
+//! The parent-death signal fires when the *thread* that made a child ends, so threads of a pool must not clone. Only
+//! the clone runs on the launcher's thread: preparing and waiting for the report happen in the caller's, so several
+//! processes start at once.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::mountpoint::Created;
+use crate::plan::{self, Plan, REPORT_CREATED, REPORT_WARNING, Report, Step};
+use crate::prepare::{self, Ends, Preparation};
+use crate::spec::{ExecSpec, Spec, Stdio};
+use crate::sys::{self, Cloned};
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl ExitStatus {
+    /// The code, or 128 and the signal, as shells give it.
+    #[must_use]
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+
+    /// Whether it is code 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+struct Request {
+    plan: Box<Plan>,
+    reply: SyncSender<std::result::Result<(i32, OwnedFd), (Step, i32)>>,
+}
+
+/// Starts processes. Dropping it kills those that die with their launcher.
+#[derive(Debug)]
+pub struct Launcher {
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+    host: Host,
+    me: Arc<OwnedFd>,
+}
+
+impl Launcher {
+    /// Starts the thread that clones. After [`crate::rootless::enter`], not before.
+    ///
+    /// # Errors
+    /// [`Error::Os`] when no thread can be had.
+    pub fn new() -> Result<Self> {
+        let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+            .map_err(|source| Error::os("open", "a pidfd of this process", source))?;
+        let own = File::open("/proc/self/ns/pid").ok().map(OwnedFd::from);
+        let (requests, incoming) = channel::<Request>();
+        let thread = std::thread::Builder::new()
+            .name("launcher".into())
+            .spawn(move || {
+                sys::block_signals();
+                while let Ok(Request { plan, reply }) = incoming.recv() {
+                    let done = clone(&plan, own.as_ref());
+                    // The caller may be gone; the plan's descriptors close with it.
+                    drop(plan);
+                    let _ = reply.send(done);
+                }
+            })
+            .map_err(|source| Error::os("start", "the launcher's thread", source))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread), host: Host::detect(), me: Arc::new(me) })
+    }
+
+    /// Starts a process in a new sandbox. When this returns, the program has been executed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::NotExecutable`] about the program, [`Error::Start`] about a step before it, and
+    /// the errors of preparing. Nothing is left running then.
+    pub fn spawn(&self, spec: &Spec, stdio: &Stdio) -> Result<Child> {
+        let (read, write) = prepare::pipe()?;
+        let mut prepared = prepare::sandbox(&self.host, spec, stdio, write.as_raw_fd())?;
+        if spec.die_with_launcher {
+            prepared.plan.launcher = Some(self.me.as_raw_fd());
+        }
+        let program = spec.args[0].to_string_lossy().into_owned();
+        self.start(prepared, program, read, write, !spec.host_pid)
+    }
+
+    /// Runs a process in the container whose main process is `pid` (a child of the caller's, or one that it knows to
+    /// be alive): in its root, namespaces and control groups.
+    ///
+    /// # Errors
+    /// As [`Launcher::spawn`].
+    pub fn exec_in(&self, pid: i32, spec: &ExecSpec, stdio: &Stdio) -> Result<Child> {
+        let process = Pid::from_raw(pid).ok_or_else(|| Error::Invalid(format!("{pid} is no process")))?;
+        let pidfd = rustix::process::pidfd_open(process, PidfdFlags::empty())
+            .map_err(|source| Error::os("open the process", pid.to_string(), source))?;
+        let (read, write) = prepare::pipe()?;
+        let mut prepared = prepare::exec(&self.host, pid, &Arc::new(pidfd), spec, stdio, write.as_raw_fd())?;
+        if spec.die_with_launcher {
+            prepared.plan.launcher = Some(self.me.as_raw_fd());
+        }
+        let program = spec.args[0].to_string_lossy().into_owned();
+        self.start(prepared, program, read, write, false)
+    }
+
+    fn start(
+        &self,
+        prepared: Preparation,
+        program: String,
+        read: OwnedFd,
+        write: OwnedFd,
+        leads_namespace: bool,
+    ) -> Result<Child> {
+        let Preparation { mut plan, ends } = prepared;
+        plan.held.push(Arc::new(write));
+        let names = Names::of(&plan, program);
+        let (reply, answer) = sync_channel(1);
+        self.requests
+            .as_ref()
+            .ok_or(Error::LauncherGone)?
+            .send(Request { plan: Box::new(plan), reply })
+            .map_err(|_| Error::LauncherGone)?;
+        let (pid, pidfd) = answer.recv().map_err(|_| Error::LauncherGone)?.map_err(|(step, errno)| {
+            names.error(&Report { kind: 0, step: step as u32, index: 0, errno, detail: [0; 5] })
+        })?;
+        let mut child = Child {
+            pid,
+            pidfd,
+            ends: Mutex::new(ends),
+            created: Vec::new(),
+            warnings: Vec::new(),
+            status: Mutex::new(None),
+            leads_namespace,
+            kill_on_drop: true,
+        };
+        let mut reader = File::from(read);
+        let mut bytes = [0u8; Report::SIZE];
+        while reader.read_exact(&mut bytes).is_ok() {
+            let report = Report::from_bytes(&bytes);
+            match report.kind {
+                REPORT_CREATED => child.created.extend(names.created(&report)),
+                REPORT_WARNING => child.warnings.push(names.warning(&report)),
+                _ => {
+                    // It has said its last word and ends by itself; dropping `child` makes sure and reaps it.
+                    return Err(names.error(&report));
+                }
+            }
+        }
+        Ok(child)
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Clones on the launcher's thread.
+fn clone(plan: &Plan, own: Option<&OwnedFd>) -> std::result::Result<(i32, OwnedFd), (Step, i32)> {
+    if let Some(pidfd) = plan.join_pid {
+        sys::setns(pidfd, libc::CLONE_NEWPID).map_err(|errno| (Step::Join, errno))?;
+    }
+    // SAFETY: the child runs `child::run`, which makes raw system calls on the plan and execs or exits.
+    let cloned = unsafe { sys::clone(plan.clone_flags, plan.into_cgroup) };
+    match cloned {
+        Ok(Cloned::Child) => crate::child::run(plan),
+        other => {
+            if plan.join_pid.is_some() {
+                let back = own.ok_or((Step::Join, libc::ENOENT))?;
+                sys::setns(back.as_raw_fd(), libc::CLONE_NEWPID).map_err(|errno| (Step::Join, errno))?;
+            }
+            match other {
+                Ok(Cloned::Parent { pid, pidfd }) => {
+                    // SAFETY: the kernel made this descriptor for us alone.
+                    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+                }
+                Ok(Cloned::Child) => unreachable!("the child does not return"),
+                Err(errno) => Err((Step::Unknown, errno)),
+            }
+        }
+    }
+}
+
+/// What messages need of a plan that is gone by then.
+struct Names {
+    program: String,
+    candidates: usize,
+    mounts: Vec<Vec<PathBuf>>,
+    files: Vec<bool>,
+    limits: Vec<(u32, u64, u64)>,
+    cwd: String,
+    hostname: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl Names {
+    fn of(plan: &Plan, program: String) -> Self {
+        let path = |path: &std::ffi::CString| {
+            use std::os::unix::ffi::OsStrExt;
+            PathBuf::from("/").join(std::ffi::OsStr::from_bytes(path.to_bytes()))
+        };
+        Self {
+            program,
+            candidates: plan.exec.candidates.len(),
+            mounts: plan.mounts.iter().map(|op| op.target().prefixes.iter().map(path).collect()).collect(),
+            files: plan.mounts.iter().map(|op| op.target().is_file).collect(),
+            limits: plan.rlimits.clone(),
+            cwd: plan.cwd.to_string_lossy().into_owned(),
+            hostname: plan.hostname.as_ref().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            uid: plan.uid,
+            gid: plan.gid,
+        }
+    }
+
+    fn mount(&self, index: u32) -> String {
+        self.mounts
+            .get(index as usize)
+            .and_then(|prefixes| prefixes.last())
+            .map_or_else(|| "?".into(), |path| path.display().to_string())
+    }
+
+    fn step(&self, report: &Report) -> String {
+        let mount = || self.mount(report.index);
+        match Step::from_number(report.step) {
+            Step::ParentGone => "stay with the launcher".into(),
+            Step::Cgroup => "join the control group".into(),
+            Step::CgroupNamespace => "make a control group namespace".into(),
+            Step::Join => "join the namespaces".into(),
+            Step::Loopback => "bring up the loopback interface".into(),
+            Step::Hostname => format!("set the host name `{}`", self.hostname),
+            Step::Domainname => "set the domain name".into(),
+            Step::Propagation => "make the mount tree private".into(),
+            Step::AttachRoot => "mount the root".into(),
+            Step::Mount => format!("mount `{}`", mount()),
+            Step::MakeTarget => format!("make the mount point `{}`", mount()),
+            Step::Mask => format!("mask `{}`", mount()),
+            Step::ReadOnly => format!("make `{}` read-only", mount()),
+            Step::ReadOnlyRoot => "make the root read-only".into(),
+            Step::Pivot => "enter the root".into(),
+            Step::OldRoot => "leave the old root".into(),
+            Step::Cwd => format!("change directory to `{}`", self.cwd),
+            Step::Console => "mount `/dev/console`".into(),
+            Step::Limit => {
+                let (resource, soft, hard) =
+                    self.limits.get(report.index as usize).copied().unwrap_or((u32::MAX, 0, 0));
+                format!("set the limit {} to {soft}:{hard}", crate::spec::rlimit_name(resource))
+            }
+            Step::OomScore => "set the oom score".into(),
+            Step::Terminal => "take the terminal".into(),
+            Step::Streams => "set up the standard streams".into(),
+            Step::Bounding => "drop capabilities from the bounding set".into(),
+            Step::Seccomp => "load the seccomp filter".into(),
+            Step::Groups => "set the additional groups".into(),
+            Step::Gid => format!("become group {}", self.gid),
+            Step::Uid => format!("become user {}", self.uid),
+            Step::Capabilities => "set the capabilities".into(),
+            Step::NoNewPrivileges => "forbid new privileges".into(),
+            Step::Init => "start the init process".into(),
+            Step::Exec => "exec".into(),
+            Step::Unknown => "clone".into(),
+        }
+    }
+
+    fn error(&self, report: &Report) -> Error {
+        let program = self.program.clone();
+        let source = std::io::Error::from_raw_os_error(report.errno);
+        if Step::from_number(report.step) == Step::Exec {
+            let missing = |reason: &str| Error::NotFound { program: program.clone(), reason: reason.into() };
+            return match report.errno {
+                libc::ENOENT if report.index >= plan::INTERPRETER_MISSING => {
+                    missing("its interpreter: no such file or directory")
+                }
+                libc::ENOENT if program.contains('/') => missing("no such file or directory"),
+                libc::ENOENT => missing("executable file not found in $PATH"),
+                _ => Error::NotExecutable { program, source },
+            };
+        }
+        let _ = self.candidates;
+        let mut step = self.step(report);
+        if report.errno == libc::EINVAL
+            && matches!(Step::from_number(report.step), Step::Uid | Step::Gid | Step::Groups)
+        {
+            step.push_str(" (this user namespace does not map it)");
+        }
+        Error::Start { program, step, source }
+    }
+
+    fn warning(&self, report: &Report) -> String {
+        format!("cannot {}: {}", self.step(report), std::io::Error::from_raw_os_error(report.errno))
+    }
+
+    fn created(&self, report: &Report) -> Option<Created> {
+        let prefixes = self.mounts.get(report.index as usize)?;
+        let number = usize::try_from(report.detail[0]).ok()?;
+        let [_, atime, atime_ns, mtime, mtime_ns] = report.detail;
+        Some(Created {
+            path: prefixes.get(number)?.clone(),
+            is_file: number + 1 == prefixes.len() && self.files[report.index as usize],
+            parent_times: [(atime, atime_ns), (mtime, mtime_ns)],
+        })
+    }
+}
+
+/// A started process. Dropping it kills and reaps it, unless [`Child::leave`] was called.
+#[derive(Debug)]
+pub struct Child {
+    pid: i32,
+    pidfd: OwnedFd,
+    ends: Mutex<Ends>,
+    created: Vec<Created>,
+    warnings: Vec<String>,
+    status: Mutex<Option<ExitStatus>>,
+    leads_namespace: bool,
+    kill_on_drop: bool,
+}
+
+impl Child {
+    /// Its process number in the caller's namespace.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Its pidfd: readable once it has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    fn ends(&self) -> std::sync::MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The write end of its standard input, once, when that is a pipe.
+    pub fn take_stdin(&self) -> Option<OwnedFd> {
+        self.ends().stdin.take()
+    }
+
+    /// The read end of its standard output, once, when that is a pipe.
+    pub fn take_stdout(&self) -> Option<OwnedFd> {
+        self.ends().stdout.take()
+    }
+
+    /// The read end of its standard error, once, when that is a pipe.
+    pub fn take_stderr(&self) -> Option<OwnedFd> {
+        self.ends().stderr.take()
+    }
+
+    /// Our side of its terminal, once. Reading it fails with EIO when the last process has closed the other side.
+    pub fn take_terminal(&self) -> Option<OwnedFd> {
+        self.ends().terminal.take()
+    }
+
+    /// The mount points that were made in the root, outermost first; see [`crate::mountpoint::remove`].
+    #[must_use]
+    pub fn created(&self) -> &[Created] {
+        &self.created
+    }
+
+    /// What could not be done but does not stop the process, a line each.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Waits for its end. With a process namespace of its own, everything that it left running has ended then.
+    ///
+    /// # Errors
+    /// [`Error::Os`] when someone else reaped it.
+    pub fn wait(&self) -> Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.reap(WaitIdOptions::empty())? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        self.reap(WaitIdOptions::NOHANG)
+    }
+
+    /// Waits at most this long.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
+        let end = Instant::now() + timeout;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            match rustix::event::poll(&mut poll, Some(&left)) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(source) => return Err(Error::os("wait for the process", self.pid.to_string(), source)),
+                Ok(0) => return Ok(None),
+                Ok(_) => return self.try_wait(),
+            }
+        }
+    }
+
+    fn reap(&self, options: WaitIdOptions) -> Result<Option<ExitStatus>> {
+        // Waiting is done without the lock, so that another thread can ask and kill meanwhile; the process is only
+        // reaped under it.
+        if options.is_empty() {
+            let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            if let Err(source) = rustix::event::poll(&mut poll, None)
+                && source != rustix::io::Errno::INTR
+            {
+                return Err(Error::os("wait for the process", self.pid.to_string(), source));
+            }
+        }
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.is_some() {
+            return Ok(*status);
+        }
+        let waited = rustix::process::waitid(
+            WaitId::PidFd(self.pidfd.as_fd()),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        );
+        match waited {
+            Ok(Some(ended)) => {
+                *status = Some(match (ended.exit_status(), ended.terminating_signal()) {
+                    (Some(code), _) => ExitStatus::Code(code),
+                    (None, Some(signal)) => ExitStatus::Signal(signal),
+                    (None, None) => ExitStatus::Code(255),
+                });
+                Ok(*status)
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => Ok(None),
+            Err(source) => Err(Error::os("wait for the process", self.pid.to_string(), source)),
+        }
+    }
+
+    /// Sends a signal. After its end this does nothing. SIGKILL to the main process of a process namespace ends all
+    /// that is in it.
+    ///
+    /// # Errors
+    /// [`Error::Os`] names the process; [`Error::Invalid`] an impossible signal.
+    pub fn kill(&self, signal: i32) -> Result<()> {
+        let number =
+            Signal::from_named_raw(signal).ok_or_else(|| Error::Invalid(format!("{signal} is no signal")))?;
+        match rustix::process::pidfd_send_signal(&self.pidfd, number) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(source) => Err(Error::os("signal the process", self.pid.to_string(), source)),
+        }
+    }
+
+    /// Whether killing it ends everything that it started.
+    #[must_use]
+    pub fn leads_namespace(&self) -> bool {
+        self.leads_namespace
+    }
+
+    /// Lets it run on when this value goes.
+    pub fn leave(mut self) {
+        self.kill_on_drop = false;
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.kill_on_drop && matches!(self.try_wait(), Ok(None)) {
+            let _ = self.kill(libc::SIGKILL);
+            let _ = self.wait();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A small root made of one static busybox.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use sandbox::{Child, ExitStatus, Launcher, Spec, Stdio, Tree, overlay};
+
+/// Directories of one test: a busybox root as lower layer and an overlay over it.
+pub(crate) struct Root {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) upper: PathBuf,
+}
+
+impl Root {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let upper = dir.path().join("upper");
+        for name in ["upper", "work", "top"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        Self { dir, upper }
+    }
+
+    pub(crate) fn overlay(&self) -> OwnedFd {
+        let lowers = [self.dir.path().join("top"), base().to_owned()];
+        let work = self.dir.path().join("work");
+        let options = overlay::Options { userxattr: sandbox::in_user_namespace(), ..Default::default() };
+        overlay::mount_detached(&lowers, Some((self.upper.clone(), work)), options).unwrap()
+    }
+
+    pub(crate) fn spec(&self, args: &[&str]) -> Spec {
+        Spec::new(self.overlay().into(), args.iter().map(OsString::from).collect())
+    }
+
+    pub(crate) fn sh(&self, script: &str) -> Spec {
+        self.spec(&["sh", "-c", script])
+    }
+
+    /// The overlay and a spec that uses it, for looking at the root afterwards.
+    #[allow(dead_code)]
+    pub(crate) fn kept(&self, script: &str) -> (Arc<OwnedFd>, Spec) {
+        let root = Arc::new(self.overlay());
+        let args = ["sh", "-c", script].map(OsString::from).into();
+        (root.clone(), Spec::new(Tree::Mount(root), args))
+    }
+}
+
+/// The lower layer: /bin with busybox and its links, /etc, /tmp, /proc and /dev missing on purpose.
+pub(crate) fn base() -> &'static Path {
+    static BASE: OnceLock<PathBuf> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let dir = std::env::temp_dir().join(format!("jettison-sandbox-base-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        for name in ["bin", "etc", "tmp", "home/ann"] {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(dir.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+        fs::copy("/bin/busybox", dir.join("bin/busybox")).unwrap();
+        let applets = std::process::Command::new("/bin/busybox").arg("--list").output().unwrap().stdout;
+        for applet in String::from_utf8(applets).unwrap().lines().filter(|name| *name != "busybox") {
+            symlink("busybox", dir.join("bin").join(applet)).unwrap();
+        }
+        fs::write(dir.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+            .unwrap();
+        fs::write(dir.join("etc/group"), "root:x:0:\nann:x:1000:\nvideo:x:44:ann\n").unwrap();
+        fs::write(dir.join("bin/noexec"), "x").unwrap();
+        fs::write(dir.join("bin/badinterp"), "#!/no/such\n").unwrap();
+        fs::set_permissions(dir.join("bin/badinterp"), fs::Permissions::from_mode(0o755)).unwrap();
+        dir
+    })
+}
+
+/// Runs to the end: status, standard output, standard error.
+pub(crate) fn run(spec: &Spec) -> (ExitStatus, String, String) {
+    let launcher = Launcher::new().unwrap();
+    let child = launcher.spawn(spec, &Stdio::piped()).unwrap();
+    finish(child)
+}
+
+pub(crate) fn finish(child: Child) -> (ExitStatus, String, String) {
+    let (out, err) = (child.take_stdout().unwrap(), child.take_stderr().unwrap());
+    let err = std::thread::spawn(move || std::io::read_to_string(fs::File::from(err)).unwrap());
+    let out = std::io::read_to_string(fs::File::from(out)).unwrap();
+    (child.wait().unwrap(), out, err.join().unwrap())
+}
+
+/// Runs to a successful end and gives its standard output.
+pub(crate) fn output(spec: &Spec) -> String {
+    let (status, out, err) = run(spec);
+    assert!(status.success(), "{status:?}: {out}{err}");
+    out
+}
