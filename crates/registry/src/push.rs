@@ -1,0 +1,242 @@
+//! Writing: blobs and manifests (distribution-spec, Push). Always to the registry itself, never to its mirrors.
+//!
+//! A blob is asked for first (HEAD), then mounted from another repository of the same registry where the caller knows
+//! one, and else sent in one PUT to the URL that a POST gives. A broken upload starts anew.
+
+use crate::auth::Scopes;
+use crate::body::Body;
+use crate::redirect::same_origin;
+use crate::request::{Answer, Call, Requests};
+use crate::transport::{Ask, Subject};
+use crate::{Error, Result};
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode, Uri};
+use oci::{Descriptor, Digest, Reference};
+use std::io::{self, Read};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// So much is read and handed on at once.
+const CHUNK: u64 = 256 << 10;
+/// So many chunks wait for the network.
+const WAITING: usize = 4;
+/// The whole of an upload has no limit of time; each of its steps has.
+const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Opens the bytes of a blob; called again when an upload starts anew.
+pub type Open<'a> = &'a dyn Fn() -> io::Result<Box<dyn Read + Send>>;
+
+/// How a blob came to be in the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It was there.
+    Existed,
+    /// It was taken over from another repository without sending it.
+    Mounted,
+    /// It was sent.
+    Uploaded,
+}
+
+impl Requests {
+    pub(crate) async fn push_blob(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        open: Open<'_>,
+        mount_from: Option<&str>,
+        progress: &dyn Fn(u64),
+    ) -> Result<Pushed> {
+        let endpoint = self.options.push_endpoint(reference)?;
+        let what = format!("blob {} of `{}`", descriptor.digest, reference.familiar_name());
+        let scopes = Scopes::push(&endpoint.repository, None);
+        let call = Call { endpoint: &endpoint, what: &what, scopes: &scopes };
+        let path = call.path(&format!("blobs/{}", descriptor.digest));
+        let known = self
+            .again(&endpoint, async || {
+                let answer = self.get(call, Method::HEAD, &path, &HeaderMap::new(), true).await?;
+                match self.check(call, answer).await {
+                    Ok(_) => Ok(true),
+                    Err(error) if error.is_not_found() => Ok(false),
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
+        if known {
+            progress(descriptor.size);
+            return Ok(Pushed::Existed);
+        }
+        let mut mount = mount_from.filter(|from| *from != endpoint.repository);
+        self.again(&endpoint, async || {
+            let begun = match mount.take() {
+                Some(from) => match self.mount(call, descriptor.digest, from).await {
+                    Ok(Begun::Mounted) => {
+                        progress(descriptor.size);
+                        return Ok(Pushed::Mounted);
+                    }
+                    Ok(Begun::At(at)) => Some(at),
+                    // Not allowed there, or not there: the bytes are sent.
+                    Err(_) => None,
+                },
+                None => None,
+            };
+            let at = match begun {
+                Some(at) => at,
+                None => {
+                    let path = call.path("blobs/uploads/");
+                    let answer = self.send(call, Method::POST, &path, &HeaderMap::new(), Body::Empty).await?;
+                    let answer = self.check(call, answer).await?;
+                    (self.location(call, &answer)?, answer.uri)
+                }
+            };
+            self.upload(call, descriptor, at, open, progress).await?;
+            Ok(Pushed::Uploaded)
+        })
+        .await
+    }
+
+    /// Asks for a blob of another repository; a registry that will not begins an upload instead.
+    async fn mount(&self, call: Call<'_>, digest: Digest, from: &str) -> Result<Begun> {
+        let scopes = Scopes::push(&call.endpoint.repository, Some(from));
+        let call = Call { scopes: &scopes, ..call };
+        let mut query = crate::auth::Form::default();
+        query.add("mount", &digest.to_string());
+        query.add("from", from);
+        let path = call.path(&format!("blobs/uploads/?{}", query.0));
+        let answer = self.send(call, Method::POST, &path, &HeaderMap::new(), Body::Empty).await?;
+        let answer = self.check(call, answer).await?;
+        if answer.response.status() == StatusCode::CREATED {
+            return Ok(Begun::Mounted);
+        }
+        Ok(Begun::At((self.location(call, &answer)?, answer.uri)))
+    }
+
+    /// Sends the bytes to where the registry said; `registry` is the URL that said so.
+    async fn upload(
+        &self,
+        call: Call<'_>,
+        descriptor: &Descriptor,
+        (target, registry): (Uri, Uri),
+        open: Open<'_>,
+        progress: &dyn Fn(u64),
+    ) -> Result<()> {
+        let size = descriptor.size;
+        let mut query = crate::auth::Form::default();
+        query.add("digest", &descriptor.digest.to_string());
+        let separator = if target.query().is_some() { '&' } else { '?' };
+        let uri: Uri = format!("{target}{separator}{}", query.0)
+            .parse()
+            .map_err(|_| call.subject().protocol(format!("its Location `{target}` is no URL")))?;
+        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let subject = Subject { what: call.what, registry: &host };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        if size == 0 {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if same_origin(&registry, &uri) {
+            headers.extend(self.authorization(call).await?);
+        }
+        let (chunks, waiting) = mpsc::channel(WAITING);
+        let body = Body::Stream { chunks: waiting, left: size };
+        let ask = Ask { method: Method::PUT, headers, body, limit: NO_LIMIT };
+        let verify = !(call.endpoint.insecure || self.options.is_insecure(&host));
+        let sending = self.transport.send(&self.options, &uri, verify, ask, subject);
+        let filling = fill(subject, open, size, chunks, self.stall(), progress);
+        tokio::pin!(sending, filling);
+        let response = tokio::select! {
+            biased;
+            // An answer before the end of the bytes is a refusal.
+            response = &mut sending => response?,
+            filled = &mut filling => {
+                filled?;
+                let limit = self.options.timeouts.commit;
+                match tokio::time::timeout(limit, &mut sending).await {
+                    Ok(response) => response?,
+                    Err(_) => return Err(subject.stalled(limit)),
+                }
+            }
+        };
+        self.check(call, Answer { response, uri: uri.clone(), user: None }).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn push_manifest(
+        &self,
+        reference: &Reference,
+        bytes: &[u8],
+        media_type: &str,
+    ) -> Result<Digest> {
+        let endpoint = self.options.push_endpoint(reference)?;
+        let what = format!("`{}`", reference.familiar());
+        let scopes = Scopes::push(&endpoint.repository, None);
+        let call = Call { endpoint: &endpoint, what: &what, scopes: &scopes };
+        let digest = Digest::of(bytes);
+        if let Some(expected) = reference.digest()
+            && expected != digest
+        {
+            let reason = format!("the manifest to push has the digest {digest}, the name another");
+            return Err(Error::Setting { what, reason });
+        }
+        let name = reference.tag().map_or_else(|| digest.to_string(), str::to_owned);
+        let path = call.path(&format!("manifests/{name}"));
+        let kind = HeaderValue::from_str(media_type).map_err(|_| Error::Setting {
+            what: format!("the media type `{media_type}`"),
+            reason: "it has characters that no header may have".to_owned(),
+        })?;
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.again(&endpoint, async || {
+            let body = Body::Full(bytes.clone());
+            let answer = self.send(call, Method::PUT, &path, &headers, body).await?;
+            let answer = self.check(call, answer).await?;
+            let kept = answer.response.headers().get("docker-content-digest");
+            match kept.and_then(|value| value.to_str().ok()?.parse::<Digest>().ok()) {
+                Some(found) if found != digest => Err(call.subject().wrong_digest(digest, found)),
+                _ => Ok(digest),
+            }
+        })
+        .await
+    }
+}
+
+/// What a POST led to.
+enum Begun {
+    Mounted,
+    /// Where the bytes go, and which URL said so.
+    At((Uri, Uri)),
+}
+
+/// Reads the blob and hands it to the connection, chunk by chunk, no faster than that takes them.
+async fn fill(
+    subject: Subject<'_>,
+    open: Open<'_>,
+    size: u64,
+    chunks: mpsc::Sender<Bytes>,
+    stall: Duration,
+    progress: &dyn Fn(u64),
+) -> Result<()> {
+    let unreadable = |source| Error::Reader { what: subject.what.to_owned(), source };
+    let mut reader = open().map_err(unreadable)?;
+    let mut sent = 0;
+    while sent < size {
+        let wanted = CHUNK.min(size - sent);
+        let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+        (&mut reader).take(wanted).read_to_end(&mut chunk).map_err(unreadable)?;
+        if chunk.is_empty() {
+            let source = io::Error::other(format!("it ends after {sent} bytes and should have {size}"));
+            return Err(unreadable(source));
+        }
+        sent += chunk.len() as u64;
+        match tokio::time::timeout(stall, chunks.send(Bytes::from(chunk))).await {
+            Err(_) => return Err(subject.stalled(stall)),
+            // The connection is gone; its own error says why.
+            Ok(Err(_)) => return std::future::pending().await,
+            Ok(Ok(())) => progress(sent),
+        }
+    }
+    if reader.read(&mut [0]).map_err(unreadable)? > 0 {
+        return Err(unreadable(io::Error::other(format!("it has more than its {size} bytes"))));
+    }
+    Ok(())
+}

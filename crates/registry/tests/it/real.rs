@@ -1,0 +1,137 @@
+//! Against Debian's registry.
+
+use crate::server::{Real, blob_of, client, fetch, noise, push, push_image, quick};
+use oci::{Digest, Hasher, media_type};
+use registry::{Client, Credential, Error, Pushed};
+use std::cell::RefCell;
+use std::io::Read;
+
+/// `hush`, by `htpasswd -nbB -C 4 me hush`.
+const HTPASSWD: &str = "me:$2y$04$6cF5BDZM/E3HbV5GboLCAebhRjfnxxSJJ1AWh6sRssHRBj.ZhGXH.";
+
+#[test]
+fn what_is_pushed_is_pulled() {
+    let server = Real::start(None);
+    let client = client();
+    let name = server.name("team/app:1");
+    let layer = noise(3 << 20);
+    let descriptor = blob_of(&layer);
+    let told = RefCell::new(Vec::new());
+    let open =
+        || -> std::io::Result<Box<dyn Read + Send>> { Ok(Box::new(std::io::Cursor::new(layer.clone()))) };
+    let pushed = client.push_blob(&name, &descriptor, &open, None, &|at| told.borrow_mut().push(at)).unwrap();
+    assert_eq!(pushed, Pushed::Uploaded);
+    assert_eq!(told.borrow().last(), Some(&descriptor.size));
+    assert!(told.borrow().is_sorted());
+    assert_eq!(push(&client, &name, &layer, None).unwrap(), Pushed::Existed);
+    let other = server.name("team/other:1");
+    assert_eq!(push(&client, &other, &layer, Some("team/app")).unwrap(), Pushed::Mounted);
+    // A repository that does not have it: the bytes are sent.
+    assert_eq!(push(&client, &other, b"small", Some("team/app")).unwrap(), Pushed::Uploaded);
+    assert_eq!(push(&client, &name, b"", None).unwrap(), Pushed::Uploaded);
+
+    let manifest = push_image(&client, &name, b"{}");
+    let resolved = client.resolve(&name).unwrap();
+    assert_eq!(resolved.descriptor.digest, Digest::of(&manifest));
+    assert_eq!(resolved.descriptor.size, manifest.len() as u64);
+    assert_eq!(resolved.descriptor.media_type, media_type::OCI_MANIFEST);
+    let fetched = client.manifest(&name).unwrap();
+    assert_eq!(fetched.descriptor(), resolved.descriptor);
+    assert_eq!(fetched.bytes, manifest);
+    let pinned = name.with_digest(resolved.descriptor.digest);
+    assert_eq!(client.manifest(&pinned).unwrap().bytes, manifest);
+    assert_eq!(client.resolve(&pinned).unwrap(), resolved);
+    assert_eq!(client.tags(&name).unwrap(), ["1"]);
+
+    assert!(fetch(&client, &name, &descriptor).unwrap() == layer);
+    assert_eq!(fetch(&client, &name, &blob_of(b"")).unwrap(), b"");
+    // The second half, on top of a first half that is here.
+    let mut have = Hasher::new();
+    have.update(&layer[..1 << 20]);
+    let mut rest = Vec::new();
+    client.blob(&name, &descriptor, have, &mut rest, &|_| {}).unwrap();
+    assert!(rest == layer[1 << 20..]);
+}
+
+#[test]
+fn threads_share_a_client() {
+    let server = Real::start(None);
+    let client = client();
+    let name = server.name("app");
+    std::thread::scope(|scope| {
+        for n in 0..8_u8 {
+            let (client, name) = (&client, &name);
+            scope.spawn(move || {
+                let bytes = [noise(200_000), vec![n]].concat();
+                assert_eq!(push(client, name, &bytes, None).unwrap(), Pushed::Uploaded);
+                assert!(fetch(client, name, &blob_of(&bytes)).unwrap() == bytes);
+            });
+        }
+    });
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let server = Real::start(None);
+    let client = client();
+    let name = server.name("none:1");
+    for error in [
+        client.resolve(&name).unwrap_err(),
+        client.manifest(&name).unwrap_err(),
+        client.tags(&name).unwrap_err(),
+        fetch(&client, &name, &blob_of(b"none")).unwrap_err(),
+    ] {
+        assert!(error.is_not_found() && !error.is_unreachable(), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&server.host) && text.contains("none"), "{text}");
+    }
+    let text = client.manifest(&name).unwrap_err().to_string();
+    assert_eq!(text, format!("{0} does not have `{0}/none:1`: manifest unknown", server.host));
+}
+
+#[test]
+fn passwords_open_and_their_lack_is_told() {
+    let server = Real::start(Some(HTPASSWD));
+    let name = server.name("app:1");
+    let with = |password: Option<&str>| {
+        let mut options = quick();
+        if let Some(password) = password {
+            let credential = Credential::Basic { user: "me".into(), password: password.into() };
+            options.credentials.explicit.insert(server.host.clone(), credential);
+        }
+        Client::new(options).unwrap()
+    };
+    let mine = with(Some("hush"));
+    let manifest = push_image(&mine, &name, b"{}");
+    assert_eq!(mine.manifest(&name).unwrap().bytes, manifest);
+
+    let error = with(None).manifest(&name).unwrap_err();
+    assert!(matches!(error, Error::Unauthorized { user: None, .. }), "{error}");
+    assert!(error.to_string().contains("asks for a login"), "{error}");
+    assert!(error.hint().unwrap().contains(&format!("jettison login {}", server.host)));
+    let error = push(&with(Some("wrong")), &name, b"x", None).unwrap_err();
+    assert!(matches!(&error, Error::Unauthorized { user: Some(user), .. } if user == "me"), "{error}");
+
+    let secret = |password: &str| Credential::Basic { user: "me".into(), password: password.into() };
+    assert_eq!(with(None).login(&server.host, &secret("hush")).unwrap(), secret("hush"));
+    assert!(with(None).login(&server.host, &secret("wrong")).unwrap_err().is_unauthorized());
+}
+
+#[test]
+fn an_upload_with_wrong_bytes_fails() {
+    let server = Real::start(None);
+    let client = client();
+    let name = server.name("app");
+    let descriptor = blob_of(b"right");
+    for (given, words) in
+        [(&b"wrong"[..], "digest"), (b"righ", "ends after 4 bytes"), (b"right!", "more than its 5")]
+    {
+        let open = || -> std::io::Result<Box<dyn Read + Send>> {
+            Ok(Box::new(std::io::Cursor::new(given.to_vec())))
+        };
+        let error = client.push_blob(&name, &descriptor, &open, None, &|_| {}).unwrap_err();
+        let whole = format!("{error} {:?}", std::error::Error::source(&error));
+        assert!(whole.contains(words), "{whole}");
+    }
+    assert!(fetch(&client, &name, &descriptor).unwrap_err().is_not_found());
+}
