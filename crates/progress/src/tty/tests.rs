@@ -67,9 +67,8 @@ fn a_quick_build_draws_its_last_frame_only() {
     assert_eq!(screen.text(), "");
     progress.finish();
     progress.finish();
-    insta::assert_snapshot!(screen.text().replace('\u{1b}', "ESC"), @r"
-    ESC[?25lESC[?7l
-[+] Building 0.0s (2/2) FINISHEDESC[K
+    insta::assert_snapshot!(screen.text().replace('\u{1b}', "ESC").replace('\r', "CR"), @r"
+    ESC[?25lESC[?7lCR[+] Building 0.0s (2/2) FINISHEDESC[K
      => CACHED [1/2] FROM alpine                            0.0sESC[K
      => CACHED [2/2] RUN make                               0.0sESC[K
     ESC[JESC[?7hESC[?25h
