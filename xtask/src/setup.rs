@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::shell::{has, output, run};
+use crate::shell::{has, output};
 use crate::trouble::{Result, Trouble};
 
 /// A program, or a file where no program tells, with the package that brings it and who needs it.
@@ -90,7 +90,7 @@ fn apt(packages: &[&str]) -> Result<()> {
     }
     let mut words = vec!["install", "--yes", "--no-install-recommends"];
     words.extend(packages);
-    run(apt_get(&words).stdout(std::process::Stdio::null()))
+    output(&mut apt_get(&words)).map(drop)
 }
 
 fn apt_get(words: &[&str]) -> Command {

@@ -40,7 +40,7 @@ pub(crate) fn run_sections(wanted: &[String]) -> Result<Vec<(&'static str, Durat
             Ok(()) => println!("=== {name}: ok in {:.1} s\n", time.as_secs_f64()),
             Err(trouble) => {
                 println!("=== {name}: FAILED after {:.1} s", time.as_secs_f64());
-                return Err(trouble);
+                return Err(Trouble::Section { name, source: Box::new(trouble) });
             }
         }
         took.push((*name, time));

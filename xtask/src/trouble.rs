@@ -31,6 +31,14 @@ pub(crate) enum Trouble {
         /// Where it went wrong.
         source: serde_json::Error,
     },
+    /// A section of `cargo xtask test` failed.
+    #[error("the section `{name}` failed")]
+    Section {
+        /// The section, as `cargo xtask test` takes it.
+        name: &'static str,
+        /// What failed in it.
+        source: Box<Trouble>,
+    },
     /// Anything else, said in a full sentence.
     #[error("{0}")]
     Said(String),
