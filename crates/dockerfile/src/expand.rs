@@ -21,6 +21,7 @@
 mod pattern;
 
 use pattern::Pattern;
+use std::collections::HashSet;
 
 /// The deepest nesting of `${a:-${b:-...}}` that is followed.
 const MAX_DEPTH: usize = 100;
@@ -164,13 +165,13 @@ impl Lex {
             word,
             rest: word.chars(),
             env,
-            used: Vec::new(),
-            unset: Vec::new(),
+            used: Names::default(),
+            unset: Names::default(),
             depth: 0,
             made: 0,
         };
         let (text, words) = run.until(None, self.keep_escapes)?;
-        Ok(Expansion { text, words, used: run.used, unset: run.unset })
+        Ok(Expansion { text, words, used: run.used.list, unset: run.unset.list })
     }
 
     /// Whether nothing in the word can change.
@@ -185,10 +186,26 @@ struct Run<'a> {
     word: &'a str,
     rest: std::str::Chars<'a>,
     env: &'a Lookup<'a>,
-    used: Vec<String>,
-    unset: Vec<String>,
+    used: Names,
+    unset: Names,
     depth: usize,
     made: usize,
+}
+
+/// Names in order, each once.
+#[derive(Default)]
+struct Names {
+    list: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl Names {
+    fn add(&mut self, name: &str) {
+        if !self.known.contains(name) {
+            self.known.insert(name.to_owned());
+            self.list.push(name.to_owned());
+        }
+    }
 }
 
 /// Collects words the way BuildKit does: a space ends a word that has text in it.
@@ -490,10 +507,11 @@ impl<'a> Run<'a> {
 
     fn get(&mut self, name: &str) -> Option<String> {
         let value = (self.env)(name);
-        let list = if value.is_some() { &mut self.used } else { &mut self.unset };
-        if !list.iter().any(|known| known == name) {
-            list.push(name.to_owned());
-        }
+        if value.is_some() {
+            self.used.add(name)
+        } else {
+            self.unset.add(name)
+        };
         value
     }
 }

@@ -27,7 +27,10 @@ impl Flag {
         let value_span = if split <= span.end { Span::new(split, span.end) } else { span };
         let name_end = (span.start + name.len()).min(span.end);
         Self {
-            name: Spanned::new(name.trim_start_matches("--").to_owned(), Span::new(span.start, name_end)),
+            name: Spanned::new(
+                name.strip_prefix("--").unwrap_or(name).to_owned(),
+                Span::new(span.start, name_end),
+            ),
             value: value.map(|value| Spanned::new(value.to_owned(), value_span)),
             span,
         }

@@ -23,7 +23,11 @@ pub struct Heredoc {
 impl Heredoc {
     /// The body as it is meant: without leading tabs after `<<-`.
     pub fn text(&self) -> String {
-        if !self.strip_tabs {
+        self.text_with(self.strip_tabs)
+    }
+
+    pub(crate) fn text_with(&self, strip_tabs: bool) -> String {
+        if !strip_tabs {
             return self.content.clone();
         }
         self.content.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()

@@ -118,7 +118,8 @@ pub struct Dockerfile {
     pub directives: Directives,
     /// The instructions in order.
     pub instructions: Vec<Instruction>,
-    /// What is worth telling though the file can be read.
+    /// What is worth telling though the file can be read. Those that carry a rule are among the findings of
+    /// [`crate::lint::check`] too; the others nobody else tells.
     pub warnings: Vec<Diagnostic>,
 }
 

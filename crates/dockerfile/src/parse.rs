@@ -20,6 +20,9 @@ use crate::source::{Source, Span, Spanned};
 use crate::{lint, suggest, word};
 use std::ops::Range;
 
+/// The parse ends after this many faults; whoever has more has given us something else than a Dockerfile.
+const MOST_ERRORS: usize = 100;
+
 /// Reads a Dockerfile. `file_name` is what messages call it.
 ///
 /// Bytes that are not UTF-8 become U+FFFD, with a warning. Every fault is reported, not just the first; the failure
@@ -84,6 +87,9 @@ impl Parser {
         let mut after_empty = false;
         let mut comments = Vec::new();
         while let Some(line) = lines.next() {
+            if self.errors.len() >= MOST_ERRORS {
+                return;
+            }
             let content = line.content();
             let stripped = content.trim_start();
             let start = line.start + content.len() - stripped.len();
@@ -463,19 +469,27 @@ impl Reader<'_> {
                 self.fail(ErrorKind::NotStringArray, span)
             }
             Array::NotJson => {
-                // `[ -f x ]` is a fine shell command; these two beginnings are meant as JSON.
-                let compact: String = text.chars().filter(|c| !c.is_whitespace()).take(2).collect();
-                if matches!(compact.as_str(), "['" | "[\"") && text.trim_end().ends_with(']') {
-                    let warning = Diagnostic::warning(
-                        "this is no valid JSON array, so the shell runs it as a command",
-                        self.line.span(range),
-                    )
-                    .with_hint("JSON takes double quotes, commas between elements and none after the last");
-                    self.warnings.push(warning);
-                }
+                self.almost_json(text, range);
                 Some(Form::Shell(text.to_owned()))
             }
         }
+    }
+
+    /// Warns of a text for the shell that was probably meant as JSON. `[ -f x ]` is a fine shell command.
+    fn almost_json(&mut self, text: &str, range: Range<usize>) {
+        let mut beginning = text.chars().filter(|c| !c.is_whitespace());
+        if beginning.next() != Some('[') || !matches!(beginning.next(), Some('"' | '\'')) {
+            return;
+        }
+        let hint = if text.contains("] #") {
+            "a comment stands on a line of its own"
+        } else if text.ends_with(']') {
+            "JSON takes double quotes, commas between elements and none after the last"
+        } else {
+            return;
+        };
+        let message = "this is no valid JSON array, so the shell runs it as a command";
+        self.warnings.push(Diagnostic::warning(message, self.line.span(range)).with_hint(hint));
     }
 
     /// A JSON array of strings, else the words between blanks.

@@ -103,6 +103,10 @@ impl NamePattern {
         pieces(pattern).map(Self)
     }
 
+    pub(crate) fn from_pieces(pieces: Vec<Piece>) -> Self {
+        Self(pieces)
+    }
+
     /// Whether the pattern is the whole name. `*` and `?` never take a `/`.
     pub fn matches(&self, name: &str) -> bool {
         let pieces = &self.0;

@@ -1,8 +1,9 @@
 //! One ignore pattern against one path, without its parents.
 //!
-//! A pattern is one of three cheap kinds where it can be: this very path, this beginning (`docs/**`), this end
-//! (`**/x`). Any other becomes a row of steps, and matching keeps the set of steps that may come next, a bit each, so
-//! that its time is bounded by pattern times path.
+//! A pattern is of a cheap kind where it can be: this very path, this beginning (`docs/**`), this end (`**/x`), a
+//! pattern for the whole path without `**` (`docs/*.md`), a pattern for its last name (`**/*.py[co]`). Any other
+//! becomes a row of steps, and matching keeps the set of steps that may come next, a bit each, so that its time is
+//! bounded by pattern times path.
 
 use crate::pattern::{self, NamePattern, PatternError, Piece};
 
@@ -18,6 +19,8 @@ enum Kind {
     Exact(String),
     Prefix(String),
     Suffix(String),
+    Path(NamePattern),
+    LastName(NamePattern),
     Steps(Steps),
 }
 
@@ -66,6 +69,8 @@ impl Glob {
             Kind::Exact(text) => path == text,
             Kind::Prefix(prefix) => path.starts_with(prefix.as_str()),
             Kind::Suffix(suffix) => path.ends_with(suffix.as_str()) || suffix.strip_prefix('/') == Some(path),
+            Kind::Path(pattern) => pattern.matches(path),
+            Kind::LastName(pattern) => pattern.matches(path.rsplit('/').next().unwrap_or(path)),
             Kind::Steps(steps) => steps.matches(path),
         }
     }
@@ -109,6 +114,18 @@ impl Kind {
             && literal(start)
         {
             return Kind::Prefix(start.to_owned());
+        }
+        // A class may take a `/`; then names cannot be told apart.
+        let takes_slash = pieces.iter().any(|piece| matches!(piece, Piece::Class { .. }) && piece.takes('/'));
+        if !takes_slash && !text.contains("**") {
+            return Kind::Path(NamePattern::from_pieces(pieces));
+        }
+        if !takes_slash
+            && let Some(rest) = text.strip_prefix("**/")
+            && !rest.contains("**")
+            && !pieces[3..].contains(&Piece::Char('/'))
+        {
+            return Kind::LastName(NamePattern::from_pieces(pieces[3..].to_vec()));
         }
         Kind::Steps(Steps::new(pieces))
     }

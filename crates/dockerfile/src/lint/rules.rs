@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::instruction::{Dockerfile, Instruction, Stage};
 use crate::port;
 use crate::source::Span;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Checks a file. `reached` says of a stage's number whether the build needs it: as in BuildKit, most rules about
 /// instructions are asked of such stages only. The parser's own findings ([`Dockerfile::warnings`] that carry a rule)
@@ -41,9 +41,7 @@ pub fn check(dockerfile: &Dockerfile, config: &Config, reached: &dyn Fn(usize) -
         for instruction in stage.instructions {
             let these = state.check(instruction);
             if reached(stage.index) {
-                for (place, one) in these {
-                    at(place.unwrap_or(instruction), vec![one]);
-                }
+                at(instruction, these);
             }
         }
         states.push(state);
@@ -56,7 +54,7 @@ pub fn check(dockerfile: &Dockerfile, config: &Config, reached: &dyn Fn(usize) -
 }
 
 fn stage_names(stages: &[Stage<'_>], found: &mut Vec<Diagnostic>) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     for stage in stages {
         let Some(name) = &stage.from.name else { continue };
         if matches!(name.as_str(), "scratch" | "context") {
@@ -64,11 +62,10 @@ fn stage_names(stages: &[Stage<'_>], found: &mut Vec<Diagnostic>) {
                 format!("Stage name should not use the same name as reserved stage {:?}", name.value);
             found.push(Rule::ReservedStageName.diagnostic(message, name.span));
         }
-        if seen.contains(&name.as_str()) {
+        if !seen.insert(name) {
             let message = format!("Duplicate stage name {:?}, stage names should be unique", name.value);
             found.push(Rule::DuplicateStageName.diagnostic(message, name.span));
         }
-        seen.push(name);
     }
 }
 
@@ -180,16 +177,13 @@ struct State<'a> {
     health: Option<&'a Instruction>,
 }
 
-/// A finding, and the instruction that it is about when that is an earlier one.
-type Finding<'a> = (Option<&'a Instruction>, Diagnostic);
-
 impl<'a> State<'a> {
     fn inherited(&self) -> State<'a> {
         State { workdir: self.workdir, shell: self.shell, ..State::default() }
     }
 
-    fn check(&mut self, instruction: &'a Instruction) -> Vec<Finding<'a>> {
-        let mut found: Vec<Finding<'a>> = Vec::new();
+    fn check(&mut self, instruction: &'a Instruction) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
         let name = instruction.name.value.as_str();
         match &instruction.command {
             Command::Env(env) => {
@@ -213,7 +207,7 @@ impl<'a> State<'a> {
                     let message = format!(
                         "Relative workdir {path:?} can have unexpected results if the base image changes"
                     );
-                    found.push((None, Rule::WorkdirRelativePath.diagnostic(message, workdir.path.span)));
+                    found.push(Rule::WorkdirRelativePath.diagnostic(message, workdir.path.span));
                 }
                 self.workdir = true;
             }
@@ -235,13 +229,13 @@ impl<'a> State<'a> {
                     if ports.odd_case {
                         let message =
                             format!("Defined protocol '{word}' in EXPOSE instruction should be lowercase");
-                        found.push((None, Rule::ExposeProtoCasing.diagnostic(message, word.span)));
+                        found.push(Rule::ExposeProtoCasing.diagnostic(message, word.span));
                     }
                     if ports.has_host {
                         let message = format!(
                             "EXPOSE instruction should not define an IP address or host-port mapping, found '{word}'"
                         );
-                        found.push((None, Rule::ExposeInvalidFormat.diagnostic(message, word.span)));
+                        found.push(Rule::ExposeInvalidFormat.diagnostic(message, word.span));
                     }
                 }
             }
@@ -251,7 +245,7 @@ impl<'a> State<'a> {
     }
 
     /// With a SHELL of its own choice a stage means the shell form.
-    fn json(&self, form: &Form, instruction: &Instruction) -> Option<Finding<'a>> {
+    fn json(&self, form: &Form, instruction: &Instruction) -> Option<Diagnostic> {
         if self.shell || matches!(form, Form::Exec(_)) {
             return None;
         }
@@ -259,27 +253,27 @@ impl<'a> State<'a> {
             "JSON arguments recommended for {} to prevent unintended behavior related to OS signals",
             instruction.name
         );
-        Some((None, Rule::JSONArgsRecommended.diagnostic(message, instruction.line_span)))
+        Some(Rule::JSONArgsRecommended.diagnostic(message, instruction.line_span))
     }
 }
 
 /// The earlier of two instructions is the one that does not count.
-fn once<'a>(seen: &mut Option<&'a Instruction>, instruction: &'a Instruction) -> Option<Finding<'a>> {
+fn once<'a>(seen: &mut Option<&'a Instruction>, instruction: &'a Instruction) -> Option<Diagnostic> {
     let earlier = seen.replace(instruction)?;
     let message = format!(
         "Multiple {} instructions should not be used in the same stage because only the last one will be used",
         instruction.name
     );
-    Some((Some(instruction), Rule::MultipleInstructionsDisallowed.diagnostic(message, earlier.line_span)))
+    Some(Rule::MultipleInstructionsDisallowed.diagnostic(message, earlier.line_span))
 }
 
-fn legacy<'a>(is_legacy: bool, name: &str, span: Span) -> Option<Finding<'a>> {
+fn legacy(is_legacy: bool, name: &str, span: Span) -> Option<Diagnostic> {
     let message =
         format!("\"{name} key=value\" should be used instead of legacy \"{name} key value\" format");
-    is_legacy.then(|| (None, Rule::LegacyKeyValueFormat.diagnostic(message, span)))
+    is_legacy.then(|| Rule::LegacyKeyValueFormat.diagnostic(message, span))
 }
 
-fn secret<'a>(instruction: &str, name: &str, span: Span) -> Option<Finding<'a>> {
+fn secret(instruction: &str, name: &str, span: Span) -> Option<Diagnostic> {
     const SECRET: [&str; 10] = [
         "apikey",
         "auth",
@@ -302,5 +296,5 @@ fn secret<'a>(instruction: &str, name: &str, span: Span) -> Option<Finding<'a>> 
     let found = Rule::SecretsUsedInArgOrEnv
         .diagnostic(message, span)
         .with_hint("`RUN --mount=type=secret` leaves nothing in the image");
-    Some((None, found))
+    Some(found)
 }

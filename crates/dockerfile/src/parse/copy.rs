@@ -6,8 +6,9 @@ use crate::diagnostic::Diagnostic;
 use crate::error::{Error, ErrorKind};
 use crate::expand::Lex;
 use crate::flags::Takes;
-use crate::heredoc;
+use crate::heredoc::{self, Heredoc};
 use crate::source::{Span, Spanned};
+use std::collections::HashMap;
 
 const COPY: [(&str, Takes); 6] = [
     ("from", Takes::Value),
@@ -76,15 +77,15 @@ impl Reader<'_> {
         }
         self.comment_among_paths(&words, &destination, instruction);
         let (mut sources, mut inline) = (Vec::new(), Vec::new());
+        // Of two heredocs with one name BuildKit gives both the content of the last.
+        let bodies: HashMap<&str, &Heredoc> =
+            self.heredocs.iter().map(|body| (body.name.as_str(), body)).collect();
         for word in words {
             match heredoc::parse_word(&word) {
                 None => sources.push(word),
                 Some(opening) => {
-                    // Of two heredocs with one name BuildKit gives both the content of the last.
-                    let body = self.heredocs.iter().rev().find(|body| body.name == opening.name);
-                    let content = body.map(|body| {
-                        heredoc::Heredoc { strip_tabs: opening.strip_tabs, ..body.clone() }.text()
-                    });
+                    let body = bodies.get(opening.name.as_str());
+                    let content = body.map(|body| body.text_with(opening.strip_tabs));
                     inline.push(InlineFile {
                         name: Spanned::new(opening.name, word.span),
                         content: content.unwrap_or_default(),

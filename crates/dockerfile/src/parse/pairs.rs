@@ -47,26 +47,32 @@ impl Reader<'_> {
             let text = |range: std::ops::Range<usize>| {
                 Spanned::new(self.text[range.clone()].to_owned(), self.line.span(range))
             };
-            return Some(vec![KeyValue { key: text(key), value: text(value), legacy: true }]);
+            let pair = KeyValue { key: text(key), value: text(value), legacy: true };
+            self.trailing_comment(head, instruction);
+            return Some(vec![pair]);
+        }
+        let faulty = self.errors.len();
+        for word in words.iter().filter(|word| !word.text.contains('=')) {
+            let hint = if word.text.starts_with('#') {
+                "a comment stands on a line of its own"
+            } else {
+                "a value with spaces needs quotes"
+            };
+            let kind = ErrorKind::NoEquals { instruction, word: word.text.clone() };
+            self.errors.push(Error::new(kind, self.line.span(word.range.clone())).hint(hint.to_owned()));
+        }
+        if self.errors.len() > faulty {
+            // A quote that is missing spoils every word after it: the first fault tells enough.
+            self.errors.truncate(faulty + 1);
+            return None;
         }
         let mut pairs = Vec::new();
         for word in words {
             let (key, value) = self.split(&word);
-            let Some(value) = value else {
-                let hint = if word.text.starts_with('#') {
-                    "a comment stands on a line of its own"
-                } else {
-                    "a value with spaces needs quotes"
-                };
-                let kind = ErrorKind::NoEquals { instruction, word: word.text };
-                let span = self.line.span(word.range);
-                self.errors.push(Error::new(kind, span).hint(hint.to_owned()));
-                return None;
-            };
             if key.is_empty() {
                 return self.fail(ErrorKind::BlankName { instruction }, self.line.span(word.range));
             }
-            pairs.push(KeyValue { key, value, legacy: false });
+            pairs.extend(value.map(|value| KeyValue { key, value, legacy: false }));
         }
         Some(pairs)
     }
