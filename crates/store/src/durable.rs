@@ -45,16 +45,16 @@ impl Store {
         };
         level("FULL")?;
         let marked = self.write(|transaction| {
-            // A row that got new files while the sync ran (`last_used` moves with them) waits for the next.
-            let when = [
-                ("records", "created"),
-                ("layers", "last_used"),
-                ("blobs", "last_used"),
-                ("images", "last_used"),
-            ];
-            for (table, when) in when {
-                let text = format!("UPDATE {table} SET boot = NULL WHERE boot = ?1 AND {when} <= ?2");
-                transaction.prepare_cached(&text)?.execute(params![boot, tick])?;
+            // What got new files while the sync ran (`last_used` moves with them) waits for the next.
+            for marked in [
+                "UPDATE records SET boot = NULL WHERE boot = ?1 AND created <= ?2",
+                "UPDATE images SET boot = NULL WHERE boot = ?1 AND last_used <= ?2",
+                "UPDATE blobs SET boot = NULL WHERE boot = ?1 AND last_used <= ?2",
+                "UPDATE layers SET boot = NULL WHERE boot = ?1 AND last_used <= ?2",
+                "UPDATE layers SET folder_boot = NULL WHERE folder_boot = ?1 AND last_used <= ?2",
+                "UPDATE layers SET listing_boot = NULL WHERE listing_boot = ?1 AND last_used <= ?2",
+            ] {
+                transaction.prepare_cached(marked)?.execute(params![boot, tick])?;
             }
             Ok(())
         });

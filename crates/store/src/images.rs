@@ -103,7 +103,7 @@ impl Store {
                 .prepare_cached(
                     "INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
                      ON CONFLICT (id) DO UPDATE SET stack = ?3, manifest = coalesce(?4, manifest), last_used = ?5,
-                         boot = iif(boot = ?6 OR stack != ?3, ?6, NULL)",
+                         boot = iif(boot IS NULL AND stack = ?3, NULL, ?6)",
                 )?
                 .execute(params![
                     &id.as_bytes()[..],

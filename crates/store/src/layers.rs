@@ -13,10 +13,11 @@
 use crate::inner::{Store, locked, random};
 use crate::lock::{FileLock, Mode, Wait, still_named, try_lock};
 use crate::{Error, Result, tree};
-use layer::{LayerId, Listing};
+use layer::{Content, Kind, LayerId, Listing};
 use oci::{Descriptor, Digest};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,7 @@ pub struct LayerDraft {
     /// The folder itself, locked.
     _lock: File,
     size: u64,
+    disk: u64,
     pub(crate) borrowed: Vec<LayerId>,
     pub(crate) diff_id: Option<DiffId>,
     pub(crate) blobs: Vec<Descriptor>,
@@ -130,15 +132,14 @@ impl LayerDraft {
 
     /// Writes the listing; the layer keeps what it borrows alive, and its size is that of its own and borrowed files.
     pub fn write_listing(&mut self, listing: &Listing) -> Result<()> {
-        write_listing(&self.path, listing)?;
-        self.size = listing.size();
-        self.borrowed = listing.borrowed().to_vec();
+        let written = write_listing(&self.path, listing)?;
+        (self.size, self.disk, self.borrowed) = (written.size, written.disk, written.borrowed);
         Ok(())
     }
 
     /// Says how large the layer is in bytes, where there is no listing.
     pub fn set_size(&mut self, size: u64) {
-        self.size = size;
+        (self.size, self.disk) = (size, size);
     }
 
     /// Says what the layer's tar is.
@@ -178,7 +179,7 @@ pub struct LayerFill {
     info: LayerInfo,
     path: PathBuf,
     folder: Option<PathBuf>,
-    listing: Option<(u64, Vec<LayerId>)>,
+    listing: Option<Written>,
     diff_id: Option<DiffId>,
     _lock: FileLock,
 }
@@ -206,9 +207,8 @@ impl LayerFill {
 
     /// Writes the listing, for a layer that had none or whose bytes now stand elsewhere.
     pub fn write_listing(&mut self, listing: &Listing) -> Result<()> {
-        write_listing(&self.path, listing)?;
+        self.listing = Some(write_listing(&self.path, listing)?);
         locked(&self.store.inner.listings).remove(&self.info.id);
-        self.listing = Some((listing.size(), listing.borrowed().to_vec()));
         Ok(())
     }
 
@@ -221,35 +221,39 @@ impl LayerFill {
     pub fn commit(mut self) -> Result<LayerInfo> {
         let store = self.store.clone();
         let id = self.info.id;
+        let mut made = false;
         if let Some(folder) = self.folder.take() {
             let place = self.path.join("fs");
-            if self.info.folder || place.exists() {
-                store.discard(&place)?;
-            }
+            // One that is there was made in vain: its row was lost to a power cut or a kill.
+            store.discard(&place)?;
             fs::rename(&folder, &place).map_err(|e| Error::io("put in place", &place, e))?;
-            self.info.folder = true;
+            made = true;
         }
+        let folder = made;
         let listing = self.listing.take();
         store.write(|transaction| {
             let tick = store.tick(transaction)?;
             let changed = transaction
                 .prepare_cached(
-                    "UPDATE layers SET folder = ?2, listing = listing OR ?3, size = coalesce(?4, size),
-                         last_used = ?5, boot = ?6 WHERE id = ?1",
+                    "UPDATE layers SET folder = folder OR ?2, listing = listing OR ?3, size = coalesce(?4, size),
+                         disk = coalesce(?5, iif(?2, size, disk)), last_used = ?6,
+                         folder_boot = iif(?2, ?7, folder_boot), listing_boot = iif(?3, ?7, listing_boot)
+                     WHERE id = ?1",
                 )?
                 .execute(params![
                     &id.as_bytes()[..],
-                    self.info.folder,
+                    folder,
                     listing.is_some(),
-                    listing.as_ref().map(|(size, _)| *size as i64),
+                    listing.as_ref().map(|written| written.size as i64),
+                    listing.as_ref().map(|written| written.disk as i64),
                     tick,
                     store.boot()?
                 ])?;
             if changed == 0 {
                 return Err(Error::Layer { id, reason: "was removed while it was being unpacked" });
             }
-            if let Some((_, borrowed)) = &listing {
-                insert_pins(transaction, id, borrowed)?;
+            if let Some(written) = &listing {
+                insert_pins(transaction, id, &written.borrowed)?;
             }
             if let Some(diff_id) = self.diff_id {
                 set_diff_id(transaction, id, diff_id)?;
@@ -295,6 +299,7 @@ impl Store {
                     path,
                     _lock: lock,
                     size: 0,
+                    disk: 0,
                     borrowed: Vec::new(),
                     diff_id: None,
                     blobs: Vec::new(),
@@ -424,8 +429,8 @@ impl Store {
                 }
                 transaction
                     .prepare_cached(
-                        "INSERT INTO layers (id, folder, pack, listing, remote, size, diff_id, diff_size, writer,
-                             created, last_used) VALUES (?1, 0, 0, 0, ?2, ?3, ?4, 0, 0, ?5, ?5)",
+                        "INSERT INTO layers (id, folder, pack, listing, remote, size, disk, diff_id, diff_size,
+                             writer, created, last_used) VALUES (?1, 0, 0, 0, ?2, ?3, 0, ?4, 0, 0, ?5, ?5)",
                     )?
                     .execute(params![
                         &fresh.as_bytes()[..],
@@ -451,8 +456,8 @@ impl Store {
         let diff = draft.diff_id;
         transaction
             .prepare_cached(
-                "INSERT INTO layers (id, folder, pack, listing, size, diff_id, diff_size, writer, created, last_used,
-                     boot) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
+                "INSERT INTO layers (id, folder, pack, listing, size, disk, diff_id, diff_size, writer, created,
+                     last_used, boot) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11)",
             )?
             .execute(params![
                 &draft.id.as_bytes()[..],
@@ -460,6 +465,7 @@ impl Store {
                 pack,
                 listing,
                 draft.size as i64,
+                draft.disk as i64,
                 diff.as_ref().map(|d| &d.digest.as_bytes()[..]),
                 diff.map(|d| d.size as i64),
                 diff.map(|d| d.writer),
@@ -508,30 +514,29 @@ impl Store {
         }
     }
 
-    /// Moves abandoned drafts to the trash.
-    pub(crate) fn sweep_layers(&self) -> Result<()> {
+    /// Moves abandoned drafts, and what a killed collector left, to the trash. `known` are layers that have rows.
+    pub(crate) fn sweep_layers(&self, known: &HashSet<LayerId>) -> Result<()> {
         let folder = self.path("layers");
         for entry in fs::read_dir(&folder).map_err(|e| Error::io("read", &folder, e))? {
             let entry = entry.map_err(|e| Error::io("read", &folder, e))?;
             let path = entry.path();
             let id: Option<LayerId> = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            let has_row = |id: LayerId| {
-                self.read(|transaction| {
-                    let mut statement = transaction.prepare_cached("SELECT 1 FROM layers WHERE id = ?1")?;
-                    Ok(statement.exists([&id.as_bytes()[..]])?)
-                })
-            };
-            if let Some(id) = id
-                && has_row(id)?
-            {
+            if id.is_some_and(|id| known.contains(&id)) {
                 continue;
             }
             let Ok(lock) = File::open(&path) else { continue };
-            // Its maker commits before it lets go, so look again under the lock.
-            if !try_lock(&lock, Mode::Exclusive, &path)? || id.map_or(Ok(false), has_row)? {
+            // Its maker commits before it lets go, so look under the lock.
+            if !try_lock(&lock, Mode::Exclusive, &path)? {
                 continue;
             }
-            if still_named(&lock, &path) {
+            let has_row = match id {
+                Some(id) => self.read(|transaction| {
+                    let mut statement = transaction.prepare_cached("SELECT 1 FROM layers WHERE id = ?1")?;
+                    Ok(statement.exists([&id.as_bytes()[..]])?)
+                })?,
+                None => false,
+            };
+            if !has_row && still_named(&lock, &path) {
                 self.to_trash(&path)?;
             }
         }
@@ -549,11 +554,28 @@ fn make(path: &Path, mode: u32) -> Result<()> {
     Ok(())
 }
 
-fn write_listing(dir: &Path, listing: &Listing) -> Result<()> {
+/// What a listing says that goes into the row.
+#[derive(Debug)]
+struct Written {
+    /// The bytes of all files.
+    size: u64,
+    /// The bytes of those that this layer holds.
+    disk: u64,
+    borrowed: Vec<LayerId>,
+}
+
+fn write_listing(dir: &Path, listing: &Listing) -> Result<Written> {
     let place = dir.join("listing");
     let draft = dir.join("listing.tmp");
     fs::write(&draft, listing.encode()).map_err(|e| Error::io("write", &draft, e))?;
-    fs::rename(&draft, &place).map_err(|e| Error::io("put in place", &place, e))
+    fs::rename(&draft, &place).map_err(|e| Error::io("put in place", &place, e))?;
+    let mut groups = HashSet::new();
+    let own = |entry: &&layer::Entry| match &entry.kind {
+        Kind::File { link, content: Content::Own(_), .. } => *link == 0 || groups.insert(*link),
+        _ => false,
+    };
+    let disk = listing.entries().iter().filter(own).map(layer::Entry::size).sum();
+    Ok(Written { size: listing.size(), disk, borrowed: listing.borrowed().to_vec() })
 }
 
 fn insert_pins(transaction: &Transaction<'_>, id: LayerId, borrowed: &[LayerId]) -> Result<()> {
@@ -624,7 +646,9 @@ fn read_layer(transaction: &Transaction<'_>, id: LayerId, boot: &str) -> Result<
     };
     let found = transaction
         .prepare_cached(
-            "SELECT folder, pack, listing, remote, size, diff_id, diff_size, writer, last_used FROM layers
+            "SELECT folder AND (folder_boot IS NULL OR folder_boot = ?2), pack,
+                 listing AND (listing_boot IS NULL OR listing_boot = ?2),
+                 remote, size, diff_id, diff_size, writer, last_used FROM layers
              WHERE id = ?1 AND (boot IS NULL OR boot = ?2)",
         )?
         .query_row(params![&id.as_bytes()[..], boot], row)

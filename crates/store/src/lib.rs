@@ -10,6 +10,7 @@ mod containers;
 mod contexts;
 mod durable;
 mod error;
+mod holdings;
 mod images;
 mod inner;
 mod layers;

@@ -38,14 +38,20 @@ CREATE TABLE layers (
     pack      INTEGER NOT NULL,
     listing   INTEGER NOT NULL,
     remote    TEXT,             -- {reference, descriptor}
-    size      INTEGER NOT NULL,
+    size      INTEGER NOT NULL, -- of all its files
+    disk      INTEGER NOT NULL, -- of those whose bytes it holds itself
     diff_id   BLOB,
     diff_size INTEGER,
     writer    INTEGER,
     created   INTEGER NOT NULL,
     last_used INTEGER NOT NULL,
-    boot      TEXT
+    boot      TEXT,
+    -- As boot, of a form that was made later: without it the layer falls back to its other forms.
+    folder_boot  TEXT,
+    listing_boot TEXT
 ) WITHOUT ROWID;
+CREATE INDEX layers_fresh_folder ON layers (folder_boot) WHERE folder_boot IS NOT NULL;
+CREATE INDEX layers_fresh_listing ON layers (listing_boot) WHERE listing_boot IS NOT NULL;
 CREATE INDEX layers_by_diff_id ON layers (diff_id) WHERE diff_id IS NOT NULL;
 CREATE INDEX layers_fresh ON layers (boot) WHERE boot IS NOT NULL;
 CREATE TABLE layer_blobs (

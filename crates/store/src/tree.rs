@@ -4,9 +4,11 @@
 use crate::{Error, Result};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, renameat, unlinkat};
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Below this depth a directory is moved up before it is emptied.
@@ -25,8 +27,31 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         Err(e) => return Err(failed(e)),
     };
     let name = CString::new(name.as_bytes()).map_err(|_| failed(Errno::INVAL))?;
-    let mut removal = Removal { top: parent, moved: 0 };
-    removal.entry(None, &name, 0).map_err(failed)
+    let mut removal = Removal { top: parent, moved: 0, open: vec![name] };
+    while let Some(name) = removal.open.pop() {
+        removal.entry(None, &name, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The bytes that `path` and all below it take on disk; each hard-linked file counts once. What cannot be read counts 0.
+pub(crate) fn size(path: &Path) -> u64 {
+    let mut bytes = 0;
+    let mut seen = HashSet::new();
+    let mut open = vec![path.to_owned()];
+    while let Some(dir) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+        for entry in entries.flatten() {
+            let Ok(known) = entry.metadata() else { continue };
+            if known.is_dir() {
+                open.push(entry.path());
+            }
+            if known.nlink() == 1 || known.is_dir() || seen.insert((known.dev(), known.ino())) {
+                bytes += known.blocks() * 512;
+            }
+        }
+    }
+    bytes
 }
 
 struct Removal {
@@ -34,6 +59,8 @@ struct Removal {
     top: OwnedFd,
     /// How many were moved there.
     moved: u64,
+    /// Those still to be removed.
+    open: Vec<CString>,
 }
 
 impl Removal {
@@ -60,7 +87,8 @@ impl Removal {
                     .expect("because digits and dashes hold no NUL");
             self.moved += 1;
             renameat(at, name, &self.top, &moved)?;
-            return self.entry(None, &moved, 0);
+            self.open.push(moved);
+            return Ok(());
         }
         let Some(opened) = open_directory(at, name)? else { return Ok(()) };
         self.empty(&opened, depth)?;
@@ -135,7 +163,7 @@ mod tests {
         symlink(&outside, tree.join("a/link")).unwrap();
         fs::create_dir(tree.join("shut")).unwrap();
         fs::write(tree.join("shut/file"), "x").unwrap();
-        fs::set_permissions(tree.join("shut"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(tree.join("shut"), fs::Permissions::from_mode(0o000)).unwrap();
         remove(&tree).unwrap();
         assert!(!tree.exists());
         assert!(outside.join("kept").exists());

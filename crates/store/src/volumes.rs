@@ -42,6 +42,7 @@ impl Store {
             None => oci::Digest::from_bytes(random()?).hex(),
         };
         let path = self.path("volumes").join(&name);
+        self.leased()?;
         // The folder first: a row without one would be a volume that cannot be mounted.
         fs::DirBuilder::new()
             .recursive(true)

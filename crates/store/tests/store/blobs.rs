@@ -1,0 +1,68 @@
+use crate::store;
+use oci::Digest;
+use std::io::{Read, Write};
+use store::Error;
+
+#[test]
+fn a_blob_is_there_once_its_digest_is_right() {
+    let (_dir, store) = store();
+    let digest = Digest::of(b"hello");
+    let mut writer = store.blob_writer(Some(digest)).unwrap();
+    writer.write_all(b"hel").unwrap();
+    writer.write_all(b"lo").unwrap();
+    assert_eq!(store.has_blob(&digest).unwrap(), None);
+    assert_eq!(writer.commit().unwrap(), (digest, 5));
+    assert_eq!(store.has_blob(&digest).unwrap(), Some(5));
+    let mut text = String::new();
+    store.open_blob(&digest).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "hello");
+}
+
+#[test]
+fn wrong_bytes_leave_nothing() {
+    let (_dir, store) = store();
+    let mut writer = store.blob_writer(Some(Digest::of(b"hello"))).unwrap();
+    writer.write_all(b"hullo").unwrap();
+    assert!(matches!(writer.commit(), Err(Error::Digest { .. })));
+    assert_eq!(store.has_blob(&Digest::of(b"hullo")).unwrap(), None);
+    assert_eq!(std::fs::read_dir(store.root().join("ingest")).unwrap().count(), 0);
+}
+
+#[test]
+fn small_and_large_documents_read_alike() {
+    let (_dir, store) = store();
+    for size in [0, 10, 1 << 20] {
+        let bytes = vec![7; size];
+        let digest = store.put_blob(&bytes, "text/plain").unwrap();
+        assert_eq!(store.read_blob(&digest, 2 << 20).unwrap(), bytes);
+        let mut read = Vec::new();
+        store.open_blob(&digest).unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, bytes);
+        if size > 0 {
+            let refused = store.read_blob(&digest, size as u64 - 1);
+            assert!(matches!(refused, Err(Error::TooLarge { .. })));
+        }
+    }
+}
+
+#[test]
+fn a_blob_whose_file_was_taken_away_is_forgotten() {
+    let (_dir, store) = store();
+    let digest = store.put_blob(&[1; 100_000], "").unwrap();
+    std::fs::remove_file(store.root().join("blobs/sha256").join(digest.hex())).unwrap();
+    assert!(store.open_blob(&digest).unwrap_err().is_not_found());
+    assert_eq!(store.has_blob(&digest).unwrap(), None);
+}
+
+#[test]
+fn sources_and_context_indexes_are_remembered() {
+    let (_dir, store) = store();
+    let digest = store.put_blob(b"x", "").unwrap();
+    store.add_blob_source(&digest, "docker.io/library/debian").unwrap();
+    store.add_blob_source(&digest, "docker.io/library/debian").unwrap();
+    assert_eq!(store.blob_sources(&digest).unwrap(), ["docker.io/library/debian"]);
+    assert_eq!(store.context_index("/home/../x").unwrap(), None);
+    store.put_context_index("/home/../x", b"one").unwrap();
+    store.put_context_index("/home/../x", b"two").unwrap();
+    assert_eq!(store.context_index("/home/../x").unwrap().as_deref(), Some(&b"two"[..]));
+}
