@@ -41,4 +41,56 @@ pub enum Error {
         /// What is wrong, with the entry's name where there is one.
         reason: String,
     },
+    /// More entries, bytes or depth than the caller allows.
+    #[error("{subject} has more than {limit} {unit}")]
+    Limit {
+        /// What is too large, with its name.
+        subject: String,
+        /// How much is allowed.
+        limit: u64,
+        /// Of what.
+        unit: &'static str,
+    },
+    /// A file's bytes are not as its listing says.
+    #[error("`/{path}` changed while it was read: {reason}")]
+    Changed {
+        /// Its path in the layer.
+        path: String,
+        /// What differs.
+        reason: &'static str,
+    },
+    /// An entry that the asked form cannot hold.
+    #[error("`/{path}` cannot be {action}: {reason}")]
+    Unfit {
+        /// Its path in the layer.
+        path: String,
+        /// What was to be done with it.
+        action: &'static str,
+        /// Why that is not possible.
+        reason: &'static str,
+    },
+    /// Compressed bytes that are damaged or of a kind that is not read here.
+    #[error("cannot decompress: {reason}")]
+    Compression {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// An I/O error on a path inside a layer.
+    pub(crate) fn io(action: &'static str, path: &[u8], source: impl Into<std::io::Error>) -> Self {
+        Self::Io { action, path: path_buf(path), source: source.into() }
+    }
+}
+
+/// A layer's path as the messages show it.
+pub(crate) fn path_buf(path: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(path))
+}
+
+/// A path as text, whatever bytes it has.
+pub(crate) fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
 }

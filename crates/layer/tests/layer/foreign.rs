@@ -1,0 +1,1 @@
+//! Archives of other tools come in, and other tools read ours.

@@ -1,0 +1,1 @@
+//! Archives that want out.
