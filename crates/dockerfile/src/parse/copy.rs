@@ -1,6 +1,6 @@
 //! `COPY` and `ADD`: flags, sources, destination, heredocs among the sources.
 
-use super::{Head, Reader};
+use super::reader::{Head, Reader};
 use crate::command::{AddCommand, CopyCommand, CopyPaths, InlineFile};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, ErrorKind};

@@ -1,6 +1,6 @@
 //! `FROM [--platform=P] base [AS name]`
 
-use super::{Head, Reader};
+use super::reader::{Head, Reader};
 use crate::command::FromCommand;
 use crate::error::{Error, ErrorKind};
 use crate::flags::Takes;

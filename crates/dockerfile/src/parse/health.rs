@@ -1,6 +1,6 @@
 //! `HEALTHCHECK [flags] CMD command`, `HEALTHCHECK NONE`
 
-use super::{Head, Reader};
+use super::reader::{Head, Reader};
 use crate::command::{Form, HealthCheck, HealthCheckCommand};
 use crate::error::ErrorKind;
 use crate::flags::{FlagSet, Takes};

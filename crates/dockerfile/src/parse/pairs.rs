@@ -1,6 +1,6 @@
 //! `ARG name[=default]...`, and the pairs of `ENV` and `LABEL` in their two spellings.
 
-use super::{Head, Reader};
+use super::reader::{Head, Reader};
 use crate::command::{ArgCommand, ArgDefinition, KeyValue};
 use crate::error::{Error, ErrorKind};
 use crate::source::{Span, Spanned};

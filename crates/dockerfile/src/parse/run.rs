@@ -1,6 +1,6 @@
 //! `RUN [flags] command`
 
-use super::{Head, Reader};
+use super::reader::{Head, Reader};
 use crate::command::{NetworkMode, RunCommand, SecurityMode};
 use crate::device::Device;
 use crate::error::{Error, ErrorKind};

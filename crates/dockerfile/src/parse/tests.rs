@@ -1,4 +1,5 @@
 use super::*;
+use crate::command::*;
 use crate::diagnostic;
 use proptest::prelude::*;
 
@@ -393,6 +394,12 @@ fn all_faults_are_shown_with_their_lines() {
       |
       = hint: did you mean `ENTRYPOINT`?
     "#);
+}
+
+#[test]
+fn odd_spaces_are_told() {
+    let failure = parse("FROM a\nRUN\u{a0}x\n", "D").unwrap_err();
+    assert_eq!(failure.errors[0].hint.as_deref(), Some("U+00A0 looks like a space but is none here"));
 }
 
 #[test]

@@ -1,0 +1,7 @@
+FROM debian
+RUN <<EOF
+echo a
+EOF
+COPY <<x /y
+z
+x

@@ -1,0 +1,11 @@
+
+
+
+FROM debian
+
+
+# a
+
+RUN x
+
+

@@ -1,0 +1,6 @@
+FROM debian
+ENV a=b \
+    c="d \
+  e" \
+# note
+    f=g

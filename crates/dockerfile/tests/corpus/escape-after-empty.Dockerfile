@@ -1,0 +1,6 @@
+
+# escape=`
+FROM debian
+RUN a `
+RUN b \
+  c

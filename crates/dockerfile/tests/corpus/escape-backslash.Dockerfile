@@ -1,0 +1,4 @@
+# Escape = \
+FROM debian
+RUN a \
+  b

@@ -1,0 +1,6 @@
+# hello
+# escape=`
+FROM debian
+RUN a `
+RUN b \
+  c

@@ -1,0 +1,7 @@
+FROM debian
+CMD ["a", \
+  "b", \
+# note
+  "c"]
+RUN ["d" \
+, "e"]

@@ -1,0 +1,3 @@
+FROM debian
+MAINTAINER A B <c@example.com>
+maintainer  "d"

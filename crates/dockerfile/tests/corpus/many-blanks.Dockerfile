@@ -1,0 +1,4 @@
+FROM    debian    AS    x
+EXPOSE   80    443  
+COPY   a    b   
+RUN   a   b   

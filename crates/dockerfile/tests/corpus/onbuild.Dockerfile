@@ -1,0 +1,7 @@
+FROM debian
+ONBUILD RUN a
+ONBUILD run ["a"]
+ONBUILD COPY --from=x a b
+ONBUILD ENV a=b c="d e"
+ONBUILD WORKDIR /x
+ONBUILD CMD ["y"]

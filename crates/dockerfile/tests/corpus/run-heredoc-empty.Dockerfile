@@ -1,0 +1,6 @@
+FROM debian
+RUN <<EOF
+EOF
+RUN <<A <<B
+A
+B

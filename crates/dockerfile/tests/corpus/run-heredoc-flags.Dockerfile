@@ -1,0 +1,4 @@
+FROM debian
+RUN --mount=type=cache,target=/c <<EOF
+a
+EOF

@@ -1,0 +1,7 @@
+FROM debian
+RUN <<EOF
+FROM x
+RUN y
+# escape=`
+EOF
+CMD z

@@ -1,0 +1,5 @@
+FROM debian
+RUN <<EOF
+#!/usr/bin/env python3
+print('x')
+EOF

@@ -1,0 +1,9 @@
+FROM debian
+RUN <<-EOF
+	echo a
+		b
+	EOF
+RUN <<-A <<-B
+	A
+	c
+		B

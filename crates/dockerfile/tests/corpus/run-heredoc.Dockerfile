@@ -1,0 +1,9 @@
+FROM debian
+RUN <<EOF
+set -e
+# a comment of the shell
+
+  echo \
+  a
+EOF
+RUN b

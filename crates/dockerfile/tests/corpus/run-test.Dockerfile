@@ -1,0 +1,4 @@
+FROM debian
+RUN [ -f /x ] && echo y
+RUN [ ! -d "z" ] || exit 1
+RUN [[ a == b ]]

@@ -1,0 +1,3 @@
+#!/usr/bin/env docker
+FROM debian
+RUN x

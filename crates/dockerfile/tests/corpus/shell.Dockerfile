@@ -1,0 +1,4 @@
+FROM debian
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+RUN a
+SHELL   ["powershell"]  

@@ -1,0 +1,5 @@
+FROM debian
+RUN ec\
+ho a
+EN\
+V x=y

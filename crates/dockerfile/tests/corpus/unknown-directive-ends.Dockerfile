@@ -1,0 +1,5 @@
+# unknown=x
+# escape=`
+FROM debian
+RUN a \
+  b

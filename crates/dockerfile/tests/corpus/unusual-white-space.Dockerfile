@@ -1,0 +1,4 @@
+FROM debian
+RUN a b
+ENV a=b c=d
+RUN xy

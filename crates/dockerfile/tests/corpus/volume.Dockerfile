@@ -1,0 +1,3 @@
+FROM debian
+VOLUME /a /b  /c
+VOLUME ["/d e", "/f"]
