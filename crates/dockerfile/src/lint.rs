@@ -1,12 +1,13 @@
 //! The rules of `build --check`, by BuildKit's names.
 //!
 //! The rules that need no more than the text are found here ([`check`]); those that need the environment, images or
-//! the context are the frontend's, which makes their findings with [`Rule::diagnostic`].
+//! the context are the frontend's, which makes their findings with [`Rule::diagnostic`] and [`messages`].
 //!
 //! Which rules count is said by `# check=skip=A,B;error=true` at the top of the file, or, for one instruction, by
 //! the same comment right above it (its `skip` and `experimental` are then added).
 
 mod casing;
+pub mod messages;
 mod rules;
 
 use crate::diagnostic::Diagnostic;

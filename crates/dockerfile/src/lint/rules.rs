@@ -1,6 +1,6 @@
 //! The rules that need nothing but the text. Messages are BuildKit's, because tools read them.
 
-use super::{Config, Rule, casing};
+use super::{Config, Rule, casing, messages};
 use crate::command::{Command, Form, FromCommand, HealthCheckCommand};
 use crate::diagnostic::Diagnostic;
 use crate::instruction::{Dockerfile, Instruction, Stage};
@@ -204,9 +204,7 @@ impl<'a> State<'a> {
                 let path = workdir.path.as_str();
                 // What a variable begins with is the frontend's to say.
                 if !self.workdir && !path.starts_with(['/', '$', '"', '\'']) {
-                    let message = format!(
-                        "Relative workdir {path:?} can have unexpected results if the base image changes"
-                    );
+                    let message = messages::workdir_relative_path(path);
                     found.push(Rule::WorkdirRelativePath.diagnostic(message, workdir.path.span));
                 }
                 self.workdir = true;
@@ -227,14 +225,11 @@ impl<'a> State<'a> {
                 for word in expose.ports.iter().filter(|word| !word.contains('$')) {
                     let Ok(ports) = port::parse(word) else { continue };
                     if ports.odd_case {
-                        let message =
-                            format!("Defined protocol '{word}' in EXPOSE instruction should be lowercase");
+                        let message = messages::expose_proto_casing(word);
                         found.push(Rule::ExposeProtoCasing.diagnostic(message, word.span));
                     }
                     if ports.has_host {
-                        let message = format!(
-                            "EXPOSE instruction should not define an IP address or host-port mapping, found '{word}'"
-                        );
+                        let message = messages::expose_invalid_format(word);
                         found.push(Rule::ExposeInvalidFormat.diagnostic(message, word.span));
                     }
                 }

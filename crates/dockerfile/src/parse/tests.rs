@@ -443,6 +443,33 @@ proptest! {
         }
     }
 
+    /// What is written without quotes stands in the source as it is.
+    #[test]
+    fn spans_point_at_the_words(
+        words in proptest::collection::vec("[a-zé/.$*]{1,6}", 2..6),
+        gaps in proptest::collection::vec("( {1,2}|\\t| \\\\\n ?|\\\\\r\n# c\r\n )", 6),
+        name in "(COPY|expose|Volume|ADD)",
+    ) {
+        let mut text = format!("FROM a\n\n{name}");
+        for (word, gap) in words.iter().zip(&gaps) {
+            // A continuation does not separate of itself.
+            text.push_str(&format!(" {gap}{word}"));
+        }
+        let dockerfile = good(&text);
+        let found: Vec<Spanned<String>> = match &dockerfile.instructions[1].command {
+            Command::Copy(CopyCommand { paths, .. }) | Command::Add(AddCommand { paths, .. }) => {
+                paths.sources.iter().chain([&paths.destination]).cloned().collect()
+            }
+            Command::Expose(expose) => expose.ports.clone(),
+            Command::Volume(volume) => volume.paths.clone(),
+            other => panic!("{other:?}"),
+        };
+        prop_assert_eq!(texts(&found), words.iter().map(String::as_str).collect::<Vec<_>>());
+        for word in &found {
+            prop_assert_eq!(dockerfile.source.slice(word.span), word.value.as_str());
+        }
+    }
+
     #[test]
     fn never_panics_on_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(&bytes, "D");
