@@ -1,1 +1,25 @@
-//! placeholder
+//! Where a build's files come from: local folders and archives, as listings with content digests.
+//!
+//! **Knows**: how a folder is walked without leaving it ([`Root`], [`Tree`]), which of its files are already known by
+//! their stat ([`StatIndex`]), and how an archive becomes a folder ([`tar::context`]).
+//! **Must never know**: Dockerfiles but for ignore patterns, where content is stored, what it is used for.
+//!
+//! ```text
+//! Root::open ─▶ Root::scan(ignore patterns, StatIndex) ─▶ Tree ── listing() ──▶ who selects
+//!                                                          │  complete(&mut selection): digests of what is not known
+//!                                                          │  open(entry): the bytes, for the store
+//!                                                          └─ index(): what is known now, if that has changed
+//! ```
+#![forbid(unsafe_code)]
+
+mod error;
+mod index;
+pub mod local;
+pub mod tar;
+
+pub use error::Error;
+pub use index::{FileStat, StatIndex};
+pub use local::{Completed, PENDING, Root, ScanOptions, Tree, is_pending};
+
+/// What this crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
