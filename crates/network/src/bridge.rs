@@ -10,7 +10,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
 use crate::error::{Error, Result};
@@ -18,10 +18,13 @@ use crate::kernel::netlink::{Batch, Socket};
 use crate::kernel::{nftables, route};
 use crate::lease::{Claim, Lease};
 use crate::namespace;
+use crate::probe;
 use crate::subnet::Subnet;
 
 /// Where the kernel keeps the switch for forwarding; it is the switch of the calling thread's namespace.
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+/// The tables of the iptables from before nf_tables, whose rules netlink does not show.
+const OLD_TABLES: &str = "/proc/thread-self/net/ip_tables_names";
 /// What links have where there is no default route to copy from.
 const ETHERNET_MTU: u32 = 1500;
 /// Routes as short as this are "everything" (a VPN's 0.0.0.0/1), not a neighbour.
@@ -74,6 +77,7 @@ impl Bridge {
                 let mut batch = Batch::new();
                 batch.add_bridge(name, mtu, subnet.gateway());
                 socket.run(&batch)?;
+                no_ipv6(name);
                 let link = route::link(&mut socket, name)?
                     .ok_or_else(|| Error::kernel(format!("looking up `{name}`"), io::ErrorKind::NotFound))?;
                 let mut batch = Batch::new();
@@ -92,14 +96,23 @@ impl Bridge {
         self.subnet
     }
 
-    /// What keeps forwarded packets from passing, where something does: another packet filter's policy, most often
-    /// Docker's.
+    /// What keeps forwarded packets from passing, in words, where something does.
     pub(crate) fn obstacle(&self) -> Result<Option<String>> {
         let chains = nftables::foreign_forward_chains(&mut Socket::netfilter()?)?;
-        Ok(chains
-            .into_iter()
-            .find(|chain| chain.drops)
-            .map(|chain| format!("the packet filter chain `{}` drops forwarded packets", chain.name)))
+        let old =
+            fs::read_to_string(OLD_TABLES).is_ok_and(|names| names.lines().any(|name| name == "filter"));
+        if chains.is_empty() && !old {
+            return Ok(None);
+        }
+        let _claim = Claim::setup(&self.name)?;
+        if probe::passes(self)? {
+            return Ok(None);
+        }
+        let suspect = chains.iter().find(|chain| chain.drops).or(chains.first());
+        Ok(Some(match suspect {
+            Some(chain) => format!("the packet filter chain `{}` drops forwarded packets", chain.name),
+            None => "this machine's iptables rules drop forwarded packets".to_owned(),
+        }))
     }
 
     /// A fresh namespace with an address, plugged into the bridge.
@@ -108,7 +121,8 @@ impl Bridge {
         let (netns, ()) = namespace::in_new(|netns| {
             let mut batch = Batch::new();
             batch.add_veth("jt%d", Some(self.index), self.mtu, "eth0", lease.address, netns);
-            self.socket.lock().unwrap_or_else(PoisonError::into_inner).run(&batch)?;
+            self.socket().run(&batch)?;
+            no_ipv6("eth0");
             let mut inside = Socket::route()?;
             let link = route::link(&mut inside, "eth0")?
                 .ok_or_else(|| Error::kernel("looking up `eth0`", io::ErrorKind::NotFound))?;
@@ -118,9 +132,17 @@ impl Bridge {
                 .link_up("eth0", link.index)
                 .add_address(link.index, "eth0", lease.address, self.subnet)
                 .add_default_route(link.index, self.subnet.gateway());
-            inside.run(&batch)
+            inside.run(&batch)?;
+            match link.peer {
+                Some(port) => route::wait_running(|| route::link_by_index(&mut self.socket(), port)),
+                None => Ok(()),
+            }
         })?;
         Ok((netns, lease))
+    }
+
+    fn socket(&self) -> MutexGuard<'_, Socket> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,6 +162,13 @@ pub(crate) fn remove(name: &str) -> Result<()> {
         None => {}
     }
     nftables::remove(&mut Socket::netfilter()?, name)
+}
+
+/// Switches IPv6 off on an interface of the calling thread's namespace, as Docker does where a network has none:
+/// with a mere link-local address, programs ask for IPv6 addresses and try them in vain. A kernel without IPv6
+/// has nothing to switch.
+fn no_ipv6(interface: &str) {
+    let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1");
 }
 
 /// Switches forwarding on where it is off.

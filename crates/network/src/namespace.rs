@@ -3,7 +3,7 @@
 //! A thread is in one network namespace at a time and sockets stay in the one that they were opened in, so work
 //! in another namespace is a short-lived thread that moves there and ends.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
@@ -13,10 +13,20 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 use crate::error::{Error, Result};
 use crate::kernel::netlink::{Batch, Socket};
 
+/// What Docker sets in each container's namespace: users other than root may take ports below 1024 and ping.
+const SETTINGS: [(&str, &str); 2] = [
+    ("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"),
+    ("/proc/sys/net/ipv4/ping_group_range", "0 2147483647"),
+];
+
 /// Runs `work` on a thread of its own in a fresh network namespace, and gives that namespace too.
 pub(crate) fn in_new<T: Send>(work: impl FnOnce(BorrowedFd<'_>) -> Result<T> + Send) -> Result<(OwnedFd, T)> {
     on_thread(|| {
         make_new().map_err(|source| Error::kernel("making a network namespace", source))?;
+        for (path, value) in SETTINGS {
+            // A courtesy to programs: where /proc/sys is read-only, or the groups are not mapped, they do without.
+            let _ = fs::write(path, value);
+        }
         let netns = current()?;
         let value = work(netns.as_fd())?;
         Ok((netns, value))

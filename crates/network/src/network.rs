@@ -110,7 +110,7 @@ impl Network {
             }
             Path::UserSpace { program, .. } => {
                 let netns = namespace::isolated()?;
-                let connected = program.connect(netns.as_fd())?;
+                let connected = program.connect(netns.as_fd(), self.inner.options.rootless)?;
                 Ok(Attachment {
                     netns,
                     address: connected.address,

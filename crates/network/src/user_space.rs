@@ -6,7 +6,9 @@
 //! standard input is a pipe that it writes `1` to, standard output a socket whose other end this process holds,
 //! so it also goes when this process is killed.
 //!
-//! `pasta` runs in the foreground and is ready when the namespace has a default route.
+//! `pasta` runs in the foreground, is given the namespace as its standard input (it gives up the right to open
+//! other processes' descriptors first), and is ready when the namespace has a default route. Nothing tells it that
+//! this process was killed: it then stays until the machine or its administrator ends it.
 
 use std::io::Read;
 use std::net::Ipv4Addr;
@@ -70,8 +72,8 @@ impl Drop for Running {
 }
 
 impl Program {
-    /// Looks for the programs in these folders. slirp4netns comes first: it says when it is ready, and older
-    /// versions of pasta hang when root starts them.
+    /// Looks for the programs in these folders. slirp4netns comes first: it says when it is ready, and it ends when
+    /// this process does.
     pub(crate) fn find(folders: &[PathBuf]) -> Option<Self> {
         [(Kind::Slirp, "slirp4netns"), (Kind::Pasta, "pasta")].into_iter().find_map(|(kind, name)| {
             folders
@@ -91,16 +93,16 @@ impl Program {
     }
 
     /// Brings up a namespace.
-    pub(crate) fn connect(&self, netns: BorrowedFd<'_>) -> Result<Connected> {
-        // The descriptor stays open until the program is ready, so this names the namespace for long enough.
-        let target = format!("/proc/{}/fd/{}", std::process::id(), netns.as_raw_fd());
+    pub(crate) fn connect(&self, netns: BorrowedFd<'_>, rootless: bool) -> Result<Connected> {
         match self.kind {
-            Kind::Slirp => self.slirp(&target),
-            Kind::Pasta => self.pasta(&target, netns),
+            Kind::Slirp => self.slirp(netns),
+            Kind::Pasta => self.pasta(netns, rootless),
         }
     }
 
-    fn slirp(&self, target: &str) -> Result<Connected> {
+    fn slirp(&self, netns: BorrowedFd<'_>) -> Result<Connected> {
+        // The descriptor stays open until the program is ready, so this names the namespace for long enough.
+        let target = &format!("/proc/{}/fd/{}", std::process::id(), netns.as_raw_fd());
         let trouble = |source: io::Error| self.error(source.to_string());
         let (ready, ready_writer) = io::pipe().map_err(trouble)?;
         let (life, life_of_program) = UnixStream::pair().map_err(trouble)?;
@@ -126,13 +128,18 @@ impl Program {
         Ok(Connected { address: Some(SLIRP_ADDRESS), gateway: Some(SLIRP_GATEWAY), running })
     }
 
-    fn pasta(&self, target: &str, netns: BorrowedFd<'_>) -> Result<Connected> {
+    fn pasta(&self, netns: BorrowedFd<'_>, rootless: bool) -> Result<Connected> {
+        let input = netns.try_clone_to_owned().map_err(|source| self.error(source.to_string()))?;
         let mut command = Command::new(&self.path);
+        if !rootless {
+            // As "nobody", which it would become, it may not enter root's namespace.
+            command.args(["--runas", "0:0"]);
+        }
         command
             .args(["--foreground", "--quiet", "--config-net", "--no-map-gw", "--ipv4-only"])
             .args(["-t", "none", "-u", "none", "-T", "none", "-U", "none"])
-            .args(["--netns", target])
-            .stdin(Stdio::null())
+            .args(["--netns-only", "--netns", "/proc/self/fd/0"])
+            .stdin(Stdio::from(input))
             .stdout(Stdio::null());
         let (mut running, mut complaints) = self.start(command, Vec::new())?;
         let start = Instant::now();

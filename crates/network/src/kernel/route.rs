@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::netlink::{APPEND, Attributes, Batch, CREATE, EXCL, Socket, text_of, u32_at};
 use crate::error::{Error, Result};
@@ -11,6 +13,7 @@ const NEWLINK: u16 = 16;
 const DELLINK: u16 = 17;
 const GETLINK: u16 = 18;
 const NEWADDR: u16 = 20;
+const DELADDR: u16 = 21;
 const GETADDR: u16 = 22;
 const NEWROUTE: u16 = 24;
 const GETROUTE: u16 = 26;
@@ -20,6 +23,7 @@ mod link {
     pub(super) const ADDRESS: u16 = 1;
     pub(super) const NAME: u16 = 3;
     pub(super) const MTU: u16 = 4;
+    pub(super) const PEER: u16 = 5;
     pub(super) const MASTER: u16 = 10;
     pub(super) const INFO: u16 = 18;
     pub(super) const NETNS: u16 = 28;
@@ -31,6 +35,10 @@ mod link {
 const INET: u8 = 2;
 /// The interface flag for "switched on".
 const UP: u32 = 1;
+/// The interface flag for "switched on, and the other end too".
+const RUNNING: u32 = 0x40;
+/// How long a link may take to be noticed as running; a millisecond is usual.
+const RUNNING_PATIENCE: Duration = Duration::from_secs(2);
 /// The loopback interface is the first of every namespace.
 const LOOPBACK: u32 = 1;
 const LINK_HEADER: usize = 16;
@@ -46,6 +54,9 @@ pub(crate) struct Link {
     pub(crate) kind: String,
     pub(crate) mtu: u32,
     pub(crate) up: bool,
+    pub(crate) running: bool,
+    /// The other end's number in its own namespace, for one end of a veth pair.
+    pub(crate) peer: Option<u32>,
 }
 
 /// A route to an IPv4 destination.
@@ -105,12 +116,30 @@ pub(crate) fn link_by_index(socket: &mut Socket, index: u32) -> Result<Option<Li
     Ok(answer.and_then(|answer| parse_link(&answer.body)))
 }
 
+/// Waits until an interface is running: the kernel notices a moment after both ends of a veth pair are on, and a
+/// bridge drops what comes by the port until then (a first packet lost is a second lost).
+pub(crate) fn wait_running(mut look: impl FnMut() -> Result<Option<Link>>) -> Result<()> {
+    let start = Instant::now();
+    while look()?.is_some_and(|link| !link.running) && start.elapsed() < RUNNING_PATIENCE {
+        thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
+
 fn parse_link(body: &[u8]) -> Option<Link> {
-    let mut found =
-        Link { index: u32_at(body, 4)?, kind: String::new(), mtu: 0, up: u32_at(body, 8)? & UP != 0 };
+    let flags = u32_at(body, 8)?;
+    let mut found = Link {
+        index: u32_at(body, 4)?,
+        kind: String::new(),
+        mtu: 0,
+        up: flags & UP != 0,
+        running: flags & RUNNING != 0,
+        peer: None,
+    };
     for (kind, value) in Attributes::of(body.get(LINK_HEADER..)?) {
         match kind {
             link::MTU => found.mtu = u32_at(value, 0)?,
+            link::PEER => found.peer = u32_at(value, 0),
             link::INFO => {
                 for (kind, value) in Attributes::of(value) {
                     if kind == link::INFO_KIND {
@@ -269,18 +298,40 @@ impl Batch {
         address: Ipv4Addr,
         subnet: Subnet,
     ) -> &mut Self {
-        self.message(
-            format!("adding address {address}/{} to `{name}`", subnet.prefix()),
-            NEWADDR,
-            CREATE | EXCL,
-            &address_header(subnet.prefix(), index),
-            |message| {
-                message
-                    .bytes(1, &address.octets())
-                    .bytes(2, &address.octets())
-                    .bytes(4, &subnet.broadcast().octets());
-            },
-        )
+        let what = format!("adding address {address}/{} to `{name}`", subnet.prefix());
+        self.address(what, NEWADDR, CREATE | EXCL, index, address, subnet)
+    }
+
+    /// Takes an address from an interface, with the route that came with it.
+    pub(crate) fn remove_address(
+        &mut self,
+        index: u32,
+        name: &str,
+        address: Ipv4Addr,
+        subnet: Subnet,
+    ) -> &mut Self {
+        let what = format!("removing address {address}/{} from `{name}`", subnet.prefix());
+        self.address(what, DELADDR, 0, index, address, subnet)
+    }
+
+    fn address(
+        &mut self,
+        what: String,
+        kind: u16,
+        flags: u16,
+        index: u32,
+        address: Ipv4Addr,
+        subnet: Subnet,
+    ) -> &mut Self {
+        const ADDRESS: u16 = 1;
+        const LOCAL: u16 = 2;
+        const BROADCAST: u16 = 4;
+        self.message(what, kind, flags, &address_header(subnet.prefix(), index), |message| {
+            message
+                .bytes(ADDRESS, &address.octets())
+                .bytes(LOCAL, &address.octets())
+                .bytes(BROADCAST, &subnet.broadcast().octets());
+        })
     }
 
     /// Routes everything through a gateway.

@@ -1,7 +1,8 @@
 //! Namespaces reach each other and the world, and what is in the way is noticed.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::thread;
@@ -165,6 +166,46 @@ fn a_foreign_forward_policy_sends_us_to_user_space() {
     });
 }
 
+/// Rules of others are judged by what they do, not by their policy's name.
+#[test]
+fn foreign_rules_are_tried_out() {
+    let chain = |rules: &str, policy: &str| {
+        format!(
+            "table inet other {{ chain forward {{ type filter hook forward priority 5; policy {policy}; {rules} }}; }}"
+        )
+    };
+    for (rules, way) in [
+        (chain("", "accept"), How::Bridge),
+        (chain("iifname jettison0 accept; ct state established accept;", "drop"), How::Bridge),
+        (chain("iifname jettison0 accept;", "drop"), How::Slirp),
+        (chain("reject;", "accept"), How::Slirp),
+    ] {
+        let machine = Machine::new();
+        machine.on_host(|| {
+            assert!(Command::new("nft").arg(&rules).status().unwrap().success());
+            let network = machine.network();
+            assert_eq!(network.how().unwrap(), way, "{rules}");
+            // A probe leaves nothing that the next one could stumble over.
+            assert_eq!(machine.network().how().unwrap(), way, "{rules}");
+        });
+    }
+}
+
+#[test]
+fn namespaces_have_dockers_settings() {
+    let machine = Machine::new();
+    machine.on_host(|| {
+        let attachment = machine.network().connect().unwrap();
+        inside(&attachment, || {
+            let read = |path: &str| std::fs::read_to_string(format!("/proc/sys/net/{path}")).unwrap();
+            assert_eq!(read("ipv4/ip_unprivileged_port_start").trim(), "0");
+            assert_eq!(read("ipv4/ping_group_range").trim(), "0\t2147483647");
+            assert_eq!(read("ipv6/conf/eth0/disable_ipv6").trim(), "1");
+            assert_eq!(read("ipv6/conf/lo/disable_ipv6").trim(), "0");
+        });
+    });
+}
+
 #[test]
 fn slirp_reaches_the_world() {
     let machine = Machine::new();
@@ -181,6 +222,39 @@ fn slirp_reaches_the_world() {
         // The host's loopback stays the host's.
         let (port, _server) = super::echo_here(Ipv4Addr::LOCALHOST, 0);
         assert!(inside(&attachment, || ask(attachment.gateway().unwrap(), port, b"x")).is_err());
+    });
+}
+
+/// Pasta is found when slirp4netns is not.
+#[test]
+fn pasta_reaches_the_world() {
+    let machine = Machine::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/usr/bin/pasta", folder.path().join("pasta")).unwrap();
+    machine.on_host(|| {
+        let program_folders = vec![folder.path().to_owned()];
+        let options = NetworkOptions { program_folders, ..Default::default() };
+        let rules =
+            "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }";
+        assert!(Command::new("nft").arg(rules).status().unwrap().success());
+        let network = Network::open(options);
+        let attachment = network.connect().unwrap();
+        assert_eq!((attachment.how(), attachment.address()), (How::Pasta, Some(HOST)));
+        // Question and answer without ending a side: Debian's pasta of 2023 loses the server's end after the
+        // client's.
+        let listener =
+            within(machine.neighbour.as_fd(), || Ok(TcpListener::bind((NEIGHBOUR, 0)).unwrap())).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || listener.accept().unwrap().0.write_all(b"pasta").unwrap());
+        let answer = inside(&attachment, || {
+            let mut client = TcpStream::connect((NEIGHBOUR, port)).unwrap();
+            client.set_read_timeout(Some(super::PATIENCE)).unwrap();
+            let mut answer = [0; 5];
+            client.read_exact(&mut answer).unwrap();
+            answer
+        });
+        assert_eq!(&answer, b"pasta");
+        server.join().unwrap();
     });
 }
 

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::kernel::netlink::{Batch, Socket};
@@ -23,6 +24,8 @@ struct Machine {
 const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const MTU: u32 = 1400;
+/// No test waits longer for an answer: a lost one is a failure, not a hang.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Machine {
     fn new() -> Self {
@@ -45,6 +48,11 @@ impl Machine {
             let mut batch = Batch::new();
             batch.link_up("eth0", index).add_address(index, "eth0", NEIGHBOUR, subnet);
             socket.run(&batch)
+        })
+        .unwrap();
+        within(host.as_fd(), || {
+            let mut socket = Socket::route()?;
+            route::wait_running(|| route::link(&mut socket, "up0"))
         })
         .unwrap();
         Self { host, neighbour }
@@ -73,6 +81,7 @@ fn echo_here(address: Ipv4Addr, clients: usize) -> (u16, thread::JoinHandle<Vec<
         (0..clients)
             .map(|_| {
                 let (client, peer) = listener.accept().unwrap();
+                client.set_read_timeout(Some(PATIENCE)).unwrap();
                 // Echoed while it is read: neither side's buffers could hold it all.
                 std::io::copy(&mut &client, &mut &client).unwrap();
                 peer.ip()
@@ -84,7 +93,8 @@ fn echo_here(address: Ipv4Addr, clients: usize) -> (u16, thread::JoinHandle<Vec<
 
 /// Sends bytes, ends its own side, and gives what came back.
 fn ask(address: impl Into<IpAddr>, port: u16, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(SocketAddr::new(address.into(), port))?;
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(address.into(), port), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = stream.try_clone()?;
     let back = thread::spawn(move || {
         let mut back = Vec::new();
