@@ -1,0 +1,255 @@
+//! The file operation: a plan, its bytes taken into the store, and its record.
+
+use crate::content::{digest_of, known_digests};
+use crate::mode::Chmod;
+use crate::owner::{Ids, look_up};
+use crate::place::{Manner, Plan};
+use crate::select::select;
+use crate::worker::Worker;
+use crate::{Error, Result};
+use graph::{Copy, FileAction, FileOp};
+use layer::{Content, Kind, LayerId, Listing, PackWriter, Place, Time, View};
+use oci::Digest;
+use solver::{Input, NewRecord, Task};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::{Commit, LayerDraft};
+
+impl Worker {
+    /// COPY, ADD, WORKDIR and here-documents: one layer on top of the first input.
+    pub(crate) fn files(&self, task: &Task<'_>, op: &FileOp) -> Result<Vec<LayerId>> {
+        let stack = stack(&task.inputs[0]);
+        let base = self.forms.view(stack)?;
+        let mut draft = self.store.new_layer()?;
+        let listing = self.plan(&base, stack, &task.inputs, op, &draft)?;
+        draft.write_listing(&listing)?;
+        let mut made = stack.to_vec();
+        made.push(draft.id());
+        self.commit(task, vec![draft], &made)?;
+        Ok(made)
+    }
+
+    /// What `op` makes over `base`, with its bytes in the draft's pack or borrowed.
+    pub(crate) fn plan(
+        &self,
+        base: &View,
+        stack: &[LayerId],
+        inputs: &[Input],
+        op: &FileOp,
+        draft: &LayerDraft,
+    ) -> Result<Listing> {
+        let mut bytes = Bytes {
+            worker: self,
+            draft,
+            pack: None,
+            borrowed: Vec::new(),
+            links: HashMap::new(),
+            last_link: 0,
+        };
+        let mut plan = Plan::new(base, now());
+        for action in &op.actions {
+            match action {
+                FileAction::MakeDirectory(make) => {
+                    let owner = self.owner(base, stack, make.owner.as_deref())?.unwrap_or_default();
+                    plan.make_directory(&make.path, make.mode, owner)?;
+                }
+                FileAction::MakeFile(make) => {
+                    let owner = self.owner(base, stack, make.owner.as_deref())?.unwrap_or_default();
+                    let kind = bytes.text(make.content.as_bytes())?;
+                    plan.file(&make.path, make.mode, owner, kind)?;
+                }
+                FileAction::Copy(copy) => {
+                    self.copy(&mut plan, &mut bytes, base, stack, &inputs[copy.input], copy)?;
+                }
+            }
+        }
+        let borrowed = bytes.finish()?;
+        Ok(Listing::new(plan.into_entries(), borrowed))
+    }
+
+    fn copy(
+        &self,
+        plan: &mut Plan<'_>,
+        bytes: &mut Bytes<'_>,
+        base: &View,
+        stack: &[LayerId],
+        source: &Input,
+        copy: &Copy,
+    ) -> Result<()> {
+        let owner = self.owner(base, stack, copy.chown.as_deref())?;
+        let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose()?;
+        let manner = Manner { owner, chmod: chmod.as_ref() };
+        let view = self.view(source)?;
+        let taken = select(&view, copy)?;
+        let known = known_digests(self, source, &taken)?;
+        bytes.links.clear();
+        for one in &taken {
+            if copy.unpack && !one.is_directory() && self.is_archive(source, one)? {
+                return Err(Error::Unsupported {
+                    what: "ADD of an archive that is to be unpacked".to_owned(),
+                });
+            }
+            let mut localize = |found: &layer::Found<'_>| match source {
+                Input::Local(name) => bytes.from_context(name, found.entry, digest_of(found.entry, &known)),
+                Input::Snapshot(snapshot) => bytes.borrow(&snapshot.stack, found),
+            };
+            plan.copy(one, &copy.destination, copy.parents, manner, &mut localize)?;
+        }
+        Ok(())
+    }
+
+    fn is_archive(&self, source: &Input, taken: &crate::select::Taken<'_>) -> Result<bool> {
+        let (Input::Local(name), Some(root)) = (source, &taken.root) else { return Ok(false) };
+        if !matches!(root.entry.kind, Kind::File { .. }) {
+            return Ok(false);
+        }
+        let mut head = Vec::new();
+        let file = self.tree(name)?.open(root.entry)?;
+        file.take(512).read_to_end(&mut head).map_err(|source| Error::Io {
+            action: "read",
+            path: String::from_utf8_lossy(&root.entry.path).into_owned().into(),
+            source,
+        })?;
+        let magic: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
+        Ok(magic.iter().any(|magic| head.starts_with(magic)) || head.get(257..262) == Some(b"ustar"))
+    }
+
+    /// The numbers of an owner as written, looked up in the snapshot below.
+    pub(crate) fn owner(&self, base: &View, stack: &[LayerId], owner: Option<&str>) -> Result<Option<Ids>> {
+        let Some(owner) = owner else { return Ok(None) };
+        look_up(owner, stack.is_empty(), |path| Ok(self.forms.read(base, stack, path, 1 << 20)?)).map(Some)
+    }
+
+    /// COPY --link: the layers of the second input over those of the first.
+    pub(crate) fn merge(&self, task: &Task<'_>) -> Result<Vec<LayerId>> {
+        let made: Vec<LayerId> = task.inputs.iter().flat_map(|input| stack(input).iter().copied()).collect();
+        self.commit(task, Vec::new(), &made)?;
+        Ok(made)
+    }
+
+    /// Makes layers and record visible in one transaction.
+    pub(crate) fn commit(&self, task: &Task<'_>, layers: Vec<LayerDraft>, stack: &[LayerId]) -> Result<()> {
+        let Some(NewRecord { key, text, links }) = &task.record else { return Ok(()) };
+        let record = store::NewRecord {
+            stack: stack.to_vec(),
+            slot: task.node.about.slot.clone(),
+            text: text.clone(),
+            info: String::new(),
+        };
+        let links = links.iter().map(|link| (*link, *key)).collect();
+        Ok(self.store.commit(Commit { layers, record: Some((*key, record)), links })?)
+    }
+}
+
+/// The layers of an input that is a snapshot.
+pub(crate) fn stack(input: &Input) -> &[LayerId] {
+    match input {
+        Input::Snapshot(snapshot) => &snapshot.stack,
+        Input::Local(_) => &[],
+    }
+}
+
+pub(crate) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
+}
+
+/// Where the bytes of a new layer come from.
+struct Bytes<'a> {
+    worker: &'a Worker,
+    draft: &'a LayerDraft,
+    pack: Option<PackWriter<File>>,
+    borrowed: Vec<LayerId>,
+    /// Link groups of the source by layer and number, and what they are in the new layer.
+    links: HashMap<(LayerId, u32), u32>,
+    last_link: u32,
+}
+
+impl Bytes<'_> {
+    fn pack(&mut self) -> Result<&mut PackWriter<File>> {
+        if self.pack.is_none() {
+            let path = self.draft.pack();
+            let file =
+                File::create_new(&path).map_err(|source| Error::Io { action: "make", path, source })?;
+            self.pack = Some(PackWriter::new(file));
+        }
+        Ok(self.pack.as_mut().expect("because it was just made"))
+    }
+
+    fn text(&mut self, content: &[u8]) -> Result<Kind> {
+        let packed = self.pack()?.add(content).map_err(pack_error)?;
+        Ok(Kind::File {
+            size: content.len() as u64,
+            digest: packed.digest,
+            link: 0,
+            content: Content::Own(Place::Pack(packed.offset)),
+        })
+    }
+
+    /// Takes a context file into the store. It is hashed as it is written: a file that changed since it was hashed
+    /// for the key makes the step fail, and the build starts it over.
+    fn from_context(
+        &mut self,
+        context: &str,
+        entry: &layer::Entry,
+        expected: Option<Digest>,
+    ) -> Result<Kind> {
+        let changed = || Error::Changed { path: String::from_utf8_lossy(&entry.path).into_owned() };
+        let file = self.worker.tree(context)?.open(entry)?;
+        let packed = self.pack()?.add_reader(file, &entry.path).map_err(pack_error)?;
+        if expected.is_some_and(|expected| expected != packed.digest) {
+            return Err(changed());
+        }
+        let content = Content::Own(packed.place());
+        Ok(Kind::File { size: packed.size, digest: packed.digest, link: 0, content })
+    }
+
+    /// Refers to a file of another layer.
+    fn borrow(&mut self, stack: &[LayerId], found: &layer::Found<'_>) -> Result<Kind> {
+        let Kind::File { size, digest, link, content } = &found.entry.kind else {
+            return Ok(found.entry.kind.clone());
+        };
+        let owner = stack[found.layer];
+        let (layer, place) = match content {
+            Content::Own(place) => (owner, place.clone()),
+            Content::Borrowed { layer, place } => {
+                let listing = self.worker.store.listing(owner)?;
+                (listing.borrowed()[*layer as usize], place.clone())
+            }
+        };
+        let place = match place {
+            Place::Folder => Place::FolderAt(found.entry.path.clone()),
+            place => place,
+        };
+        let index = match self.borrowed.iter().position(|known| *known == layer) {
+            Some(index) => index,
+            None => {
+                self.borrowed.push(layer);
+                self.borrowed.len() - 1
+            }
+        };
+        let link = if *link == 0 {
+            0
+        } else {
+            let fresh = self.last_link + 1;
+            let given = *self.links.entry((owner, *link)).or_insert(fresh);
+            self.last_link = self.last_link.max(given);
+            given
+        };
+        let layer = u32::try_from(index).unwrap_or(u32::MAX);
+        Ok(Kind::File { size: *size, digest: *digest, link, content: Content::Borrowed { layer, place } })
+    }
+
+    fn finish(self) -> Result<Vec<LayerId>> {
+        if let Some(pack) = self.pack {
+            pack.finish().map_err(pack_error)?;
+        }
+        Ok(self.borrowed)
+    }
+}
+
+fn pack_error(source: layer::Error) -> Error {
+    Error::Layer { what: "new layer".into(), source }
+}

@@ -1,0 +1,30 @@
+//! Carries operations out on this machine: runs, copies, base images, and the build cache on the store.
+//!
+//! **Knows**: how an operation's result comes to be as layers in the store, with the sandbox, the network, contexts
+//! and whoever fetches blobs.
+//! **Must never know**: Dockerfiles (but for their patterns), when a step runs or why, the command line.
+//!
+//! It stands behind the solver's traits; [`Worker`] is the one type to wire.
+#![forbid(unsafe_code)]
+
+mod authorities;
+mod cache;
+mod content;
+mod error;
+mod files;
+mod image;
+mod mode;
+mod mounts;
+mod owner;
+mod place;
+mod run;
+mod select;
+mod worker;
+
+pub use cache::Cache;
+pub use error::{BoxError, Error};
+pub use snapshot::{Fetcher, Forms};
+pub use worker::{LocalContext, Worker, WorkerOptions};
+
+/// What this crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,193 @@
+//! What a step sees besides its root: bind, cache, tmpfs and secret mounts, name resolution, here-documents.
+
+use crate::files::stack;
+use crate::run::Held;
+use crate::select::clean;
+use crate::worker::Worker;
+use crate::{Error, Result};
+use graph::{CacheSharing, Copy, FileAction, FileOp, MountKind as Wanted, RunOp};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use sandbox::{Mount, MountKind, Tree};
+use solver::{Input, Task};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use store::Sharing;
+
+impl Worker {
+    /// The mounts of a run. What must live as long as the step goes into `held`; secrets that are wanted as variables
+    /// into `env`.
+    pub(crate) fn mounts(
+        &self,
+        task: &Task<'_>,
+        run: &RunOp,
+        held: &mut Held,
+        env: &mut Vec<String>,
+    ) -> Result<Vec<Mount>> {
+        let mut mounts = Vec::new();
+        for wanted in &run.mounts {
+            let target = wanted.target.clone().into();
+            let kind = match &wanted.kind {
+                Wanted::Bind { input, source, writable } => {
+                    let root = self.shown(task, &task.inputs[*input], source, *writable, held)?;
+                    self.inside(root, source, !*writable)?
+                }
+                Wanted::Cache { id, sharing, from, mode, uid, gid, readonly } => {
+                    let sharing = match sharing {
+                        CacheSharing::Shared => Sharing::Shared,
+                        CacheSharing::Private => Sharing::Private,
+                        CacheSharing::Locked => Sharing::Locked,
+                    };
+                    let mut cache =
+                        self.store.cache_mount(id, sharing, &mut || !task.cancel.is_cancelled())?;
+                    if cache.is_fresh() {
+                        if let Some((input, source)) = from {
+                            self.fill_cache(task, &task.inputs[*input], source, cache.path())?;
+                        }
+                        own(cache.path(), *mode, *uid, *gid, self.options.single_id)?;
+                        cache.ready()?;
+                    }
+                    let source = Tree::Path(cache.path().to_owned());
+                    held.caches.push(cache);
+                    MountKind::Bind { source, readonly: *readonly, recursive: false }
+                }
+                Wanted::Tmpfs { size } => MountKind::Tmpfs {
+                    size: (*size > 0).then_some(*size),
+                    mode: 0o1777,
+                    uid: 0,
+                    gid: 0,
+                    noexec: false,
+                    readonly: false,
+                },
+                Wanted::Secret { id, file, env: variable, required, mode, uid, gid } => {
+                    let Some(secret) = self.options.secrets.get(id).map_err(|source| Error::Io {
+                        action: "read the secret's file for",
+                        path: id.into(),
+                        source,
+                    })?
+                    else {
+                        if *required {
+                            return Err(Error::Secret { id: id.clone() });
+                        }
+                        // A missing optional secret sets its variable to nothing.
+                        env.extend(variable.iter().map(|name| format!("{name}=")));
+                        continue;
+                    };
+                    if let Some(name) = variable {
+                        env.push(format!("{name}={}", String::from_utf8_lossy(&secret)));
+                    }
+                    if !*file {
+                        continue;
+                    }
+                    MountKind::Data { bytes: secret, mode: *mode, uid: *uid, gid: *gid, readonly: true }
+                }
+                Wanted::Ssh { .. } => return Err(Error::Unsupported { what: "an ssh mount".to_owned() }),
+            };
+            mounts.push(Mount { target, kind });
+        }
+        for (name, content) in &run.pipes {
+            mounts.push(Mount {
+                target: format!("/dev/pipes/{name}").into(),
+                kind: MountKind::Data {
+                    bytes: content.clone().into_bytes(),
+                    mode: 0o755,
+                    uid: 0,
+                    gid: 0,
+                    readonly: true,
+                },
+            });
+        }
+        Ok(mounts)
+    }
+
+    /// A detached mount that shows an input. What a step writes to it is thrown away.
+    fn shown(
+        &self,
+        task: &Task<'_>,
+        input: &Input,
+        source: &str,
+        writable: bool,
+        held: &mut Held,
+    ) -> Result<OwnedFd> {
+        let vertex = self.vertex(task.id);
+        let mut lowers = match input {
+            Input::Snapshot(snapshot) => self.forms.folders(&snapshot.stack, &vertex)?,
+            Input::Local(_) => {
+                // The step sees what the key covers, and nothing that .dockerignore leaves out.
+                let draft = self.store.new_layer()?;
+                let copy = Copy {
+                    input: 0,
+                    sources: vec![source.to_owned()],
+                    destination: "/".into(),
+                    parents: true,
+                    ..Copy::default()
+                };
+                let op = FileOp { actions: vec![FileAction::Copy(copy)] };
+                let empty = layer::View::default();
+                let listing = self.plan(&empty, &[], std::slice::from_ref(input), &op, &draft)?;
+                let (folder, _) = draft.make_folders()?;
+                let mut content = self.forms.content_at(draft.dir(), &listing)?;
+                self.forms.write_folder(&listing, &mut content, &folder, &empty)?;
+                held.drafts.push(draft);
+                vec![folder]
+            }
+        };
+        lowers.reverse();
+        let upper = if writable || lowers.is_empty() {
+            let draft = self.store.new_layer()?;
+            let folders = draft.make_folders()?;
+            held.drafts.push(draft);
+            Some(folders)
+        } else {
+            None
+        };
+        let options = sandbox::overlay::Options {
+            userxattr: self.forms.flavour() == layer::Flavour::User,
+            volatile: false,
+            readonly: !writable,
+        };
+        Ok(sandbox::overlay::mount_detached(&lowers, upper, options)?)
+    }
+
+    /// The place in a detached mount that is shown.
+    fn inside(&self, root: OwnedFd, source: &str, readonly: bool) -> Result<MountKind> {
+        let path = clean(source.as_bytes());
+        if path.is_empty() {
+            return Ok(MountKind::Bind { source: Tree::Mount(Arc::new(root)), readonly, recursive: false });
+        }
+        let found = rustix::fs::openat2(
+            root.as_fd(),
+            &path[..],
+            OFlags::PATH | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        );
+        let place = found.map_err(|error| match error {
+            rustix::io::Errno::NOENT => Error::NoSource { path: source.to_owned(), near: None },
+            error => Error::Io { action: "open", path: source.into(), source: error.into() },
+        })?;
+        Ok(MountKind::Bind { source: Tree::Descriptor(Arc::new(place)), readonly, recursive: false })
+    }
+
+    /// What a new cache mount starts with.
+    fn fill_cache(&self, task: &Task<'_>, input: &Input, source: &str, cache: &Path) -> Result<()> {
+        let draft = self.store.new_layer()?;
+        let copy =
+            Copy { input: 0, sources: vec![source.to_owned()], destination: "/".into(), ..Copy::default() };
+        let op = FileOp { actions: vec![FileAction::Copy(copy)] };
+        let empty = layer::View::default();
+        let listing = self.plan(&empty, stack(&task.inputs[0]), std::slice::from_ref(input), &op, &draft)?;
+        let mut content = self.forms.content_at(draft.dir(), &listing)?;
+        Ok(self.forms.write_folder(&listing, &mut content, cache, &empty)?)
+    }
+}
+
+/// Gives a new cache mount its mode and owner.
+fn own(path: &Path, mode: u32, uid: u32, gid: u32, single_id: bool) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let fail = |source| Error::Io { action: "set up", path: path.to_owned(), source };
+    if !single_id {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(fail)?;
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)
+}

@@ -1,0 +1,219 @@
+//! The run operation: a process over its root, its output, and the layer it leaves.
+
+use crate::authorities;
+use crate::files::stack;
+use crate::worker::Worker;
+use crate::{Error, Result};
+use graph::{Network as Wanted, RunOp, Security};
+use layer::LayerId;
+use network::{Attachment, dns};
+use progress::{Stream as Output, VertexHandle};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use sandbox::{
+    Capabilities, Child, Confinement, Mount, MountKind, Network, Rlimit, Seccomp, Spec, Stdio, Tree,
+};
+use snapshot::open_directory;
+use solver::Task;
+use std::fs::File;
+use std::io::Read;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{CacheMount, LayerDraft};
+
+/// The host name of steps, as BuildKit's.
+const HOSTNAME: &str = "buildkitsandbox";
+
+/// How often a running step is asked whether it is still wanted.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What lives as long as a step runs.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) drafts: Vec<LayerDraft>,
+    pub(crate) caches: Vec<CacheMount>,
+    network: Option<Attachment>,
+}
+
+impl Worker {
+    /// Runs a process over the first input; what it changed is one layer.
+    pub(crate) fn run(&self, task: &Task<'_>, run: &RunOp) -> Result<Vec<LayerId>> {
+        let vertex = self.vertex(task.id);
+        let below = stack(&task.inputs[0]);
+        let mut lowers = self.forms.folders(below, &vertex)?;
+        let mut draft = self.store.new_layer()?;
+        let (upper, work) = draft.make_folders()?;
+        if let Some(top) = lowers.last() {
+            same_root(top, &upper)?;
+        }
+        lowers.reverse();
+        let options = sandbox::overlay::Options {
+            userxattr: self.forms.flavour() == layer::Flavour::User,
+            volatile: false,
+            readonly: false,
+        };
+        let root = sandbox::overlay::mount_detached(&lowers, Some((upper.clone(), work.clone())), options)?;
+        let mut held = Held::default();
+        let spec = self.spec(task, run, root, &mut held)?;
+        let child = self.launcher()?.spawn(&spec, &Stdio::piped())?;
+        // The mount has moved into the step's namespace; nothing of it stays here.
+        drop(spec);
+        for warning in child.warnings() {
+            vertex.note(warning);
+        }
+        let status = follow(&child, &vertex, task)?;
+        sandbox::mountpoint::remove(open_directory(&upper)?, child.created())?;
+        drop(held);
+        if !status.success() {
+            return Err(Error::Exit { code: status.code() });
+        }
+        let scanned = layer::scan(open_directory(&upper)?.as_fd(), &self.scan_options())
+            .map_err(|source| Error::Layer { what: "files that the command left".into(), source })?;
+        draft.write_listing(&scanned)?;
+        // Overlayfs made it, 0000, for this mount alone.
+        let _ = std::fs::remove_dir_all(&work);
+        let mut made = below.to_vec();
+        made.push(draft.id());
+        self.commit(task, vec![draft], &made)?;
+        Ok(made)
+    }
+
+    fn scan_options(&self) -> layer::ScanOptions {
+        layer::ScanOptions {
+            owner: self.options.single_id.then_some((0, 0)),
+            ..layer::ScanOptions::default()
+        }
+    }
+
+    fn spec(&self, task: &Task<'_>, run: &RunOp, root: OwnedFd, held: &mut Held) -> Result<Spec> {
+        let user = sandbox::user::lookup(&root, &run.user)?;
+        let mut env: Vec<String> = run.env.iter().map(|var| format!("{}={}", var.name, var.value)).collect();
+        let declared = |name: &str| run.env.iter().any(|var| var.name == name);
+        env.extend(run.proxies.iter().map(|(name, value)| format!("{name}={value}")));
+        if !declared("HOME") {
+            env.push(format!("HOME={}", user.home.display()));
+        }
+        let mut mounts = self.name_mounts(run, held)?;
+        if run.trust_host_ca
+            && let Some(bundle) = &self.options.host_ca
+        {
+            mounts.extend(authorities::mounts(bundle, |dir| has_directory(root.as_fd(), dir)));
+            env.extend(authorities::variables(declared));
+        }
+        mounts.extend(self.mounts(task, run, held, &mut env)?);
+        let mut spec = Spec::new(Tree::from(root), run.args.iter().map(Into::into).collect());
+        spec.env = env.into_iter().map(Into::into).collect();
+        spec.cwd = PathBuf::from(&run.cwd);
+        spec.make_cwd = true;
+        (spec.uid, spec.gid, spec.additional_gids) = (user.uid, user.gid, user.additional_gids);
+        spec.mounts = mounts;
+        spec.hostname = Some(run.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()));
+        if run.shm_size > 0 {
+            spec.shm_size = run.shm_size;
+        }
+        for limit in &run.ulimits {
+            let value = |limit: i64| u64::try_from(limit).unwrap_or(u64::MAX);
+            if let Some(resource) = sandbox::rlimit_by_name(&limit.name) {
+                spec.rlimits.push(Rlimit { resource, soft: value(limit.soft), hard: value(limit.hard) });
+            }
+        }
+        spec.network = match (run.network, &held.network) {
+            (Wanted::Host, _) => Network::Host,
+            (_, Some(attachment)) => {
+                let netns = attachment.netns().try_clone_to_owned();
+                Network::Join(Arc::new(netns.map_err(|source| Error::Io {
+                    action: "keep open the network of",
+                    path: "the step".into(),
+                    source,
+                })?))
+            }
+            _ => Network::None,
+        };
+        if run.security == Security::Insecure {
+            spec.capabilities = Capabilities::ALL;
+            spec.seccomp = Seccomp::Unconfined;
+            spec.confinement = Confinement::Privileged;
+        }
+        Ok(spec)
+    }
+
+    /// Connects the step where it needs that, and gives it /etc/resolv.conf and /etc/hosts.
+    fn name_mounts(&self, run: &RunOp, held: &mut Held) -> Result<Vec<Mount>> {
+        if run.network == Wanted::Default {
+            held.network = Some(self.pool().take()?);
+        }
+        let attachment = held.network.as_ref();
+        let (host, systemd) = &self.options.resolv_conf;
+        let upstreams = dns::Upstreams {
+            systemd: systemd.as_deref(),
+            forwarder: attachment.and_then(Attachment::forwarder),
+        };
+        let resolv =
+            if run.network == Wanted::Host { host.clone() } else { dns::resolv_conf(host, upstreams).0 };
+        let extra: Vec<(String, IpAddr)> = run
+            .extra_hosts
+            .iter()
+            .filter_map(|(name, address)| Some((name.clone(), address.parse().ok()?)))
+            .collect();
+        let hostname = run.hostname.as_deref().unwrap_or(HOSTNAME);
+        let address = attachment.and_then(Attachment::address).map(IpAddr::from);
+        let hosts = dns::hosts(hostname, address, &extra)?;
+        let file = |target: &str, text: String| Mount {
+            target: target.into(),
+            kind: MountKind::Data { bytes: text.into_bytes(), mode: 0o644, uid: 0, gid: 0, readonly: false },
+        };
+        Ok(vec![file("/etc/resolv.conf", resolv), file("/etc/hosts", hosts)])
+    }
+}
+
+fn has_directory(root: BorrowedFd<'_>, path: &str) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, path.trim_start_matches('/'), flags, Mode::empty(), ResolveFlags::IN_ROOT)
+        .is_ok()
+}
+
+/// The upper directory's own mode and owner are the root's.
+fn same_root(below: &Path, upper: &Path) -> Result<()> {
+    let fail = |source| Error::Io { action: "set up", path: upper.to_owned(), source };
+    let metadata = std::fs::metadata(below).map_err(fail)?;
+    use std::os::unix::fs::MetadataExt;
+    if metadata.mode() & 0o7777 != 0o755 {
+        std::fs::set_permissions(upper, metadata.permissions()).map_err(fail)?;
+    }
+    Ok(())
+}
+
+/// Passes output on until the process has ended; ends it when it is no longer wanted.
+fn follow(child: &Child, vertex: &VertexHandle, task: &Task<'_>) -> Result<sandbox::ExitStatus> {
+    std::thread::scope(|scope| {
+        for (stream, fd) in [(Output::Out, child.take_stdout()), (Output::Err, child.take_stderr())] {
+            if let Some(fd) = fd {
+                scope.spawn(move || pass_on(File::from(fd), stream, vertex));
+            }
+        }
+        loop {
+            if let Some(status) = child.wait_timeout(POLL)? {
+                return Ok(status);
+            }
+            if task.cancel.is_cancelled() {
+                child.kill(9)?;
+                child.wait()?;
+                return Err(Error::Cancelled);
+            }
+        }
+    })
+}
+
+fn pass_on(mut from: File, stream: Output, vertex: &VertexHandle) {
+    let mut buffer = vec![0; 32 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => vertex.log(stream, &buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One build's worker: what it is told, what it opens when it is first needed, and the solver's traits.
+
+use crate::content;
+use crate::{Error, Result};
+use dockerfile::ignore::Patterns;
+use graph::{FileChange, Node, NodeId, Op};
+use layer::{LayerId, View};
+use network::{Network, NetworkOptions, Pool};
+use oci::Digest;
+use progress::VertexHandle;
+use sandbox::Launcher;
+use session::Secrets;
+use snapshot::{Fetcher, Forms};
+use solver::{BoxError, Executor, Input, SourceProvider, Task};
+use source::{Root, ScanOptions, StatIndex, Tree};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use store::Store;
+
+/// A local folder of the build.
+#[derive(Clone, Debug)]
+pub struct LocalContext {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is left out of it.
+    pub ignore: Option<Patterns>,
+}
+
+/// What a worker is told.
+pub struct WorkerOptions {
+    /// The build's folders by name; `context` is the build context.
+    pub contexts: HashMap<String, LocalContext>,
+    /// Its secrets.
+    pub secrets: Secrets,
+    /// How networks are made, if a step needs one.
+    pub network: NetworkOptions,
+    /// The host's /etc/resolv.conf, and systemd-resolved's upstream one where there is one.
+    pub resolv_conf: (String, Option<String>),
+    /// The host's bundle of certificate authorities, for steps that are to trust it.
+    pub host_ca: Option<Vec<u8>>,
+    /// Whether files keep the owners of the image, or all belong to the one id there is.
+    pub single_id: bool,
+    /// How many layers are pulled and unpacked at once.
+    pub pulls: usize,
+}
+
+/// Carries one build's operations out.
+pub struct Worker {
+    pub(crate) store: Store,
+    pub(crate) forms: Forms,
+    pub(crate) options: WorkerOptions,
+    trees: Mutex<HashMap<String, Arc<Tree>>>,
+    launcher: Mutex<Option<Arc<Launcher>>>,
+    pool: OnceLock<Pool>,
+    vertices: Mutex<HashMap<NodeId, VertexHandle>>,
+}
+
+impl Worker {
+    /// A worker on a store. Nothing is opened yet.
+    #[must_use]
+    pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, options: WorkerOptions) -> Self {
+        let forms = Forms::new(store.clone(), fetcher, options.single_id, options.pulls);
+        Self {
+            store,
+            forms,
+            options,
+            trees: Mutex::default(),
+            launcher: Mutex::default(),
+            pool: OnceLock::new(),
+            vertices: Mutex::default(),
+        }
+    }
+
+    /// Where a node's log and progress go.
+    pub fn watch(&self, id: NodeId, vertex: VertexHandle) {
+        self.vertices.lock().unwrap_or_else(PoisonError::into_inner).insert(id, vertex);
+    }
+
+    pub(crate) fn vertex(&self, id: NodeId) -> VertexHandle {
+        let vertices = self.vertices.lock().unwrap_or_else(PoisonError::into_inner);
+        vertices.get(&id).cloned().unwrap_or_else(VertexHandle::none)
+    }
+
+    pub(crate) fn launcher(&self) -> Result<Arc<Launcher>> {
+        let mut launcher = self.launcher.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(launcher) = &*launcher {
+            return Ok(launcher.clone());
+        }
+        let new = Arc::new(Launcher::new()?);
+        *launcher = Some(new.clone());
+        Ok(new)
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        self.pool.get_or_init(|| Pool::new(Network::open(self.options.network.clone()), 2))
+    }
+
+    /// A context, walked once. What the stat index knew is kept for the next build.
+    pub(crate) fn tree(&self, name: &str) -> Result<Arc<Tree>> {
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tree) = trees.get(name) {
+            return Ok(tree.clone());
+        }
+        let context =
+            self.options.contexts.get(name).ok_or_else(|| Error::Context { name: name.to_owned() })?;
+        let known = self.store.context_index(&index_name(context))?;
+        // A damaged index costs a hash of every file, nothing more.
+        let index = known.and_then(|bytes| StatIndex::decode(&bytes).ok()).unwrap_or_default();
+        let scan = ScanOptions { ignore: context.ignore.as_ref(), index, ..ScanOptions::default() };
+        let tree = Arc::new(Root::open(&context.path)?.scan(scan)?);
+        trees.insert(name.to_owned(), tree.clone());
+        Ok(tree)
+    }
+
+    /// Keeps what was learned of the contexts' files. To be called when the build has ended.
+    pub fn keep_indexes(&self) -> Result<()> {
+        let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, tree) in trees.iter() {
+            if let (Some(index), Some(context)) = (tree.index(), self.options.contexts.get(name)) {
+                self.store.put_context_index(&index_name(context), &index.encode())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The view of an input, whatever it is.
+    pub(crate) fn view(&self, input: &Input) -> Result<View> {
+        match input {
+            Input::Snapshot(snapshot) => Ok(self.forms.view(&snapshot.stack)?),
+            Input::Local(name) => Ok(View::new(vec![self.tree(name)?.listing().clone()])),
+        }
+    }
+}
+
+/// The name of a context in the store's folder of stat indexes.
+fn index_name(context: &LocalContext) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    Digest::of(context.path.as_os_str().as_bytes()).hex()
+}
+
+impl SourceProvider for Worker {
+    fn content(&self, node: &Node, input: usize, source: &Input) -> Result<Digest, BoxError> {
+        Ok(content::digest(self, node, input, source)?)
+    }
+
+    fn changes(&self, node: &Node, inputs: &[Input], old: Digest) -> (Vec<FileChange>, usize) {
+        content::changes(self, node, inputs, old).unwrap_or_default()
+    }
+}
+
+impl Executor for Worker {
+    fn execute(&self, task: &Task<'_>) -> Result<Vec<LayerId>, BoxError> {
+        let made = match &task.node.op {
+            Op::Scratch => Vec::new(),
+            Op::Local(_) => Vec::new(),
+            Op::Image(image) => self.image(image)?,
+            Op::Merge => self.merge(task)?,
+            Op::File(op) => self.files(task, op)?,
+            Op::Run(op) => self.run(task, op)?,
+        };
+        Ok(made)
+    }
+}

@@ -1,0 +1,315 @@
+//! The forms: remote layers are pulled, plans become folders, listings lie over each other.
+
+use crate::{BoxError, Error, Result};
+use layer::{
+    ContentSource, Flavour, Kind, LayerFiles, LayerId, Listing, MaterializeOptions, Owners, StoredContent,
+    UnpackOptions, View,
+};
+use oci::{Descriptor, Hasher};
+use progress::VertexHandle;
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use store::{DiffId, LayerFill, LayerInfo, Remote, Store, Xattrs};
+
+/// Who fetches blobs of images.
+pub trait Fetcher: Send + Sync {
+    /// Writes the blob to `sink`. Its digest and size are checked as bytes arrive; `progress` is told how many came.
+    fn fetch(
+        &self,
+        reference: &str,
+        descriptor: &Descriptor,
+        sink: &mut dyn Write,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), BoxError>;
+}
+
+/// Gives layers the forms that are asked for.
+#[derive(Clone)]
+pub struct Forms {
+    store: Store,
+    fetcher: Arc<dyn Fetcher>,
+    single_id: bool,
+    parallel: usize,
+}
+
+impl Forms {
+    /// Forms of one store's layers. `parallel` layers are pulled at once.
+    #[must_use]
+    pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, single_id: bool, parallel: usize) -> Self {
+        Self { store, fetcher, single_id, parallel: parallel.max(1) }
+    }
+
+    /// How overlayfs marks what is hidden in this store.
+    #[must_use]
+    pub fn flavour(&self) -> Flavour {
+        match self.store.options().xattrs {
+            Xattrs::Trusted => Flavour::Trusted,
+            Xattrs::User => Flavour::User,
+        }
+    }
+
+    /// Who owns the files of folders.
+    #[must_use]
+    pub fn owners(&self) -> Owners {
+        if self.single_id { Owners::ListingOnly } else { Owners::Keep }
+    }
+
+    /// Sees to it that the files of all these layers are here, with a listing; pulls what is missing.
+    pub fn complete(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Vec<LayerInfo>> {
+        let infos = self.infos(stack)?;
+        let missing: Vec<usize> = (0..stack.len()).filter(|at| !infos[*at].listing).collect();
+        if missing.is_empty() {
+            return Ok(infos);
+        }
+        let next = AtomicUsize::new(0);
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        let pull = || {
+            while let Some(at) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                    return;
+                }
+                if let Err(error) = self.pull(stack, *at, vertex) {
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.parallel.min(missing.len()) {
+                scope.spawn(pull);
+            }
+            pull();
+        });
+        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        self.infos(stack)
+    }
+
+    pub(crate) fn infos(&self, stack: &[LayerId]) -> Result<Vec<LayerInfo>> {
+        let infos = self.store.layers(stack)?;
+        infos.into_iter().zip(stack).map(|(info, id)| info.ok_or(Error::NoLayer { id: *id })).collect()
+    }
+
+    /// Fetches one layer's blob and unpacks it.
+    fn pull(&self, stack: &[LayerId], at: usize, vertex: &VertexHandle) -> Result<()> {
+        let id = stack[at];
+        let fill = self.store.fill_layer(id, &mut || true)?;
+        if fill.info().listing {
+            return Ok(());
+        }
+        let Some(remote) = fill.info().remote.clone() else { return Err(Error::NoLayer { id }) };
+        let descriptor = &remote.descriptor;
+        let blob = self.fetch(&remote, vertex)?;
+        self.unpack(fill, blob, &descriptor.media_type, at)?;
+        self.store.add_layer_blob(id, descriptor)?;
+        Ok(())
+    }
+
+    /// A blob of a registry; it is fetched unless it is here.
+    fn fetch(&self, remote: &Remote, vertex: &VertexHandle) -> Result<File> {
+        let descriptor = &remote.descriptor;
+        if self.store.has_blob(&descriptor.digest)?.is_none() {
+            let transfer = vertex.transfer(descriptor.digest.to_string(), descriptor.size);
+            let mut writer =
+                self.store.blob_writer(Some(descriptor.digest))?.media_type(&descriptor.media_type);
+            let progress = |bytes| transfer.set(bytes);
+            self.fetcher.fetch(&remote.reference, descriptor, &mut writer, &progress).map_err(|source| {
+                Error::Fetch {
+                    reference: remote.reference.clone(),
+                    digest: descriptor.digest.to_string(),
+                    source,
+                }
+            })?;
+            writer.commit()?;
+        }
+        Ok(self.store.open_blob(&descriptor.digest)?)
+    }
+
+    /// A blob of a layer, from the store or from where it can be had again.
+    pub fn blob(&self, id: LayerId, descriptor: &Descriptor) -> Result<File> {
+        if self.store.has_blob(&descriptor.digest)?.is_some() {
+            return Ok(self.store.open_blob(&descriptor.digest)?);
+        }
+        let info = self.infos(&[id])?.remove(0);
+        match info.remote.filter(|remote| remote.descriptor.digest == descriptor.digest) {
+            Some(remote) => self.fetch(&remote, &VertexHandle::none()),
+            None => Err(Error::NoLayer { id }),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn parallel(&self) -> usize {
+        self.parallel
+    }
+
+    /// Unpacks a layer's tar into its folder. The digest of the tar must be the diff id that the layer is known by.
+    pub fn unpack(
+        &self,
+        mut fill: LayerFill,
+        blob: impl Read + Send + 'static,
+        media_type: &str,
+        at: usize,
+    ) -> Result<()> {
+        let what = || format!("layer {at} of the image");
+        let layer_error = |source| Error::Layer { what: what(), source };
+        let folder = fill.new_folder()?;
+        let directory = open_directory(&folder)?;
+        if oci::media_type::layer_compression(media_type).is_none() {
+            return Err(Error::MediaType { media_type: media_type.to_owned() });
+        }
+        let options =
+            UnpackOptions { flavour: self.flavour(), owners: self.owners(), ..UnpackOptions::default() };
+        let tar = layer::decompress(blob, options.max_bytes).map_err(layer_error)?;
+        let mut hashing = Hashing { inner: tar, hasher: Hasher::new() };
+        let listing = layer::unpack(&mut hashing, directory.as_fd(), None, &options).map_err(layer_error)?;
+        let size = hashing.hasher.size();
+        let digest = hashing.hasher.finish();
+        let expected = fill.info().diff_id.map(|known| known.digest);
+        if expected.is_some_and(|expected| expected != digest) {
+            return Err(Error::Layer {
+                what: what(),
+                source: layer::Error::Archive {
+                    reason: format!(
+                        "its tar has the digest {digest}, its image's configuration names {}",
+                        expected.map(|d| d.to_string()).unwrap_or_default()
+                    ),
+                },
+            });
+        }
+        fill.write_listing(&listing)?;
+        fill.set_diff_id(DiffId { digest, size, writer: 0 });
+        fill.commit()?;
+        Ok(())
+    }
+
+    /// What a stack shows; pulls what is missing.
+    pub fn view(&self, stack: &[LayerId]) -> Result<View> {
+        self.complete(stack, &VertexHandle::none())?;
+        let listings =
+            stack.iter().map(|id| self.store.listing(*id)).collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(View::new(listings))
+    }
+
+    /// The folders of a stack, lowest first: plans become folders.
+    pub fn folders(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Vec<PathBuf>> {
+        let infos = self.complete(stack, vertex)?;
+        for (at, info) in infos.iter().enumerate() {
+            if !info.folder {
+                self.materialize(stack, at)?;
+            }
+        }
+        Ok(stack.iter().map(|id| self.store.layer_dir(*id).join("fs")).collect())
+    }
+
+    fn materialize(&self, stack: &[LayerId], at: usize) -> Result<()> {
+        let mut fill = self.store.fill_layer(stack[at], &mut || true)?;
+        if fill.info().folder {
+            return Ok(());
+        }
+        let listing = self.store.listing(stack[at])?;
+        let below = self.view(&stack[..at])?;
+        let folder = fill.new_folder()?;
+        self.write_folder(&listing, &mut self.content(stack[at], &listing)?, &folder, &below)?;
+        fill.commit()?;
+        Ok(())
+    }
+
+    /// Writes the folder form of a listing.
+    pub fn write_folder(
+        &self,
+        listing: &Listing,
+        content: &mut dyn ContentSource,
+        folder: &Path,
+        below: &View,
+    ) -> Result<()> {
+        let directory = open_directory(folder)?;
+        let options =
+            MaterializeOptions { flavour: self.flavour(), owners: self.owners(), lower: Some(below) };
+        layer::materialize(listing, content, directory.as_fd(), &options)
+            .map_err(|source| Error::Layer { what: format!("folder {}", folder.display()), source })
+    }
+
+    /// The bytes of a layer's files.
+    pub fn content(&self, id: LayerId, listing: &Listing) -> Result<StoredContent> {
+        self.content_at(&self.store.layer_dir(id), listing)
+    }
+
+    /// The bytes of a listing whose own files are below `dir`, a layer's directory in the store.
+    pub fn content_at(&self, dir: &Path, listing: &Listing) -> Result<StoredContent> {
+        let borrowed = listing
+            .borrowed()
+            .iter()
+            .map(|id| layer_files(&self.store.layer_dir(*id)))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(StoredContent::new(layer_files(dir)?, borrowed))
+    }
+
+    /// Reads one file of a stack, links followed; nothing where it is not there or no regular file.
+    ///
+    /// # Errors
+    /// A file larger than `limit` bytes is an error.
+    pub fn read(&self, view: &View, stack: &[LayerId], path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let layer_error = |source| Error::Layer { what: format!("file /{path}"), source };
+        let real = view.resolve(path.as_bytes(), true).map_err(layer_error)?;
+        let Some(found) = view.get(&real) else { return Ok(None) };
+        let Kind::File { size, .. } = found.entry.kind else { return Ok(None) };
+        if size > limit {
+            return Err(Error::TooLarge { path: path.to_owned(), size, limit });
+        }
+        let listing = self.store.listing(stack[found.layer])?;
+        let mut content = self.content(stack[found.layer], &listing)?;
+        match content.bytes(found.entry).map_err(layer_error)? {
+            layer::Bytes::Here(bytes) => Ok(Some(bytes.to_vec())),
+            layer::Bytes::In { file, offset } => {
+                let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+                std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, offset)
+                    .map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
+                Ok(Some(bytes))
+            }
+        }
+    }
+}
+
+/// The folder and the pack of a layer's directory, as far as they are there.
+fn layer_files(dir: &Path) -> Result<LayerFiles> {
+    let folder = match open_directory(&dir.join("fs")) {
+        Ok(folder) => Some(Arc::new(folder)),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let pack = match File::open(dir.join("pack")) {
+        Ok(pack) => Some(Arc::new(pack)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::Io { action: "open", path: dir.join("pack"), source }),
+    };
+    Ok(LayerFiles { folder, pack })
+}
+
+/// Opens a directory for work below it by descriptor.
+pub fn open_directory(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| Error::Io { action: "open", path: path.to_owned(), source: error.into() })
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
