@@ -1,4 +1,4 @@
-//! Connections: names to addresses, addresses raced, proxies, then TLS. One limit of time holds for all of it.
+//! Connections: names to addresses, addresses raced, proxies, then TLS.
 
 use crate::endpoint::{host_name, is_loopback, network_holds};
 use crate::{Error, Proxies, Result, Unreachable};
@@ -8,7 +8,8 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use std::future::Future;
+use rustls::ClientConfig;
+use std::future::{Future, Ready, ready};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -166,43 +167,25 @@ impl Ways {
     }
 }
 
-/// Makes TCP connections, through proxies where they are set.
-#[derive(Clone)]
-pub(crate) struct Tcp {
-    pub(crate) ways: Arc<Ways>,
-}
-
-impl Service<Uri> for Tcp {
-    type Response = Stream;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = std::result::Result<Stream, Failure>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let ways = self.ways.clone();
-        Box::pin(async move {
-            let tls = uri.scheme_str() == Some("https");
-            let host = uri.host().map(host_name).unwrap_or_default();
-            let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-            let Some(proxy) = ways.proxy(&uri) else {
-                return Ok(Stream { io: TokioIo::new(dial(host, port).await?), proxied: false });
-            };
-            let via = |failure: Failure| {
-                Failure::new(
-                    Unreachable::Proxy,
-                    format!("the proxy {}:{}: {}", proxy.host, proxy.port, failure.reason),
-                )
-            };
-            let mut tcp = dial(&proxy.host, proxy.port).await.map_err(via)?;
-            if tls {
-                let place = format!("{}:{port}", uri.host().unwrap_or_default());
-                tunnel(&mut tcp, &place, proxy.authorization.as_deref()).await.map_err(via)?;
-            }
-            Ok(Stream { io: TokioIo::new(tcp), proxied: !tls })
-        })
+impl Ways {
+    /// A TCP connection for a URL, through its proxy where there is one.
+    async fn open(&self, uri: &Uri) -> std::result::Result<Stream, Failure> {
+        let tls = uri.scheme_str() == Some("https");
+        let host = uri.host().map(host_name).unwrap_or_default();
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let Some(proxy) = self.proxy(uri) else {
+            return Ok(Stream { io: TokioIo::new(dial(host, port).await?), proxied: false });
+        };
+        let via = |failure: Failure| {
+            let reason = format!("the proxy {}:{}: {}", proxy.host, proxy.port, failure.reason);
+            Failure::new(Unreachable::Proxy, reason)
+        };
+        let mut tcp = dial(&proxy.host, proxy.port).await.map_err(via)?;
+        if tls {
+            let place = format!("{}:{port}", uri.host().unwrap_or_default());
+            tunnel(&mut tcp, &place, proxy.authorization.as_deref()).await.map_err(via)?;
+        }
+        Ok(Stream { io: TokioIo::new(tcp), proxied: !tls })
     }
 }
 
@@ -334,11 +317,15 @@ impl Write for Stream {
     }
 }
 
-/// TCP, then TLS where the URL says so, within a limit of time.
+/// TCP, then TLS where the URL says so, each within its limit of time.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    pub(crate) inner: HttpsConnector<Tcp>,
+    pub(crate) ways: Arc<Ways>,
+    pub(crate) tls: Arc<ClientConfig>,
+    /// For name, addresses and proxy.
     pub(crate) limit: Duration,
+    /// For TLS.
+    pub(crate) tls_limit: Duration,
 }
 
 impl Service<Uri> for Connector {
@@ -351,17 +338,37 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let limit = self.limit;
-        let connecting = self.inner.call(uri);
+        let Self { ways, tls, limit, tls_limit } = self.clone();
+        let late = |kind, limit: Duration, what| {
+            Failure::new(kind, format!("no {what} within {} s", limit.as_secs_f32()))
+        };
         Box::pin(async move {
-            match tokio::time::timeout(limit, connecting).await {
+            let Ok(opened) = tokio::time::timeout(limit, ways.open(&uri)).await else {
+                return Err(late(Unreachable::Connection, limit, "connection").into());
+            };
+            let mut connector = HttpsConnector::from((Opened(Some(opened?)), tls));
+            match tokio::time::timeout(tls_limit, connector.call(uri)).await {
                 Ok(done) => done,
-                Err(_) => {
-                    let reason = format!("no connection within {} s", limit.as_secs_f32());
-                    Err(Failure::new(Unreachable::Connection, reason).into())
-                }
+                Err(_) => Err(late(Unreachable::Tls, tls_limit, "TLS session").into()),
             }
         })
+    }
+}
+
+/// Gives hyper-rustls the connection that is there already.
+struct Opened(Option<Stream>);
+
+impl Service<Uri> for Opened {
+    type Response = Stream;
+    type Error = Failure;
+    type Future = Ready<std::result::Result<Stream, Failure>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(self.0.take().ok_or_else(|| Failure::new(Unreachable::Connection, "it was used already")))
     }
 }
 

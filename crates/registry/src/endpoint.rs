@@ -159,6 +159,11 @@ pub(crate) fn host_name(host: &str) -> &str {
     }
 }
 
+/// Whether a host is named with its port.
+pub(crate) fn has_port(host: &str) -> bool {
+    host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Whether `host[:port]` is this machine: `localhost` and what ends in it, 127.0.0.0/8, `::1`.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let name = host_name(host);
@@ -272,6 +277,12 @@ mod tests {
         for host in ["localhost.example.com", "128.0.0.1", "127.example.com", "[::2]:1", "notlocalhost"] {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    #[test]
+    fn ports_are_seen() {
+        assert!(has_port("a:1") && has_port("[::1]:5000"));
+        assert!(!has_port("a") && !has_port("[::1]"));
     }
 
     #[test]

@@ -93,7 +93,8 @@ pub(crate) fn config(options: &Options, files: Option<&HostFiles>, verify: bool)
         for path in options.extra_authorities.iter().chain(own) {
             extra.extend(certificates(path)?);
         }
-        Arc::new(rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider).map_err(wrong)?)
+        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), provider);
+        Arc::new(Known { chains: verifier.map_err(wrong)?, certificates: extra })
     } else {
         Arc::new(AnyCertificate(provider))
     };
@@ -107,6 +108,59 @@ pub(crate) fn config(options: &Options, files: Option<&HostFiles>, verify: bool)
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| named(error.to_string()))?;
             builder.with_client_auth_cert(chain, key).map_err(|error| named(error.to_string()))
         }
+    }
+}
+
+/// Trusts what chains to an authority, and a server that shows the very certificate the user put among the authorities:
+/// `openssl req -x509` makes servers' certificates that call themselves authorities, and webpki refuses those.
+#[derive(Debug)]
+struct Known {
+    chains: rustls_platform_verifier::Verifier,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let refused = match self.chains.verify_server_cert(certificate, others, name, ocsp, now) {
+            Ok(verified) => return Ok(verified),
+            Err(refused) => refused,
+        };
+        // webpki's own error type is not ours to name. It checks dates before this.
+        if !self.certificates.contains(certificate) || !format!("{refused:?}").contains("CaUsedAsEndEntity") {
+            return Err(refused);
+        }
+        let parsed = rustls::server::ParsedCertificate::try_from(certificate)?;
+        rustls::client::verify_server_name(&parsed, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
     }
 }
 

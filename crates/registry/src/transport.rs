@@ -1,14 +1,14 @@
 //! One request and the beginning of its answer: connections kept by host, HTTPS before plain HTTP, errors named.
 
 use crate::body::Body;
-use crate::connect::{Connector, Failure, Tcp, Ways};
+use crate::connect::{Connector, Failure, Ways};
+use crate::endpoint::has_port;
 use crate::{Endpoint, Error, Options, Result, Unreachable, tls};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::collections::HashMap;
@@ -85,8 +85,10 @@ pub(crate) struct Ask {
 pub(crate) struct Transport {
     ways: Arc<Ways>,
     agent: HeaderValue,
-    /// By what their TLS differs in: the host with files of its own, and whether certificates are checked.
-    https: Mutex<HashMap<(Option<String>, bool), Http>>,
+    /// For hosts without files of their own, by whether certificates are checked.
+    shared: Mutex<HashMap<bool, Http>>,
+    /// What each host uses, by the same.
+    hosts: Mutex<HashMap<(String, bool), Http>>,
     /// Which scheme worked for which host.
     schemes: Mutex<HashMap<String, Scheme>>,
 }
@@ -101,34 +103,49 @@ impl Transport {
         Ok(Self {
             ways: Arc::new(Ways::new(&options.proxies)?),
             agent,
-            https: Mutex::default(),
+            shared: Mutex::default(),
+            hosts: Mutex::default(),
             schemes: Mutex::default(),
         })
     }
 
     fn http(&self, options: &Options, host: &str, verify: bool) -> Result<Http> {
-        let files = tls::host_files(&options.certs_dirs, host)?;
-        let key = (files.is_some().then(|| host.to_owned()), verify);
-        let mut all = self.https.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(http) = all.get(&key) {
+        let key = (host.to_owned(), verify);
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(http) = hosts.get(&key) {
             return Ok(http.clone());
         }
+        let http = match tls::host_files(&options.certs_dirs, host)? {
+            Some(files) => self.make(options, Some(&files), verify)?,
+            None => {
+                let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+                match shared.get(&verify) {
+                    Some(http) => http.clone(),
+                    None => {
+                        let http = self.make(options, None, verify)?;
+                        shared.insert(verify, http.clone());
+                        http
+                    }
+                }
+            }
+        };
+        hosts.insert(key, http.clone());
+        Ok(http)
+    }
+
+    fn make(&self, options: &Options, files: Option<&tls::HostFiles>, verify: bool) -> Result<Http> {
         let limit = options.timeouts.connect;
         let connector = Connector {
-            inner: HttpsConnectorBuilder::new()
-                .with_tls_config(tls::config(options, files.as_ref(), verify)?)
-                .https_or_http()
-                .enable_http1()
-                .wrap_connector(Tcp { ways: self.ways.clone() }),
-            limit: if verify { limit } else { limit.min(PATIENCE_WITH_TLS) },
+            ways: self.ways.clone(),
+            tls: Arc::new(tls::config(options, files, verify)?),
+            limit,
+            tls_limit: if verify { limit } else { limit.min(PATIENCE_WITH_TLS) },
         };
-        let http = legacy::Client::builder(TokioExecutor::new())
+        Ok(legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .http1_max_buf_size(READ_BUFFER)
-            .build(connector);
-        all.insert(key, http.clone());
-        Ok(http)
+            .build(connector))
     }
 
     /// Sends to the endpoint's host by the schemes that it allows; `path` begins with a slash. Gives the URL that
@@ -168,8 +185,12 @@ impl Transport {
                     known.entry(endpoint.host.clone()).or_insert(scheme);
                     return Ok((response, uri));
                 }
-                Err(error @ Error::Unreachable { .. }) => {
+                Err(error @ Error::Unreachable { kind, .. }) => {
                     first_failure.get_or_insert(error);
+                    // Where nobody answers on a named port, nobody answers there for the other scheme.
+                    if kind == Unreachable::Connection && has_port(&endpoint.host) {
+                        break;
+                    }
                 }
                 // A port for TLS answers plain HTTP by closing: then HTTPS's error is the telling one.
                 Err(error @ Error::Interrupted { .. }) => {

@@ -6,3 +6,4 @@ mod broken;
 mod mirrors;
 mod real;
 mod server;
+mod tls;

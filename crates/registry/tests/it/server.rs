@@ -5,6 +5,7 @@ use registry::{Client, Error, Options};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,16 +35,30 @@ impl Real {
     /// `htpasswd`: lines of `user:bcrypt`.
     pub(crate) fn start(htpasswd: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.yml");
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp: {{addr: '127.0.0.1:0'}}\n",
-            dir.path().join("data").display()
-        );
+        let mut auth = String::new();
         if let Some(text) = htpasswd {
             let file = dir.path().join("htpasswd");
             std::fs::write(&file, text).unwrap();
-            config.push_str(&format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", file.display()));
+            auth = format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", file.display());
         }
+        Self::launch(dir, "", &auth)
+    }
+
+    /// With TLS; with `client_authority` only for clients with a certificate from it.
+    pub(crate) fn start_tls(certificate: &Path, key: &Path, client_authority: Option<&Path>) -> Self {
+        let mut tls = format!("certificate: {}, key: {}", certificate.display(), key.display());
+        if let Some(authority) = client_authority {
+            tls.push_str(&format!(", clientcas: [{}]", authority.display()));
+        }
+        Self::launch(tempfile::tempdir().unwrap(), &format!(", tls: {{{tls}}}"), "")
+    }
+
+    fn launch(dir: tempfile::TempDir, tls: &str, auth: &str) -> Self {
+        let path = dir.path().join("config.yml");
+        let config = format!(
+            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp: {{addr: '127.0.0.1:0'{tls}}}\n{auth}",
+            dir.path().join("data").display()
+        );
         std::fs::write(&path, config).unwrap();
         let mut child = Command::new("docker-registry")
             .arg("serve")
