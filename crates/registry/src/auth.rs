@@ -140,6 +140,8 @@ struct Token {
 #[derive(Default)]
 struct Host {
     challenge: Option<Challenge>,
+    /// What challenges wanted for requests of these scopes; another repository's challenge wants its own.
+    wanted: HashMap<Scopes, String>,
     tokens: HashMap<Scopes, Token>,
     /// By repository, since credentials may be narrower than a host.
     credentials: HashMap<String, Option<Credential>>,
@@ -185,7 +187,8 @@ impl Auth {
                 host.tokens.retain(|_, token| token.until > now);
                 if !host.tokens.contains_key(scopes) {
                     let server = TokenServer { transport, options, endpoint, challenge: &challenge, subject };
-                    let (token, _) = server.fetch(scopes, credential.as_ref(), false).await?;
+                    let all = scopes.with(host.wanted.get(scopes));
+                    let (token, _) = server.fetch(&all, credential.as_ref(), false).await?;
                     host.tokens.insert(scopes.clone(), token);
                 }
                 host.tokens.get(scopes).map(|token| format!("Bearer {}", token.value))
@@ -202,21 +205,29 @@ impl Auth {
         endpoint: &Endpoint,
         scopes: &Scopes,
         headers: &HeaderMap,
-        sent: bool,
+        sent: Option<&HeaderValue>,
     ) -> bool {
         let all = challenges(headers);
         let usable = |scheme: &str| all.iter().find(|challenge| challenge.scheme == scheme);
         let Some(challenge) = usable("bearer").or_else(|| usable("basic")) else { return false };
+        let mut challenge = challenge.clone();
         let host = self.host(&endpoint.host);
         let mut host = host.lock().await;
-        let again = if challenge.scheme == "bearer" {
-            // A refused token may have been revoked, or lacked what the new challenge asks for.
-            host.tokens.remove(scopes).is_some() || !sent
-        } else {
-            !sent
-        };
-        host.challenge = Some(challenge.clone());
-        again
+        let is_bearer = challenge.scheme == "bearer";
+        if is_bearer {
+            // The token that was refused may have been revoked, or lacks what is wanted now. One that another thread
+            // got since then is still to be tried.
+            let refused =
+                |token: &Token| sent.is_some_and(|sent| sent == format!("Bearer {}", token.value).as_str());
+            if host.tokens.get(scopes).is_some_and(refused) {
+                host.tokens.remove(scopes);
+            }
+            if let Some(scope) = challenge.parameters.remove("scope") {
+                host.wanted.insert(scopes.clone(), scope);
+            }
+        }
+        host.challenge = Some(challenge);
+        is_bearer || sent.is_none()
     }
 
     /// The challenge of a host, once it is known.
@@ -257,7 +268,7 @@ impl TokenServer<'_> {
     /// Fetches a token, and with `offline` an identity token for the user, where the server gives one.
     async fn fetch(
         &self,
-        scopes: &Scopes,
+        scopes: &[String],
         credential: Option<&Credential>,
         offline: bool,
     ) -> Result<(Token, Option<String>)> {
@@ -278,7 +289,6 @@ impl TokenServer<'_> {
                 subject.protocol(format!("its realm `{realm}` would take credentials without encryption"))
             );
         }
-        let scopes = scopes.with(parameter("scope"));
         let mut form = Form::default();
         if let Some(service) = parameter("service") {
             form.add("service", service);
@@ -296,7 +306,7 @@ impl TokenServer<'_> {
                 (Method::POST, realm, Body::Full(Bytes::from(form.0)))
             }
             other => {
-                for scope in &scopes {
+                for scope in scopes {
                     form.add("scope", scope);
                 }
                 if let Some(Credential::Basic { user, .. }) = other {
@@ -352,7 +362,7 @@ impl TokenServer<'_> {
 
     /// Checks a user's credentials and gives what is worth keeping: an identity token if the server made one.
     pub(crate) async fn login(&self, credential: &Credential) -> Result<Credential> {
-        let (_, refresh) = self.fetch(&Scopes::none(), Some(credential), true).await?;
+        let (_, refresh) = self.fetch(&[], Some(credential), true).await?;
         Ok(match (refresh, credential) {
             (Some(token), Credential::Basic { user, .. }) => {
                 Credential::Identity { user: user.clone(), token }

@@ -15,6 +15,7 @@ use std::future::Future;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 /// Speaks to registries. Its methods block and may be called from many threads at once; connections, tokens and what
 /// was learned of hosts are shared among them. Nothing is started, read or resolved before the first call; then two
@@ -22,12 +23,17 @@ use tokio::runtime::Runtime;
 pub struct Client {
     requests: Requests,
     runtime: Mutex<Option<Runtime>>,
+    cancelled: watch::Sender<bool>,
 }
 
 impl Client {
     /// A client with these options. Fails on settings that cannot be used, such as a proxy that is no URL.
     pub fn new(options: Options) -> Result<Self> {
-        Ok(Self { requests: Requests::new(options)?, runtime: Mutex::default() })
+        Ok(Self {
+            requests: Requests::new(options)?,
+            runtime: Mutex::default(),
+            cancelled: watch::Sender::new(false),
+        })
     }
 
     /// The options it was made with.
@@ -53,7 +59,20 @@ impl Client {
             let started = runtime.as_ref().expect("because it was made just now if it was missing");
             started.handle().clone()
         };
-        handle.block_on(work)
+        let mut cancelled = self.cancelled.subscribe();
+        handle.block_on(async {
+            tokio::select! {
+                biased;
+                // The sender lives as long as the client.
+                _ = cancelled.wait_for(|cancelled| *cancelled) => Err(Error::Cancelled),
+                done = work => done,
+            }
+        })
+    }
+
+    /// Ends all calls that run now, and all later ones, with [`Error::Cancelled`]: for an interrupt.
+    pub fn cancel(&self) {
+        self.cancelled.send_replace(true);
     }
 
     /// What a name means now, by its registry or a mirror: without the manifest's bytes where HEAD suffices.
@@ -154,7 +173,7 @@ impl Requests {
             StatusCode::UNAUTHORIZED => {}
             _ => return Err(complaint(response, None, self.stall(), subject).await),
         }
-        self.auth.challenged(&endpoint, &scopes, response.headers(), false).await;
+        self.auth.challenged(&endpoint, &scopes, response.headers(), None).await;
         let Some(challenge) = self.auth.challenge(&endpoint.host).await else {
             return Err(subject.protocol("it asks for a login and does not say how"));
         };

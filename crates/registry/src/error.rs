@@ -225,6 +225,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// [`Client::cancel`](crate::Client::cancel) ended it.
+    #[error("the transfer was cancelled")]
+    Cancelled,
     /// The threads for network I/O cannot be started.
     #[error("the network threads cannot be started")]
     Runtime(#[source] io::Error),

@@ -7,7 +7,6 @@ use std::time::Duration;
 /// Everything that a [`Client`](crate::Client) can be told. The default asks registries directly, anonymously, with
 /// the host's trust store.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct Options {
     /// Mirrors, locations, blocked and insecure registries.
     pub registries: RegistriesConf,

@@ -83,7 +83,7 @@ impl Requests {
         loop {
             let (value, user) =
                 self.auth.header(&self.transport, &self.options, endpoint, scopes, call.subject()).await?;
-            let sent = value.is_some();
+            let sent = value.clone();
             let mut headers = headers.clone();
             headers.extend(value.map(|value| (header::AUTHORIZATION, value)));
             let now =
@@ -96,7 +96,7 @@ impl Requests {
             if response.status() == StatusCode::UNAUTHORIZED
                 && first
                 && body.is_some()
-                && self.auth.challenged(endpoint, scopes, response.headers(), sent).await
+                && self.auth.challenged(endpoint, scopes, response.headers(), sent.as_ref()).await
             {
                 first = false;
                 continue;

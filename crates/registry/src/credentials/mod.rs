@@ -89,7 +89,6 @@ impl fmt::Debug for Credential {
 
 /// Where credentials come from.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct Credentials {
     /// By `host[:port][/path]`: goes before all else.
     pub explicit: BTreeMap<String, Credential>,

@@ -59,7 +59,7 @@ fn token(request: &Seen, stream: &mut TcpStream, life: u64) -> std::io::Result<(
         .map(|scope| scope.replace("%3A", ":").replace("%2C", ",").replace("%2F", "/").replace("%20", ";"))
         .collect();
     let refresh = if asked.contains("offline_token=true") { r#","refresh_token":"identity""# } else { "" };
-    let body = format!(r#"{{"token":"{}","expires_in":{life}{refresh}}}"#, scopes.join(";"));
+    let body = format!(r#"{{"token":"t;{}","expires_in":{life}{refresh}}}"#, scopes.join(";"));
     answer(stream, "200 OK", &[], body.as_bytes())
 }
 
@@ -88,7 +88,9 @@ fn one_token_serves_until_it_ends() {
     // Another repository is another token.
     fetch(&client, &server.name("other"), &blob_of(b"right")).unwrap();
     assert_eq!(tokens(), 2);
-    revoked.lock().unwrap().push("repository:app:pull".into());
+    let last = server.lines().into_iter().rfind(|line| line.contains("/token")).unwrap();
+    assert_eq!(last, "GET /token?service=test%20registry&scope=repository%3Aother%3Apull");
+    revoked.lock().unwrap().push("t;repository:app:pull".into());
     assert_eq!(fetch(&client, &name, &blob_of(b"right")).unwrap(), b"right");
     assert_eq!(tokens(), 3);
 }
@@ -107,6 +109,36 @@ fn threads_wait_for_one_token() {
     });
     let tokens = server.lines().iter().filter(|line| line.contains("/token")).count();
     assert_eq!(tokens, 2, "{:?}", server.lines());
+}
+
+#[test]
+fn threads_that_begin_together_share_a_token() {
+    let (server, _) = guarded(300);
+    let client = with(&server, None);
+    let name = server.name("app");
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| fetch(&client, &name, &blob_of(b"right")).unwrap());
+        }
+    });
+    let tokens = server.lines().iter().filter(|line| line.contains("/token")).count();
+    assert_eq!(tokens, 1, "{:?}", server.lines());
+}
+
+#[test]
+fn a_scope_of_its_own_is_asked_for() {
+    let server = Scripted::start(|request, stream| match request.path.as_str() {
+        path if path.starts_with("/token") => answer(stream, "200 OK", &[], br#"{"access_token":"t"}"#),
+        _ if request.header("authorization") == "Bearer t" => answer(stream, "200 OK", &[], b"right"),
+        _ => {
+            let host = request.header("host");
+            let challenge =
+                format!("WWW-Authenticate: Bearer realm=\"http://{host}/token?x=1\",scope=\"aws\"");
+            answer(stream, "401 Unauthorized", &[&challenge], b"")
+        }
+    });
+    fetch(&with(&server, None), &server.name("app"), &blob_of(b"right")).unwrap();
+    assert_eq!(server.lines()[1], "GET /token?x=1&scope=repository%3Aapp%3Apull&scope=aws");
 }
 
 #[test]

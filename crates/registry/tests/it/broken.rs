@@ -280,3 +280,30 @@ fn a_sink_that_fails_ends_it() {
     assert!(matches!(&error, Error::Sink { source, .. } if source.kind() == std::io::ErrorKind::StorageFull));
     assert_eq!(server.lines().len(), 1);
 }
+
+#[test]
+fn a_cancelled_client_ends_at_once() {
+    let server = Scripted::start(|_, stream| {
+        answer(stream, "200 OK", &["Content-Length: 5"], b"ri")?;
+        std::thread::sleep(Duration::from_millis(400));
+        Ok(())
+    });
+    let mut options = quick();
+    options.timeouts.stall = Duration::from_secs(60);
+    let client = Client::new(options).unwrap();
+    let name = server.name("app");
+    let (begun, waiting) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            client.blob(&name, &blob_of(b"right"), Hasher::new(), &mut Vec::new(), &|_| {
+                begun.send(Instant::now()).unwrap();
+            })
+        });
+        waiting.recv().unwrap();
+        let start = Instant::now();
+        client.cancel();
+        assert!(matches!(running.join().unwrap(), Err(Error::Cancelled)));
+        assert!(start.elapsed() < Duration::from_millis(300));
+    });
+    assert!(matches!(client.manifest(&name), Err(Error::Cancelled)));
+}
