@@ -133,10 +133,8 @@ impl Bridge {
                 .add_address(link.index, "eth0", lease.address, self.subnet)
                 .add_default_route(link.index, self.subnet.gateway());
             inside.run(&batch)?;
-            match link.peer {
-                Some(port) => route::wait_running(|| route::link_by_index(&mut self.socket(), port)),
-                None => Ok(()),
-            }
+            let links = link.peer.into_iter().chain([self.index]);
+            route::wait_running(links, |index| route::link_by_index(&mut self.socket(), index))
         })?;
         Ok((netns, lease))
     }

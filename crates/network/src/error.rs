@@ -76,6 +76,18 @@ pub enum Error {
         /// The folders that were searched, comma-separated.
         searched: String,
     },
+    /// The user-space path is needed and the tap device that its programs work with cannot be opened.
+    #[error("no network for this step: {reason}, and `{program}` needs {device}: {source}")]
+    NoTap {
+        /// Why the bridge is not used.
+        reason: String,
+        /// The program that would be used.
+        program: &'static str,
+        /// The device's path.
+        device: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A user-space network program ended, or did not come up in time.
     #[error("`{program}` did not bring up the network: {problem}")]
     Program {
@@ -136,6 +148,9 @@ impl Error {
                 "install `passt` (for pasta) or `slirp4netns`, or allow host networking with `--network=host`"
                     .to_owned(),
             ),
+            Self::NoTap { device, .. } => Some(format!(
+                "let this user read and write {device} (on most machines everybody may), or allow host networking with `--network=host`"
+            )),
             Self::Bind { source, address, .. } if source.kind() == io::ErrorKind::AddrInUse => Some(format!(
                 "another program listens on port {}: stop it, or publish on another port",
                 address.port()

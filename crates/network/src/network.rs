@@ -189,12 +189,11 @@ fn find_path(options: &NetworkOptions) -> Result<Path> {
         }
     };
     if let Some(program) = Program::find(&options.program_folders) {
-        return match user_space::tap_problem() {
-            None => Ok(Path::UserSpace { program, why }),
-            Some(problem) => Err(Error::Program {
-                program: program.name().to_owned(),
-                problem: format!("{why}; {problem}"),
-            }),
+        return match user_space::check_tap() {
+            Ok(()) => Ok(Path::UserSpace { program, why }),
+            Err(source) => {
+                Err(Error::NoTap { reason: why, program: program.name(), device: user_space::TAP, source })
+            }
         };
     }
     let searched: Vec<_> =

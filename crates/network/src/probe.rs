@@ -47,7 +47,7 @@ pub(crate) fn passes(bridge: &Bridge) -> Result<bool> {
     let mut batch = Batch::new();
     batch.add_address(near, "the probe", NEAR, subnet);
     socket.run(&batch)?;
-    route::wait_running(|| route::link_by_index(&mut socket, near))?;
+    route::wait_running([near], |index| route::link_by_index(&mut socket, index))?;
     let result = exchange(bridge, far.as_fd());
     // The link vanishes a moment after its namespace; its address must not be in the next probe's way.
     let mut batch = Batch::new();

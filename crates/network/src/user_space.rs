@@ -14,7 +14,7 @@ use std::io::Read;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
@@ -28,6 +28,8 @@ use crate::namespace;
 /// How long a program may take to bring up a namespace. 20 ms is usual.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The device that tap interfaces are made with.
+pub(crate) const TAP: &str = "/dev/net/tun";
 /// The address that slirp4netns gives the namespace.
 const SLIRP_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
 /// The gateway that slirp4netns plays.
@@ -185,15 +187,9 @@ impl Program {
     }
 }
 
-/// Why no tap device can be opened, where that is so: it is what both programs need first.
-pub(crate) fn tap_problem() -> Option<String> {
-    let path = Path::new("/dev/net/tun");
-    fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .err()
-        .map(|error| format!("{}: {error}", path.display()))
+/// Opens the tap device and closes it again: it is what both programs need first, and say least clearly.
+pub(crate) fn check_tap() -> io::Result<()> {
+    fs::File::options().read(true).write(true).open(TAP).map(|_| ())
 }
 
 /// Waits until there is something to read, or the other end is gone.

@@ -116,12 +116,18 @@ pub(crate) fn link_by_index(socket: &mut Socket, index: u32) -> Result<Option<Li
     Ok(answer.and_then(|answer| parse_link(&answer.body)))
 }
 
-/// Waits until an interface is running: the kernel notices a moment after both ends of a veth pair are on, and a
-/// bridge drops what comes by the port until then (a first packet lost is a second lost).
-pub(crate) fn wait_running(mut look: impl FnMut() -> Result<Option<Link>>) -> Result<()> {
+/// Waits until interfaces are running. The kernel notices a moment after both ends of a veth pair are on, and a
+/// moment later for the bridge whose first port that is; what is sent until then is dropped, and a first packet
+/// lost is a second lost.
+pub(crate) fn wait_running(
+    indices: impl IntoIterator<Item = u32>,
+    mut look: impl FnMut(u32) -> Result<Option<Link>>,
+) -> Result<()> {
     let start = Instant::now();
-    while look()?.is_some_and(|link| !link.running) && start.elapsed() < RUNNING_PATIENCE {
-        thread::sleep(Duration::from_micros(200));
+    for index in indices {
+        while look(index)?.is_some_and(|link| !link.running) && start.elapsed() < RUNNING_PATIENCE {
+            thread::sleep(Duration::from_micros(200));
+        }
     }
     Ok(())
 }

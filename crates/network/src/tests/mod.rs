@@ -52,7 +52,8 @@ impl Machine {
         .unwrap();
         within(host.as_fd(), || {
             let mut socket = Socket::route()?;
-            route::wait_running(|| route::link(&mut socket, "up0"))
+            let index = route::link(&mut socket, "up0")?.unwrap().index;
+            route::wait_running([index], |index| route::link_by_index(&mut socket, index))
         })
         .unwrap();
         Self { host, neighbour }
