@@ -35,6 +35,9 @@ pub struct Completed {
     pub bytes: u64,
 }
 
+/// The number of a file among those to hash, and what came of it.
+type Hashed = (usize, Result<(Known, bool)>);
+
 /// What was hashed by this tree.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
@@ -148,7 +151,7 @@ impl Tree {
             files => self.threads.unwrap_or_else(available).clamp(1, files),
         };
         let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<(usize, Result<(Known, bool)>)>> = Mutex::new(Vec::with_capacity(paths.len()));
+        let results: Mutex<Vec<Hashed>> = Mutex::new(Vec::with_capacity(paths.len()));
         let work = || {
             let mut buffer = vec![0; BUFFER];
             let mut own = Vec::new();
