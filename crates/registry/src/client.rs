@@ -102,6 +102,11 @@ impl Client {
         self.wait(self.requests.blob(reference, receiver))
     }
 
+    /// Whether the registry or a mirror has a blob in the reference's repository, without fetching it.
+    pub fn has_blob(&self, reference: &Reference, digest: Digest) -> Result<bool> {
+        self.wait(self.requests.has_blob(reference, digest))
+    }
+
     /// Sees to it that the registry has a blob in the reference's repository. `mount_from` names another repository of
     /// the same registry that is known to have it. `progress` is told how many bytes were handed to the network; the
     /// number starts again if an upload does.

@@ -285,8 +285,8 @@ impl Error {
         matches!(self.root(), Self::Unauthorized { .. } | Self::Denied { .. })
     }
 
-    /// Whether what came is not what was asked for. The endpoint that sent it is not asked again by this client, so
-    /// that starting over may find an honest one.
+    /// Whether what came is not what was asked for. A mirror that sent it is not asked again by this client, so that
+    /// starting over finds an honest one.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         matches!(self.root(), Self::WrongDigest { .. } | Self::WrongSize { .. })

@@ -4,7 +4,7 @@
 //! asks for the rest (`Range`) and goes on with the same hash, from another endpoint too.
 
 use crate::auth::Scopes;
-use crate::request::{Answer, Call, Patience, Requests};
+use crate::request::{Answer, Call, Patience, REST_OF_LIARS, Requests};
 use crate::transport::{Subject, content_type, number, whole, words};
 use crate::{Endpoint, Error, Result};
 use http_body_util::BodyExt as _;
@@ -81,11 +81,15 @@ fn announced(headers: &HeaderMap) -> Option<Digest> {
 impl Requests {
     pub(crate) async fn resolve(&self, reference: &Reference) -> Result<Resolved> {
         let what = format!("`{}`", reference.familiar());
-        self.anywhere(reference, async |endpoint| {
-            let scopes = Scopes::pull(&endpoint.repository);
-            let call = Call { endpoint, what: &what, scopes: &scopes };
-            self.again(endpoint, async || self.resolve_at(call, reference).await).await
-        })
+        self.anywhere(
+            reference,
+            |_| false,
+            async |endpoint| {
+                let scopes = Scopes::pull(&endpoint.repository);
+                let call = Call { endpoint, what: &what, scopes: &scopes };
+                self.again(endpoint, async || self.resolve_at(call, reference).await).await
+            },
+        )
         .await
     }
 
@@ -119,11 +123,15 @@ impl Requests {
 
     pub(crate) async fn manifest(&self, reference: &Reference) -> Result<Fetched> {
         let what = format!("`{}`", reference.familiar());
-        self.anywhere(reference, async |endpoint| {
-            let scopes = Scopes::pull(&endpoint.repository);
-            let call = Call { endpoint, what: &what, scopes: &scopes };
-            self.again(endpoint, async || self.manifest_at(call, reference).await).await
-        })
+        self.anywhere(
+            reference,
+            |_| false,
+            async |endpoint| {
+                let scopes = Scopes::pull(&endpoint.repository);
+                let call = Call { endpoint, what: &what, scopes: &scopes };
+                self.again(endpoint, async || self.manifest_at(call, reference).await).await
+            },
+        )
         .await
     }
 
@@ -156,30 +164,42 @@ impl Requests {
     pub(crate) async fn blob(&self, reference: &Reference, mut receiver: Receiver<'_>) -> Result<()> {
         let Descriptor { digest, size, .. } = *receiver.descriptor;
         let what = format!("blob {digest} of `{}`", reference.familiar_name());
-        self.anywhere(reference, async |endpoint| {
-            let scopes = Scopes::pull(&endpoint.repository);
-            let call = Call { endpoint, what: &what, scopes: &scopes };
-            let mut patience = Patience::new(&self.options.retry, endpoint);
-            // An empty blob, or one that was here whole, needs no request.
-            while receiver.hasher.size() < size {
-                let before = receiver.hasher.size();
-                if let Err(error) = self.blob_at(call, &mut receiver).await {
-                    if receiver.hasher.size() > before {
-                        patience.encourage();
+        // What the receiver has taken, it cannot give back; only the caller can start over.
+        let is_final = |error: &Error| matches!(error, Error::WrongDigest { .. } | Error::Sink { .. });
+        let mut givers: Vec<Endpoint> = Vec::new();
+        let done = self
+            .anywhere(reference, is_final, async |endpoint| {
+                let scopes = Scopes::pull(&endpoint.repository);
+                let call = Call { endpoint, what: &what, scopes: &scopes };
+                let mut patience = Patience::new(&self.options.retry, endpoint);
+                // An empty blob, or one that was here whole, needs no request.
+                while receiver.hasher.size() < size {
+                    let before = receiver.hasher.size();
+                    let done = self.blob_at(call, &mut receiver).await;
+                    if receiver.hasher.size() > before && givers.last() != Some(endpoint) {
+                        givers.push(endpoint.clone());
                     }
-                    patience.wait(error).await?;
+                    if let Err(error) = done {
+                        if receiver.hasher.size() > before {
+                            patience.encourage();
+                        }
+                        patience.wait(error).await?;
+                    }
                 }
-            }
-            let found = receiver.hasher.clone().finish();
-            if receiver.hasher.size() != size {
-                return Err(call.subject().wrong_size(size, receiver.hasher.size()));
-            }
-            if found != digest {
-                return Err(call.subject().wrong_digest(digest, found));
-            }
-            Ok(())
-        })
-        .await
+                if receiver.hasher.size() != size {
+                    return Err(call.subject().wrong_size(size, receiver.hasher.size()));
+                }
+                match receiver.hasher.clone().finish() {
+                    found if found != digest => Err(call.subject().wrong_digest(digest, found)),
+                    _ => Ok(()),
+                }
+            })
+            .await;
+        // Of several that gave parts, nobody knows which part was wrong.
+        if matches!(done, Err(Error::WrongDigest { .. })) {
+            givers.iter().for_each(|endpoint| self.rest(endpoint, REST_OF_LIARS));
+        }
+        done
     }
 
     /// Gets what is still missing, or as much of it as comes.
@@ -248,6 +268,31 @@ impl Requests {
         Ok(())
     }
 
+    pub(crate) async fn has_blob(&self, reference: &Reference, digest: Digest) -> Result<bool> {
+        let what = format!("blob {digest} of `{}`", reference.familiar_name());
+        let found = self
+            .anywhere(
+                reference,
+                |_| false,
+                async |endpoint| {
+                    let scopes = Scopes::pull(&endpoint.repository);
+                    let call = Call { endpoint, what: &what, scopes: &scopes };
+                    let path = call.path(&format!("blobs/{digest}"));
+                    self.again(endpoint, async || {
+                        let answer = self.get(call, Method::HEAD, &path, &HeaderMap::new(), true).await?;
+                        self.check(call, answer).await
+                    })
+                    .await
+                },
+            )
+            .await;
+        match found {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) async fn tags(&self, reference: &Reference) -> Result<Vec<String>> {
         #[derive(Deserialize)]
         struct List {
@@ -255,41 +300,46 @@ impl Requests {
             tags: Option<Vec<String>>,
         }
         let what = format!("the tags of `{}`", reference.familiar_name());
-        self.anywhere(reference, async |endpoint| {
-            let scopes = Scopes::pull(&endpoint.repository);
-            let call = Call { endpoint, what: &what, scopes: &scopes };
-            let mut all = Vec::new();
-            let mut path = call.path("tags/list?n=1000");
-            loop {
-                let (next, bytes) = self
-                    .again(endpoint, async || {
-                        let answer = self.get(call, Method::GET, &path, &HeaderMap::new(), false).await?;
-                        let answer = self.check(call, answer).await?;
-                        refuse_page(call, &content_type(answer.response.headers()))?;
-                        let next = next_page(answer.response.headers());
-                        let body = answer.response.into_body();
-                        let bytes = whole(body, MAX_DOCUMENT, self.stall(), call.subject()).await?;
-                        Ok((next, bytes))
-                    })
-                    .await?;
-                let Some(bytes) = bytes else {
-                    refuse_long(call, MAX_DOCUMENT + 1)?;
-                    return Ok(all);
-                };
-                let list: List = serde_json::from_slice(&bytes)
-                    .map_err(|error| call.subject().not_a_registry(format!("its list of tags: {error}")))?;
-                let page = list.tags.unwrap_or_default();
-                let is_last = page.is_empty();
-                all.extend(page);
-                match next {
-                    // A registry's next page is on the registry itself.
-                    Some(next) if next.starts_with("/v2/") && !is_last && all.len() < MOST_TAGS => {
-                        path = next
+        self.anywhere(
+            reference,
+            |_| false,
+            async |endpoint| {
+                let scopes = Scopes::pull(&endpoint.repository);
+                let call = Call { endpoint, what: &what, scopes: &scopes };
+                let mut all = Vec::new();
+                let mut path = call.path("tags/list?n=1000");
+                loop {
+                    let (next, bytes) = self
+                        .again(endpoint, async || {
+                            let answer = self.get(call, Method::GET, &path, &HeaderMap::new(), false).await?;
+                            let answer = self.check(call, answer).await?;
+                            refuse_page(call, &content_type(answer.response.headers()))?;
+                            let next = next_page(answer.response.headers());
+                            let body = answer.response.into_body();
+                            let bytes = whole(body, MAX_DOCUMENT, self.stall(), call.subject()).await?;
+                            Ok((next, bytes))
+                        })
+                        .await?;
+                    let Some(bytes) = bytes else {
+                        refuse_long(call, MAX_DOCUMENT + 1)?;
+                        return Ok(all);
+                    };
+                    let list: List = serde_json::from_slice(&bytes).map_err(|error| {
+                        call.subject().not_a_registry(format!("its list of tags: {error}"))
+                    })?;
+                    let page = list.tags.unwrap_or_default();
+                    let is_last = page.is_empty();
+                    all.extend(page);
+                    match next {
+                        // A registry's next page is on the registry itself.
+                        Some(next) if next.starts_with("/v2/") && !is_last && all.len() < MOST_TAGS => {
+                            path = next
+                        }
+                        _ => return Ok(all),
                     }
-                    _ => return Ok(all),
                 }
-            }
-        })
+            },
+        )
         .await
     }
 }

@@ -20,8 +20,8 @@ const MOST_REDIRECTS: usize = 10;
 const TRIES_OF_MIRRORS: u32 = 2;
 /// A mirror that cannot be reached is not asked for so long.
 const REST_OF_MIRRORS: Duration = Duration::from_secs(60);
-/// Who sent wrong bytes is not asked again by this client.
-const REST_OF_LIARS: Duration = Duration::from_secs(24 * 3600);
+/// A mirror that sent wrong bytes is not asked again by this client.
+pub(crate) const REST_OF_LIARS: Duration = Duration::from_secs(24 * 3600);
 
 /// What one request is about: who is asked, for what, with which rights.
 #[derive(Clone, Copy)]
@@ -189,47 +189,34 @@ impl Requests {
         }
     }
 
-    /// Does it with one endpoint after the other until one succeeds. The last one's error is the error.
+    /// Does it with one endpoint after the other until one succeeds, or fails so that it `is_final` for all. The last
+    /// one's error is the error.
     pub(crate) async fn anywhere<T>(
         &self,
         reference: &Reference,
+        is_final: fn(&Error) -> bool,
         mut action: impl AsyncFnMut(&Endpoint) -> Result<T>,
     ) -> Result<T> {
         let mut endpoints = self.options.endpoints(reference)?;
-        let all = endpoints.len();
         {
             let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             resting.retain(|_, until| *until > now);
-            let own = endpoints.last().cloned();
             endpoints.retain(|e| !resting.contains_key(&(e.host.clone(), e.repository.clone())));
-            // With nobody left, the registry itself is asked whatever it did.
-            if endpoints.is_empty() {
-                endpoints.extend(own);
-            }
         }
         let mut tried = Vec::new();
         let mut last = None;
         for endpoint in &endpoints {
             let error = match action(endpoint).await {
                 Ok(done) => return Ok(done),
-                Err(error @ (Error::Sink { .. } | Error::Reader { .. } | Error::CredentialFile { .. })) => {
-                    return Err(error);
-                }
                 Err(error) => error,
             };
-            let rest = match &error {
-                error if error.is_corrupt() => Some(REST_OF_LIARS),
-                error if error.is_unreachable() && endpoint.mirror => Some(REST_OF_MIRRORS),
-                _ => None,
-            };
-            if let Some(rest) = rest.filter(|_| all > 1) {
-                let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-                let key = (endpoint.host.clone(), endpoint.repository.clone());
-                resting.insert(key, Instant::now() + rest);
+            if error.is_corrupt() {
+                self.rest(endpoint, REST_OF_LIARS);
+            } else if error.is_unreachable() {
+                self.rest(endpoint, REST_OF_MIRRORS);
             }
-            // What is wrong is in the receiver already: only the caller can start over.
-            if error.is_corrupt() && matches!(error, Error::WrongDigest { .. }) {
+            if is_final(&error) || matches!(error, Error::CredentialFile { .. }) {
                 return Err(error);
             }
             if let Some(before) = last.replace(error)
@@ -244,6 +231,17 @@ impl Requests {
         } else {
             Error::AfterMirrors { tried: tried.join("; "), last: Box::new(last) }
         })
+    }
+}
+
+impl Requests {
+    /// Does not ask a mirror for a while. The registry itself has nobody to stand in for it.
+    pub(crate) fn rest(&self, endpoint: &Endpoint, long: Duration) {
+        if endpoint.mirror {
+            let key = (endpoint.host.clone(), endpoint.repository.clone());
+            let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+            resting.insert(key, Instant::now() + long);
+        }
     }
 }
 

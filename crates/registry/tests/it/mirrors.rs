@@ -1,6 +1,6 @@
 //! Mirrors, locations and redirects.
 
-use crate::server::{Real, Scripted, answer, blob_of, client, fetch, push_image, quick};
+use crate::server::{Real, Scripted, answer, blob_of, client, fetch, noise, push_image, quick};
 use oci::Reference;
 use registry::{Client, Error, RegistriesConf};
 use std::net::TcpListener;
@@ -45,6 +45,38 @@ fn a_lying_mirror_is_not_asked_again() {
     assert!(error.is_corrupt() && error.to_string().contains(&liar.host()), "{error}");
     assert_eq!(fetch(&mirror, &name, &blob_of(b"{}")).unwrap(), b"{}");
     assert_eq!(liar.lines().len(), 1);
+    // A document is held back until it is checked: the next one is asked at once.
+    let liar = Scripted::start(|_, stream| {
+        let announced = format!("Docker-Content-Digest: {}", oci::Digest::of(b"x"));
+        answer(stream, "200 OK", &[&announced], b"{}")
+    });
+    assert_eq!(mirrored(&liar.host(), &real.host).manifest(&name).unwrap().endpoint.host, real.host);
+}
+
+#[test]
+fn a_blob_may_come_in_parts_from_several() {
+    let bytes = noise(100_000);
+    let half = bytes[..50_000].to_vec();
+    let mirror = |half: Vec<u8>| {
+        Scripted::start(move |request, stream| match request.start() {
+            0 => answer(stream, "200 OK", &["Content-Length: 100000"], &half),
+            _ => answer(stream, "500 Internal Server Error", &[], b""),
+        })
+    };
+    let content = bytes.clone();
+    let real = Scripted::start(move |request, stream| match request.start() {
+        0 => answer(stream, "200 OK", &[], &content),
+        start => answer(stream, "206 Partial Content", &[], &content[start..]),
+    });
+    let name: Reference = "example.com/app:1".parse().unwrap();
+    let honest = mirror(half.clone());
+    assert!(fetch(&mirrored(&honest.host(), &real.host()), &name, &blob_of(&bytes)).unwrap() == bytes);
+    assert_eq!(real.seen()[0].start(), 50_000);
+
+    let liar = mirror(half.iter().map(|byte| !byte).collect());
+    let client = mirrored(&liar.host(), &real.host());
+    assert!(fetch(&client, &name, &blob_of(&bytes)).unwrap_err().is_corrupt());
+    assert!(fetch(&client, &name, &blob_of(&bytes)).unwrap() == bytes, "the mirror is not asked again");
 }
 
 #[test]

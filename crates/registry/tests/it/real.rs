@@ -42,6 +42,8 @@ fn what_is_pushed_is_pulled() {
     assert_eq!(client.manifest(&pinned).unwrap().bytes, manifest);
     assert_eq!(client.resolve(&pinned).unwrap(), resolved);
     assert_eq!(client.tags(&name).unwrap(), ["1"]);
+    assert!(client.has_blob(&name, descriptor.digest).unwrap());
+    assert!(!client.has_blob(&name, Digest::of(b"none")).unwrap());
 
     assert!(fetch(&client, &name, &descriptor).unwrap() == layer);
     assert_eq!(fetch(&client, &name, &blob_of(b"")).unwrap(), b"");
