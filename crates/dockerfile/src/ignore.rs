@@ -12,6 +12,9 @@
 //! So what decides about a path is the last pattern, in the order of the file, that matches the path or a parent. A
 //! walker need not look at parents again: it carries the number of that pattern down ([`Level`]), and for each name
 //! only the patterns after it are tried, from the last one backwards.
+//!
+//! Left out on purpose are slips of Docker's translation to regular expressions: there `*` and `?` inside `[...]` stay
+//! wildcards, `^` anchors wherever it stands, and `\\b` is a word boundary.
 
 mod glob;
 
@@ -89,15 +92,27 @@ impl Patterns {
         if line.is_empty() {
             return Ok(());
         }
-        let (exception, written) = match line.strip_prefix('!') {
+        let (mut exception, written) = match line.strip_prefix('!') {
             Some(rest) => (true, rest.trim()),
             None => (false, line),
         };
+        let lone = || IgnoreError::LoneException { line: number };
         if written.is_empty() {
-            return Err(IgnoreError::LoneException { line: number });
+            return Err(lone());
         }
         let cleaned = clean(written);
-        let text = if cleaned.len() > 1 { cleaned.trim_start_matches('/') } else { &cleaned };
+        let mut text =
+            if cleaned.len() > 1 { cleaned.strip_prefix('/').unwrap_or(&cleaned) } else { &cleaned };
+        // Docker looks for the `!` once more after cleaning: `/!x` and `./!x` are exceptions too, `!/` is none.
+        if exception && text == "/" {
+            return Err(lone());
+        }
+        if !exception && let Some(rest) = text.strip_prefix('!') {
+            (exception, text) = (true, rest);
+        }
+        if text.is_empty() {
+            return Err(lone());
+        }
         let glob = Glob::parse(text).map_err(|error| IgnoreError::Pattern { line: number, error })?;
         self.patterns.push(Pattern { text: text.to_owned(), exception, glob });
         Ok(())

@@ -88,6 +88,9 @@ fn ignore_files() {
         Patterns::parse("a\n\nb[\n").unwrap_err().to_string(),
         "line 3 of the ignore file: `b[` is no valid pattern: a `[` is never closed"
     );
+    assert!(Patterns::parse("!/").is_err());
+    assert!(Patterns::parse("/!").is_err());
+    assert_eq!(Patterns::parse("/!x").unwrap().iter().collect::<Vec<_>>(), ["!x"]);
     assert!(Patterns::parse(b"\xff*\n").is_ok());
     assert!(patterns(&["**/*"]).ignores_all());
 }
