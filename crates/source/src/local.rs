@@ -219,6 +219,25 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// Takes over what whoever wrote the folder knows of it: digests, modes, times and capabilities.
+    pub(crate) fn adopt(&mut self, written: &Listing) {
+        let mut entries = self.listing.entries().to_vec();
+        for entry in &mut entries {
+            let Some(known) = written.get(&entry.path) else { continue };
+            if let (Kind::File { digest, size, .. }, Kind::File { digest: of, size: bytes, .. }) =
+                (&mut entry.kind, &known.kind)
+            {
+                if size == bytes {
+                    *digest = *of;
+                }
+                let capability = known.xattrs.iter().filter(|(name, _)| &**name == hash::CAPABILITY);
+                entry.xattrs = capability.cloned().collect();
+            }
+            (entry.mode, entry.mtime) = (known.mode, known.mtime);
+        }
+        self.listing = Arc::new(Listing::new(entries, Vec::new()));
+    }
+
     /// What the folder has. Files whose digest [`is_pending`] were not known by the stat index.
     #[must_use]
     pub fn listing(&self) -> &Arc<Listing> {

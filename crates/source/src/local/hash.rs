@@ -22,7 +22,7 @@ const ATTEMPTS: usize = 3;
 const FEW_FILES: usize = 128;
 const FEW_BYTES: u64 = 4 << 20;
 const BUFFER: usize = 128 << 10;
-const CAPABILITY: &[u8] = b"security.capability";
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
 /// The kernel's largest form of that attribute takes 24 bytes; no value may be larger than this.
 const LARGEST_CAPABILITY: usize = 256;
 
