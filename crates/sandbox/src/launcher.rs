@@ -6,49 +6,22 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags};
 
+use crate::child_handle::Child;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::mountpoint::Created;
 use crate::plan::{self, Plan, REPORT_CREATED, REPORT_WARNING, Report, Step};
-use crate::prepare::{self, Ends, Preparation};
+use crate::prepare::{self, Preparation};
 use crate::spec::{ExecSpec, Spec, Stdio};
 use crate::sys::{self, Cloned};
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// By itself, with this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-impl ExitStatus {
-    /// The code, or 128 and the signal, as shells give it.
-    #[must_use]
-    pub fn code(self) -> i32 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
-        }
-    }
-
-    /// Whether it is code 0.
-    #[must_use]
-    pub fn success(self) -> bool {
-        self == Self::Code(0)
-    }
-}
 
 struct Request {
     plan: Box<Plan>,
@@ -119,7 +92,9 @@ impl Launcher {
             prepared.plan.launcher = Some(self.me.as_raw_fd());
         }
         let program = spec.args[0].to_string_lossy().into_owned();
-        self.start(prepared, program, read, write, false)
+        let child = self.start(prepared, program, read, write, false)?;
+        child.reap_in_background()?;
+        Ok(child)
     }
 
     fn start(
@@ -142,16 +117,7 @@ impl Launcher {
         let (pid, pidfd) = answer.recv().map_err(|_| Error::LauncherGone)?.map_err(|(step, errno)| {
             names.error(&Report { kind: 0, step: step as u32, index: 0, errno, detail: [0; 5] })
         })?;
-        let mut child = Child {
-            pid,
-            pidfd,
-            ends: Mutex::new(ends),
-            created: Vec::new(),
-            warnings: Vec::new(),
-            status: Mutex::new(None),
-            leads_namespace,
-            kill_on_drop: true,
-        };
+        let mut child = Child::new(pid, pidfd, ends, leads_namespace);
         let mut reader = File::from(read);
         let mut bytes = [0u8; Report::SIZE];
         while reader.read_exact(&mut bytes).is_ok() {
@@ -322,174 +288,5 @@ impl Names {
             is_file: number + 1 == prefixes.len() && self.files[report.index as usize],
             parent_times: [(atime, atime_ns), (mtime, mtime_ns)],
         })
-    }
-}
-
-/// A started process. Dropping it kills and reaps it, unless [`Child::leave`] was called.
-#[derive(Debug)]
-pub struct Child {
-    pid: i32,
-    pidfd: OwnedFd,
-    ends: Mutex<Ends>,
-    created: Vec<Created>,
-    warnings: Vec<String>,
-    status: Mutex<Option<ExitStatus>>,
-    leads_namespace: bool,
-    kill_on_drop: bool,
-}
-
-impl Child {
-    /// Its process number in the caller's namespace.
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// Its pidfd: readable once it has ended.
-    #[must_use]
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
-    }
-
-    fn ends(&self) -> std::sync::MutexGuard<'_, Ends> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The write end of its standard input, once, when that is a pipe.
-    pub fn take_stdin(&self) -> Option<OwnedFd> {
-        self.ends().stdin.take()
-    }
-
-    /// The read end of its standard output, once, when that is a pipe.
-    pub fn take_stdout(&self) -> Option<OwnedFd> {
-        self.ends().stdout.take()
-    }
-
-    /// The read end of its standard error, once, when that is a pipe.
-    pub fn take_stderr(&self) -> Option<OwnedFd> {
-        self.ends().stderr.take()
-    }
-
-    /// Our side of its terminal, once. Reading it fails with EIO when the last process has closed the other side.
-    pub fn take_terminal(&self) -> Option<OwnedFd> {
-        self.ends().terminal.take()
-    }
-
-    /// The mount points that were made in the root, outermost first; see [`crate::mountpoint::remove`].
-    #[must_use]
-    pub fn created(&self) -> &[Created] {
-        &self.created
-    }
-
-    /// What could not be done but does not stop the process, a line each.
-    #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
-    }
-
-    /// Waits for its end. With a process namespace of its own, everything that it left running has ended then.
-    ///
-    /// # Errors
-    /// [`Error::Os`] when someone else reaped it.
-    pub fn wait(&self) -> Result<ExitStatus> {
-        loop {
-            if let Some(status) = self.reap(WaitIdOptions::empty())? {
-                return Ok(status);
-            }
-        }
-    }
-
-    /// How it ended, if it has.
-    ///
-    /// # Errors
-    /// As [`Child::wait`].
-    pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
-        self.reap(WaitIdOptions::NOHANG)
-    }
-
-    /// Waits at most this long.
-    ///
-    /// # Errors
-    /// As [`Child::wait`].
-    pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
-        let end = Instant::now() + timeout;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-            let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
-            match rustix::event::poll(&mut poll, Some(&left)) {
-                Err(rustix::io::Errno::INTR) => {}
-                Err(source) => return Err(Error::os("wait for the process", self.pid.to_string(), source)),
-                Ok(0) => return Ok(None),
-                Ok(_) => return self.try_wait(),
-            }
-        }
-    }
-
-    fn reap(&self, options: WaitIdOptions) -> Result<Option<ExitStatus>> {
-        // Waiting is done without the lock, so that another thread can ask and kill meanwhile; the process is only
-        // reaped under it.
-        if options.is_empty() {
-            let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
-            if let Err(source) = rustix::event::poll(&mut poll, None)
-                && source != rustix::io::Errno::INTR
-            {
-                return Err(Error::os("wait for the process", self.pid.to_string(), source));
-            }
-        }
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        if status.is_some() {
-            return Ok(*status);
-        }
-        let waited = rustix::process::waitid(
-            WaitId::PidFd(self.pidfd.as_fd()),
-            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-        );
-        match waited {
-            Ok(Some(ended)) => {
-                *status = Some(match (ended.exit_status(), ended.terminating_signal()) {
-                    (Some(code), _) => ExitStatus::Code(code),
-                    (None, Some(signal)) => ExitStatus::Signal(signal),
-                    (None, None) => ExitStatus::Code(255),
-                });
-                Ok(*status)
-            }
-            Ok(None) | Err(rustix::io::Errno::INTR) => Ok(None),
-            Err(source) => Err(Error::os("wait for the process", self.pid.to_string(), source)),
-        }
-    }
-
-    /// Sends a signal. After its end this does nothing. SIGKILL to the main process of a process namespace ends all
-    /// that is in it.
-    ///
-    /// # Errors
-    /// [`Error::Os`] names the process; [`Error::Invalid`] an impossible signal.
-    pub fn kill(&self, signal: i32) -> Result<()> {
-        let number =
-            Signal::from_named_raw(signal).ok_or_else(|| Error::Invalid(format!("{signal} is no signal")))?;
-        match rustix::process::pidfd_send_signal(&self.pidfd, number) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(source) => Err(Error::os("signal the process", self.pid.to_string(), source)),
-        }
-    }
-
-    /// Whether killing it ends everything that it started.
-    #[must_use]
-    pub fn leads_namespace(&self) -> bool {
-        self.leads_namespace
-    }
-
-    /// Lets it run on when this value goes.
-    pub fn leave(mut self) {
-        self.kill_on_drop = false;
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        if self.kill_on_drop && matches!(self.try_wait(), Ok(None)) {
-            let _ = self.kill(libc::SIGKILL);
-            let _ = self.wait();
-        }
     }
 }

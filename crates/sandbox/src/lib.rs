@@ -27,6 +27,7 @@ pub mod user;
 mod capabilities;
 mod cgroup;
 mod child;
+mod child_handle;
 mod device;
 mod error;
 mod host;
@@ -40,9 +41,10 @@ mod sys;
 
 pub use capabilities::Capabilities;
 pub use cgroup::{Cgroup, Limits};
+pub use child_handle::{Child, ExitStatus};
 pub use error::{Error, Result};
 pub use host::in_user_namespace;
-pub use launcher::{Child, ExitStatus, Launcher};
+pub use launcher::Launcher;
 pub use seccomp::Seccomp;
 pub use spec::{
     Confinement, DEFAULT_PATH, ExecSpec, Mount, MountKind, Network, Rlimit, Spec, Stdio, Stream, Tree,

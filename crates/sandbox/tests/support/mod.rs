@@ -1,4 +1,5 @@
 //! A small root made of one static busybox.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::ffi::OsString;
 use std::fs;
@@ -42,7 +43,6 @@ impl Root {
     }
 
     /// The overlay and a spec that uses it, for looking at the root afterwards.
-    #[allow(dead_code)]
     pub(crate) fn kept(&self, script: &str) -> (Arc<OwnedFd>, Spec) {
         let root = Arc::new(self.overlay());
         let args = ["sh", "-c", script].map(OsString::from).into();
