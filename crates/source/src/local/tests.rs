@@ -202,6 +202,21 @@ fn the_same_size_written_in_the_same_tick_is_seen() {
 }
 
 #[test]
+fn a_file_whose_times_are_not_past_is_not_recorded() {
+    let dir = folder(&[("past", "1"), ("future", "2")]);
+    let soon = SystemTime::now() + Duration::from_secs(3600);
+    fs::File::open(dir.path().join("future")).unwrap().set_modified(soon).unwrap();
+    settle();
+    let tree = scan(dir.path(), "");
+    completed(&tree);
+    let index = tree.index().unwrap();
+    assert_eq!(index.len(), 1);
+    let again = scan_with(dir.path(), "", index);
+    assert!(is_pending(again.listing().get(b"future").unwrap()));
+    assert!(!is_pending(again.listing().get(b"past").unwrap()));
+}
+
+#[test]
 fn a_time_set_back_does_not_hide_a_change() {
     let dir = folder(&[("f", "old")]);
     let path = dir.path().join("f");
