@@ -96,6 +96,11 @@ impl Bridge {
         self.subnet
     }
 
+    /// Whether the interface is no longer there.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(route::link_by_index(&mut self.socket(), self.index), Ok(None))
+    }
+
     /// What keeps forwarded packets from passing, in words, where something does.
     pub(crate) fn obstacle(&self) -> Result<Option<String>> {
         let chains = nftables::foreign_forward_chains(&mut Socket::netfilter()?)?;

@@ -96,7 +96,20 @@ impl Network {
     /// The kernel's refusals, no free address, or no way at all to give a namespace a network (see
     /// [`Error::hint`]).
     pub fn connect(&self) -> Result<Attachment> {
-        match &*self.path()? {
+        let path = self.path()?;
+        let result = self.connect_by(&path);
+        match &*path {
+            // Somebody removed it since (another process cleaning up, an administrator): make it anew, once.
+            Path::Bridge(bridge) if result.is_err() && bridge.is_gone() => {
+                self.forget(&path);
+                self.connect_by(&*self.path()?)
+            }
+            _ => result,
+        }
+    }
+
+    fn connect_by(&self, path: &Path) -> Result<Attachment> {
+        match path {
             Path::Bridge(bridge) => {
                 let (netns, lease) = bridge.connect()?;
                 Ok(Attachment {
@@ -120,6 +133,14 @@ impl Network {
                     _lease: None,
                 })
             }
+        }
+    }
+
+    /// Forgets a path that leads nowhere any more, unless another thread has already found a new one.
+    fn forget(&self, gone: &Arc<Path>) {
+        let mut path = self.inner.path.lock().unwrap_or_else(PoisonError::into_inner);
+        if path.as_ref().is_some_and(|path| Arc::ptr_eq(path, gone)) {
+            *path = None;
         }
     }
 

@@ -1,6 +1,9 @@
 //! UDP through the proxy: each client of each port has a socket of its own towards the container, so that the
 //! container's answers find their way back. A session ends after 90 s without a datagram either way (what Docker
 //! allows); at most 4,096 are kept, and the longest silent one makes room.
+//!
+//! Answers leave by the address that the kernel prefers for the client. On a host with several addresses in the
+//! client's network, a port published on all of them may answer from another than was asked: name the address.
 
 use std::collections::HashMap;
 use std::io;

@@ -58,6 +58,20 @@ fn links_have_the_mtu_of_the_way_out_and_the_bridge_stands_for_the_next() {
 }
 
 #[test]
+fn a_bridge_removed_by_another_process_is_made_anew() {
+    let machine = Machine::new();
+    machine.on_host(|| {
+        let network = machine.network();
+        drop(network.connect().unwrap());
+        machine.network().remove().unwrap();
+        let attachment = network.connect().unwrap();
+        let (port, server) = echo_server(&machine.neighbour, NEIGHBOUR, 1);
+        assert_eq!(inside(&attachment, || ask(NEIGHBOUR, port, b"x").unwrap()), b"x");
+        server.join().unwrap();
+    });
+}
+
+#[test]
 fn nobody_outside_reaches_in() {
     let machine = Machine::new();
     machine.on_host(|| {
