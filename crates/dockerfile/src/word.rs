@@ -89,7 +89,8 @@ pub(crate) fn leading_flags(text: &str, range: Range<usize>, escape: char) -> (V
     let mut flags = Vec::new();
     let mut start = range.start;
     loop {
-        start = trim(text, start..range.end).start;
+        // Only ASCII: a no-break space before a flag makes it an argument.
+        start = range.end - text[start..range.end].trim_start_matches(|c| is_blank(c) || c == '\n').len();
         if !text[start..range.end].starts_with("--") {
             return (flags, start..range.end);
         }
@@ -119,7 +120,7 @@ fn flag_word(text: &str, range: Range<usize>, escape: char) -> (String, bool, us
         match quote {
             Some(open) if c == open => quote = None,
             Some(_) => word.push(c),
-            None if c.is_whitespace() => return (word, has_quotes, range.start + at),
+            None if is_blank(c) || c == '\n' => return (word, has_quotes, range.start + at),
             None if c == '\'' || c == '"' => {
                 quote = Some(c);
                 has_quotes = true;

@@ -63,8 +63,8 @@ fn words(dockerfile: &Dockerfile, command: &Command) -> (bool, Vec<String>) {
         Command::User(user) => (false, vec![user.user.value.clone()]),
         Command::Expose(expose) => (false, expose.ports.iter().map(|port| port.value.clone()).collect()),
         Command::Volume(volume) => {
-            let first = volume.paths.first().map(|path| dockerfile.source.slice(path.span));
-            let json = first.is_some_and(|text| text.starts_with('"'));
+            let first = volume.paths.first().map(|path| path.span.start).unwrap_or_default();
+            let json = is_json(dockerfile, first);
             (json, volume.paths.iter().map(|path| path.value.clone()).collect())
         }
         Command::Cmd(cmd) => form(&cmd.form),
@@ -104,10 +104,14 @@ fn paths(dockerfile: &Dockerfile, paths: &CopyPaths) -> (bool, Vec<String>) {
     let mut words: Vec<(usize, String)> = plain.chain(inline).collect();
     words.sort();
     let first = words.first().map(|(start, _)| *start).unwrap_or_default();
-    // A JSON array's elements stand right in its bracket.
-    let before = dockerfile.source.text()[..first].trim_end();
-    let json = before.ends_with('[') && dockerfile.source.text()[first..].starts_with('"');
+    let json = is_json(dockerfile, first);
     let mut words: Vec<String> = words.into_iter().map(|(_, word)| word).collect();
     words.push(paths.destination.value.clone());
     (json, words)
+}
+
+/// Whether a first word at this offset is the first element of a JSON array.
+fn is_json(dockerfile: &Dockerfile, first: usize) -> bool {
+    let (before, word) = dockerfile.source.text().split_at(first);
+    before.trim_end().ends_with('[') && word.starts_with('"')
 }
