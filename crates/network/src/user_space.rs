@@ -14,6 +14,7 @@ use std::io::Read;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -175,6 +176,8 @@ impl Program {
         // Nobody reads once it runs: a full pipe must not stop the program.
         rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK)
             .map_err(|errno| self.error(errno.to_string()))?;
+        // A process group of its own: Ctrl-C is for the container to end on, with its network still there.
+        command.process_group(0);
         let child =
             command.stderr(Stdio::from(OwnedFd::from(writer))).current_dir("/").spawn().map_err(trouble)?;
         // The command holds this process's copies of the program's ends.
