@@ -301,6 +301,11 @@ impl Error {
         }
     }
 
+    /// Whether it is about this machine's files, whoever the registry is.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Sink { .. } | Self::Reader { .. } | Self::CredentialFile { .. })
+    }
+
     /// When the registry wants to be asked again.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

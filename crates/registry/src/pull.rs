@@ -79,18 +79,25 @@ fn announced(headers: &HeaderMap) -> Option<Digest> {
 }
 
 impl Requests {
+    /// Reads with one endpoint after the other, each as often as makes sense.
+    async fn read<T>(
+        &self,
+        reference: &Reference,
+        what: &str,
+        mut action: impl AsyncFnMut(Call<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let nothing = |_: &Error| false;
+        self.anywhere(reference, nothing, async |endpoint| {
+            let scopes = Scopes::pull(&endpoint.repository);
+            let call = Call { endpoint, what, scopes: &scopes };
+            self.again(endpoint, async || action(call).await).await
+        })
+        .await
+    }
+
     pub(crate) async fn resolve(&self, reference: &Reference) -> Result<Resolved> {
         let what = format!("`{}`", reference.familiar());
-        self.anywhere(
-            reference,
-            |_| false,
-            async |endpoint| {
-                let scopes = Scopes::pull(&endpoint.repository);
-                let call = Call { endpoint, what: &what, scopes: &scopes };
-                self.again(endpoint, async || self.resolve_at(call, reference).await).await
-            },
-        )
-        .await
+        self.read(reference, &what, async |call| self.resolve_at(call, reference).await).await
     }
 
     async fn resolve_at(&self, call: Call<'_>, reference: &Reference) -> Result<Resolved> {
@@ -123,16 +130,7 @@ impl Requests {
 
     pub(crate) async fn manifest(&self, reference: &Reference) -> Result<Fetched> {
         let what = format!("`{}`", reference.familiar());
-        self.anywhere(
-            reference,
-            |_| false,
-            async |endpoint| {
-                let scopes = Scopes::pull(&endpoint.repository);
-                let call = Call { endpoint, what: &what, scopes: &scopes };
-                self.again(endpoint, async || self.manifest_at(call, reference).await).await
-            },
-        )
-        .await
+        self.read(reference, &what, async |call| self.manifest_at(call, reference).await).await
     }
 
     async fn manifest_at(&self, call: Call<'_>, reference: &Reference) -> Result<Fetched> {
@@ -147,10 +145,7 @@ impl Requests {
             refuse_long(call, size)?;
         }
         let body = whole(answer.response.into_body(), MAX_DOCUMENT, self.stall(), call.subject()).await?;
-        let Some(bytes) = body else {
-            refuse_long(call, MAX_DOCUMENT + 1)?;
-            return Err(call.subject().protocol("its manifest has no end"));
-        };
+        let bytes = body.ok_or_else(|| too_large(call))?;
         let digest = Digest::of(&bytes);
         for expected in [reference.digest(), announced].into_iter().flatten() {
             if expected != digest {
@@ -165,7 +160,7 @@ impl Requests {
         let Descriptor { digest, size, .. } = *receiver.descriptor;
         let what = format!("blob {digest} of `{}`", reference.familiar_name());
         // What the receiver has taken, it cannot give back; only the caller can start over.
-        let is_final = |error: &Error| matches!(error, Error::WrongDigest { .. } | Error::Sink { .. });
+        let is_final = |error: &Error| matches!(error, Error::WrongDigest { .. });
         let mut givers: Vec<Endpoint> = Vec::new();
         let done = self
             .anywhere(reference, is_final, async |endpoint| {
@@ -271,20 +266,11 @@ impl Requests {
     pub(crate) async fn has_blob(&self, reference: &Reference, digest: Digest) -> Result<bool> {
         let what = format!("blob {digest} of `{}`", reference.familiar_name());
         let found = self
-            .anywhere(
-                reference,
-                |_| false,
-                async |endpoint| {
-                    let scopes = Scopes::pull(&endpoint.repository);
-                    let call = Call { endpoint, what: &what, scopes: &scopes };
-                    let path = call.path(&format!("blobs/{digest}"));
-                    self.again(endpoint, async || {
-                        let answer = self.get(call, Method::HEAD, &path, &HeaderMap::new(), true).await?;
-                        self.check(call, answer).await
-                    })
-                    .await
-                },
-            )
+            .read(reference, &what, async |call| {
+                let path = call.path(&format!("blobs/{digest}"));
+                let answer = self.get(call, Method::HEAD, &path, &HeaderMap::new(), true).await?;
+                self.check(call, answer).await
+            })
             .await;
         match found {
             Ok(_) => Ok(true),
@@ -300,46 +286,32 @@ impl Requests {
             tags: Option<Vec<String>>,
         }
         let what = format!("the tags of `{}`", reference.familiar_name());
-        self.anywhere(
-            reference,
-            |_| false,
-            async |endpoint| {
-                let scopes = Scopes::pull(&endpoint.repository);
-                let call = Call { endpoint, what: &what, scopes: &scopes };
-                let mut all = Vec::new();
-                let mut path = call.path("tags/list?n=1000");
-                loop {
-                    let (next, bytes) = self
-                        .again(endpoint, async || {
-                            let answer = self.get(call, Method::GET, &path, &HeaderMap::new(), false).await?;
-                            let answer = self.check(call, answer).await?;
-                            refuse_page(call, &content_type(answer.response.headers()))?;
-                            let next = next_page(answer.response.headers());
-                            let body = answer.response.into_body();
-                            let bytes = whole(body, MAX_DOCUMENT, self.stall(), call.subject()).await?;
-                            Ok((next, bytes))
-                        })
-                        .await?;
-                    let Some(bytes) = bytes else {
-                        refuse_long(call, MAX_DOCUMENT + 1)?;
-                        return Ok(all);
-                    };
-                    let list: List = serde_json::from_slice(&bytes).map_err(|error| {
-                        call.subject().not_a_registry(format!("its list of tags: {error}"))
-                    })?;
-                    let page = list.tags.unwrap_or_default();
-                    let is_last = page.is_empty();
-                    all.extend(page);
-                    match next {
-                        // A registry's next page is on the registry itself.
-                        Some(next) if next.starts_with("/v2/") && !is_last && all.len() < MOST_TAGS => {
-                            path = next
-                        }
-                        _ => return Ok(all),
+        self.read(reference, &what, async |call| {
+            let mut all = Vec::new();
+            let mut path = call.path("tags/list?n=1000");
+            loop {
+                let answer = self.get(call, Method::GET, &path, &HeaderMap::new(), false).await?;
+                let answer = self.check(call, answer).await?;
+                refuse_page(call, &content_type(answer.response.headers()))?;
+                let next = next_page(answer.response.headers());
+                let body = answer.response.into_body();
+                let Some(bytes) = whole(body, MAX_DOCUMENT, self.stall(), call.subject()).await? else {
+                    return Err(too_large(call));
+                };
+                let list: List = serde_json::from_slice(&bytes)
+                    .map_err(|error| call.subject().not_a_registry(format!("its list of tags: {error}")))?;
+                let page = list.tags.unwrap_or_default();
+                let is_last = page.is_empty();
+                all.extend(page);
+                match next {
+                    // A registry's next page is on the registry itself.
+                    Some(next) if next.starts_with("/v2/") && !is_last && all.len() < MOST_TAGS => {
+                        path = next
                     }
+                    _ => return Ok(all),
                 }
-            },
-        )
+            }
+        })
         .await
     }
 }
@@ -365,11 +337,12 @@ fn refuse_page(call: Call<'_>, kind: &str) -> Result<()> {
 }
 
 fn refuse_long(call: Call<'_>, size: u64) -> Result<()> {
-    if size > MAX_DOCUMENT {
-        let (what, registry) = (call.what.to_owned(), call.endpoint.host.clone());
-        return Err(Error::TooLarge { what, registry, limit: MAX_DOCUMENT });
-    }
-    Ok(())
+    if size > MAX_DOCUMENT { Err(too_large(call)) } else { Ok(()) }
+}
+
+fn too_large(call: Call<'_>) -> Error {
+    let (what, registry) = (call.what.to_owned(), call.endpoint.host.clone());
+    Error::TooLarge { what, registry, limit: MAX_DOCUMENT }
 }
 
 /// What a document is. Its own word, which its digest covers, goes before the header's.

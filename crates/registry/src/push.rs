@@ -1,7 +1,8 @@
 //! Writing: blobs and manifests (distribution-spec, Push). Always to the registry itself, never to its mirrors.
 //!
 //! A blob is asked for first (HEAD), then mounted from another repository of the same registry where the caller knows
-//! one, and else sent in one PUT to the URL that a POST gives. A broken upload starts anew.
+//! one, and else sent in one PUT to the URL that a POST gives. After a broken upload the registry is asked how much of
+//! it arrived (GET), and gets the rest; where it does not say, the upload starts anew.
 
 use crate::auth::Scopes;
 use crate::body::Body;
@@ -14,6 +15,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
 use oci::{Descriptor, Digest, Reference};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -67,36 +69,76 @@ impl Requests {
             return Ok(Pushed::Existed);
         }
         let mut mount = mount_from.filter(|from| *from != endpoint.repository);
+        let mut broken: Option<Target> = None;
         self.again(&endpoint, async || {
-            let begun = match mount.take() {
-                Some(from) => match self.mount(call, descriptor.digest, from).await {
-                    Ok(Begun::Mounted) => {
+            if let Some(from) = mount.take() {
+                match self.mount(call, descriptor.digest, from).await {
+                    Ok(None) => {
                         progress(descriptor.size);
                         return Ok(Pushed::Mounted);
                     }
-                    Ok(Begun::At(at)) => Some(at),
+                    Ok(begun) => broken = begun,
                     // Not allowed there, or not there: the bytes are sent.
-                    Err(_) => None,
-                },
-                None => None,
+                    Err(_) => {}
+                }
+            }
+            let known = match broken.take() {
+                Some(target) if target.used => self.progress_of(call, &target).await,
+                other => other,
             };
-            let at = match begun {
-                Some(at) => at,
-                None => {
+            let mut target = match known {
+                Some(target) if target.offset <= descriptor.size => target,
+                _ => {
                     let path = call.path("blobs/uploads/");
                     let answer = self.send(call, Method::POST, &path, &HeaderMap::new(), Body::Empty).await?;
-                    let answer = self.check(call, answer).await?;
-                    (self.location(call, &answer)?, answer.uri)
+                    self.target(call, &self.check(call, answer).await?)?
                 }
             };
-            self.upload(call, descriptor, at, open, progress).await?;
-            Ok(Pushed::Uploaded)
+            match self.upload(call, descriptor, &target, open, progress).await {
+                Ok(()) => Ok(Pushed::Uploaded),
+                // A registry may say how much is there and not take the rest: from the start, then.
+                Err(error) if target.offset > 0 && !error.is_transient() && !error.is_local() => {
+                    Err(call.subject().interrupted(error.to_string()))
+                }
+                Err(error) => {
+                    target.used = true;
+                    broken = Some(target);
+                    Err(error)
+                }
+            }
         })
         .await
     }
 
-    /// Asks for a blob of another repository; a registry that will not begins an upload instead.
-    async fn mount(&self, call: Call<'_>, digest: Digest, from: &str) -> Result<Begun> {
+    /// Where an answer says that the bytes go.
+    fn target(&self, call: Call<'_>, answer: &Answer) -> Result<Target> {
+        let uri = self.location(call, answer)?;
+        Ok(Target { uri, registry: answer.uri.clone(), offset: 0, used: false })
+    }
+
+    /// How far a broken upload got, and where it goes on; nothing where the registry does not say.
+    async fn progress_of(&self, call: Call<'_>, broken: &Target) -> Option<Target> {
+        let mut headers = HeaderMap::new();
+        if same_origin(&broken.registry, &broken.uri) {
+            headers.extend(self.authorization(call).await.ok()?);
+        }
+        let host = broken.uri.authority()?.as_str();
+        let subject = Subject { what: call.what, registry: host };
+        let ask = Ask { method: Method::GET, headers, body: Body::Empty, limit: self.stall() };
+        let verify = !(call.endpoint.insecure || self.options.is_insecure(host));
+        let sent = self.transport.send(&self.options, &broken.uri, verify, ask, subject).await;
+        let response = sent.ok().filter(|response| response.status().is_success())?;
+        let range = response.headers().get(header::RANGE)?.to_str().ok()?;
+        let last: u64 = range.trim_start_matches("bytes=").strip_prefix("0-")?.parse().ok()?;
+        // `0-0` is said of one byte and of none.
+        let offset = last.checked_add(1).filter(|offset| *offset > 1)?;
+        let answer = Answer { response, uri: broken.uri.clone(), user: None };
+        let uri = self.location(call, &answer).ok()?;
+        Some(Target { uri, offset, ..broken.clone() })
+    }
+
+    /// Asks for a blob of another repository. A registry that does not mount it begins an upload, whose target it is.
+    async fn mount(&self, call: Call<'_>, digest: Digest, from: &str) -> Result<Option<Target>> {
         let scopes = Scopes::push(&call.endpoint.repository, Some(from));
         let call = Call { scopes: &scopes, ..call };
         let mut query = crate::auth::Form::default();
@@ -106,43 +148,48 @@ impl Requests {
         let answer = self.send(call, Method::POST, &path, &HeaderMap::new(), Body::Empty).await?;
         let answer = self.check(call, answer).await?;
         if answer.response.status() == StatusCode::CREATED {
-            return Ok(Begun::Mounted);
+            return Ok(None);
         }
-        Ok(Begun::At((self.location(call, &answer)?, answer.uri)))
+        self.target(call, &answer).map(Some)
     }
 
-    /// Sends the bytes to where the registry said; `registry` is the URL that said so.
+    /// Sends the bytes, or those that are missing, to where the registry said.
     async fn upload(
         &self,
         call: Call<'_>,
         descriptor: &Descriptor,
-        (target, registry): (Uri, Uri),
+        target: &Target,
         open: Open<'_>,
         progress: &dyn Fn(u64),
     ) -> Result<()> {
         let size = descriptor.size;
         let mut query = crate::auth::Form::default();
         query.add("digest", &descriptor.digest.to_string());
-        let separator = if target.query().is_some() { '&' } else { '?' };
-        let uri: Uri = format!("{target}{separator}{}", query.0)
+        let Target { uri, registry, offset, .. } = target;
+        let separator = if uri.query().is_some() { '&' } else { '?' };
+        let uri: Uri = format!("{uri}{separator}{}", query.0)
             .parse()
-            .map_err(|_| call.subject().protocol(format!("its Location `{target}` is no URL")))?;
+            .map_err(|_| call.subject().protocol(format!("its Location `{uri}` is no URL")))?;
         let host = uri.authority().map(ToString::to_string).unwrap_or_default();
         let subject = Subject { what: call.what, registry: &host };
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        if size == 0 {
+        let left = size - offset;
+        if left == 0 {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        } else if *offset > 0 {
+            let range = HeaderValue::from_str(&format!("{offset}-{}", size - 1));
+            headers.insert(header::CONTENT_RANGE, range.expect("because digits are legal in headers"));
         }
-        if same_origin(&registry, &uri) {
+        if same_origin(registry, &uri) {
             headers.extend(self.authorization(call).await?);
         }
         let (chunks, waiting) = mpsc::channel(WAITING);
-        let body = Body::Stream { chunks: waiting, left: size };
+        let body = Body::Stream { chunks: waiting, left };
         let ask = Ask { method: Method::PUT, headers, body, limit: NO_LIMIT };
         let verify = !(call.endpoint.insecure || self.options.is_insecure(&host));
         let sending = self.transport.send(&self.options, &uri, verify, ask, subject);
-        let filling = fill(subject, open, size, chunks, self.stall(), progress);
+        let filling = fill(subject, open, *offset..size, chunks, self.stall(), progress);
         tokio::pin!(sending, filling);
         let response = tokio::select! {
             biased;
@@ -200,25 +247,31 @@ impl Requests {
     }
 }
 
-/// What a POST led to.
-enum Begun {
-    Mounted,
-    /// Where the bytes go, and which URL said so.
-    At((Uri, Uri)),
+/// Where an upload goes.
+#[derive(Clone)]
+struct Target {
+    uri: Uri,
+    /// The URL that said so.
+    registry: Uri,
+    /// How many bytes are there.
+    offset: u64,
+    /// Whether bytes were sent there already.
+    used: bool,
 }
 
-/// Reads the blob and hands it to the connection, chunk by chunk, no faster than that takes them.
+/// Reads a part of the blob, up to its end, and hands it to the connection, chunk by chunk, no faster than that takes them.
 async fn fill(
     subject: Subject<'_>,
     open: Open<'_>,
-    size: u64,
+    part: Range<u64>,
     chunks: mpsc::Sender<Bytes>,
     stall: Duration,
     progress: &dyn Fn(u64),
 ) -> Result<()> {
     let unreadable = |source| Error::Reader { what: subject.what.to_owned(), source };
     let mut reader = open().map_err(unreadable)?;
-    let mut sent = 0;
+    let Range { start: mut sent, end: size } = part;
+    io::copy(&mut (&mut reader).take(sent), &mut io::sink()).map_err(unreadable)?;
     while sent < size {
         let wanted = CHUNK.min(size - sent);
         let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());

@@ -216,7 +216,7 @@ impl Requests {
             } else if error.is_unreachable() {
                 self.rest(endpoint, REST_OF_MIRRORS);
             }
-            if is_final(&error) || matches!(error, Error::CredentialFile { .. }) {
+            if is_final(&error) || error.is_local() {
                 return Err(error);
             }
             if let Some(before) = last.replace(error)

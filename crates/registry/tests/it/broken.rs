@@ -243,23 +243,55 @@ fn nobody_there_is_told_at_once() {
 }
 
 #[test]
-fn a_broken_upload_starts_anew() {
-    let tries = AtomicUsize::new(0);
-    let server = Scripted::start(move |request, stream| match request.method.as_str() {
-        "HEAD" => answer(stream, "404 Not Found", &[], b""),
-        "POST" => answer(stream, "202 Accepted", &["Location: /v2/app/blobs/uploads/1?state=x"], b""),
-        _ if tries.fetch_add(1, Ordering::SeqCst) == 0 => Ok(()),
-        _ => answer(stream, "201 Created", &[], b""),
-    });
+fn a_broken_upload_goes_on_or_starts_anew() {
     let bytes = noise(300_000);
-    assert_eq!(push(&client(), &server.name("app"), &bytes, None).unwrap(), Pushed::Uploaded);
-    let seen = server.seen();
-    let methods: Vec<&str> = seen.iter().map(|seen| seen.method.as_str()).collect();
-    assert_eq!(methods, ["HEAD", "POST", "PUT", "POST", "PUT"]);
-    let last = seen.last().unwrap();
-    assert!(last.body == bytes);
-    let digest = Digest::of(&bytes).hex();
-    assert_eq!(last.path, format!("/v2/app/blobs/uploads/1?state=x&digest=sha256%3A{digest}"));
+    for (resumable, takes_rest) in [(true, true), (true, false), (false, false)] {
+        let tries = AtomicUsize::new(0);
+        let server = Scripted::start(move |request, stream| match request.method.as_str() {
+            "HEAD" => answer(stream, "404 Not Found", &[], b""),
+            "POST" => answer(stream, "202 Accepted", &["Location: /v2/app/blobs/uploads/1?state=x"], b""),
+            "GET" if resumable => {
+                let headers = ["Range: 0-99999", "Location: /v2/app/blobs/uploads/1?state=y"];
+                answer(stream, "204 No Content", &headers, b"")
+            }
+            "GET" => answer(stream, "404 Not Found", &[], b""),
+            _ if tries.fetch_add(1, Ordering::SeqCst) == 0 => Ok(()),
+            _ if !takes_rest && !request.header("content-range").is_empty() => {
+                answer(stream, "416 Range Not Satisfiable", &[], b"")
+            }
+            _ => answer(stream, "201 Created", &[], b""),
+        });
+        assert_eq!(push(&client(), &server.name("app"), &bytes, None).unwrap(), Pushed::Uploaded);
+        let seen = server.seen();
+        let methods: Vec<&str> = seen.iter().map(|seen| seen.method.as_str()).collect();
+        let last = seen.last().unwrap();
+        let digest = Digest::of(&bytes).hex();
+        if takes_rest {
+            assert_eq!(methods, ["HEAD", "POST", "PUT", "GET", "PUT"]);
+            assert!(last.body == bytes[100_000..]);
+            assert_eq!(last.header("content-range"), "100000-299999");
+            assert_eq!(last.path, format!("/v2/app/blobs/uploads/1?state=y&digest=sha256%3A{digest}"));
+        } else {
+            let refused: &[&str] = if resumable { &["PUT"] } else { &[] };
+            assert_eq!(methods, [&["HEAD", "POST", "PUT", "GET"], refused, &["POST", "PUT"]].concat());
+            assert!(last.body == bytes);
+            assert_eq!(last.path, format!("/v2/app/blobs/uploads/1?state=x&digest=sha256%3A{digest}"));
+        }
+    }
+}
+
+#[test]
+fn tags_come_in_pages() {
+    let server = Scripted::start(|request, stream| match request.path.as_str() {
+        "/v2/app/tags/list?n=1000" => {
+            let link = "Link: </v2/app/tags/list?n=1000&last=b>; rel=\"next\"";
+            answer(stream, "200 OK", &[link], br#"{"name":"app","tags":["a","b"]}"#)
+        }
+        "/v2/app/tags/list?n=1000&last=b" => answer(stream, "200 OK", &[], br#"{"name":"app","tags":["c"]}"#),
+        _ => answer(stream, "200 OK", &[], br#"{"name":"none","tags":null}"#),
+    });
+    assert_eq!(client().tags(&server.name("app")).unwrap(), ["a", "b", "c"]);
+    assert!(client().tags(&server.name("none")).unwrap().is_empty());
 }
 
 #[test]

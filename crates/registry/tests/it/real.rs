@@ -4,7 +4,10 @@ use crate::server::{Real, blob_of, client, fetch, noise, push, push_image, quick
 use oci::{Digest, Hasher, media_type};
 use registry::{Client, Credential, Error, Pushed};
 use std::cell::RefCell;
-use std::io::Read;
+use std::io::{Read, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `hush`, by `htpasswd -nbB -C 4 me hush`.
 const HTPASSWD: &str = "me:$2y$04$6cF5BDZM/E3HbV5GboLCAebhRjfnxxSJJ1AWh6sRssHRBj.ZhGXH.";
@@ -136,4 +139,57 @@ fn an_upload_with_wrong_bytes_fails() {
         assert!(whole.contains(words), "{whole}");
     }
     assert!(fetch(&client, &name, &descriptor).unwrap_err().is_not_found());
+}
+
+/// Leads to a registry; the first connection that carries much is cut.
+fn cutting(place: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, place) = (listener.local_addr().unwrap().to_string(), place.to_owned());
+    let cut = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(&place).unwrap();
+            let (mut back_from, mut back_to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            // Each direction ends with its connection.
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut back_from, &mut back_to);
+                let _ = back_to.shutdown(Shutdown::Both);
+            });
+            let cut = cut.clone();
+            std::thread::spawn(move || {
+                let (mut buffer, mut passed) = (vec![0; 64 << 10], 0);
+                while let Ok(read @ 1..) = client.read(&mut buffer) {
+                    passed += read;
+                    if server.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                    if passed > 2 << 20 && !cut.swap(true, Ordering::SeqCst) {
+                        break;
+                    }
+                }
+                let _ = client.shutdown(Shutdown::Both);
+                let _ = server.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn an_upload_that_was_cut_arrives_whole() {
+    let server = Real::start(None);
+    let relay = cutting(&server.host);
+    let client = client();
+    let bytes = noise(6 << 20);
+    let told = RefCell::new(Vec::new());
+    let open =
+        || -> std::io::Result<Box<dyn Read + Send>> { Ok(Box::new(std::io::Cursor::new(bytes.clone()))) };
+    let name: oci::Reference = format!("{relay}/app").parse().unwrap();
+    let pushed =
+        client.push_blob(&name, &blob_of(&bytes), &open, None, &|at| told.borrow_mut().push(at)).unwrap();
+    assert_eq!(pushed, Pushed::Uploaded);
+    assert!(fetch(&client, &server.name("app"), &blob_of(&bytes)).unwrap() == bytes);
+    let told = told.borrow();
+    assert!(!told.is_sorted(), "the upload began twice: {told:?}");
 }
