@@ -3,6 +3,7 @@
 //! Makes a store of 5,000 records in chains of 60 in FOLDER (a temporary one without) and prints medians. Times depend
 //! on the disk and on what else runs; the page cache is warm.
 #![allow(clippy::unwrap_used, reason = "an example fails aloud")]
+#![allow(clippy::explicit_write, reason = "the print macros are banned")]
 
 use layer::Listing;
 use oci::Digest;

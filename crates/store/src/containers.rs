@@ -172,12 +172,13 @@ impl Store {
     /// else has if `volumes`. Whoever calls this has made sure that it does not run.
     pub fn remove_container(&self, id: &str, volumes: bool) -> Result<()> {
         let (layer, anonymous) = self.write(|transaction| {
-            let layer: Option<Option<[u8; 16]>> = transaction
-                .prepare_cached("DELETE FROM containers WHERE id = ?1 RETURNING layer")?
-                .query_row([id], |row| row.get(0))
+            let gone: Option<(Option<[u8; 16]>, Vec<u8>)> = transaction
+                .prepare_cached("DELETE FROM containers WHERE id = ?1 RETURNING layer, stack")?
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            let Some(layer) = layer else { return Err(Error::not_found("container", id)) };
+            let Some((layer, below)) = gone else { return Err(Error::not_found("container", id)) };
             let layer = layer.map(LayerId::from_bytes);
+            self.touch_layers(transaction, &stack(&below))?;
             let anonymous: Vec<String> = transaction
                 .prepare_cached(
                     "SELECT name FROM volumes JOIN container_volumes ON volume = name

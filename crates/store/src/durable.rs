@@ -59,6 +59,7 @@ impl Store {
             Ok(())
         });
         level("NORMAL")?;
-        marked
+        marked?;
+        self.shorten_log()
     }
 }

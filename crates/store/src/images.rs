@@ -99,6 +99,11 @@ impl Store {
             if let Some(gone) = self.touch_layers(transaction, &image.stack)?.first() {
                 return Err(Error::Layer { id: *gone, reason: "is gone, and an image needs it" });
             }
+            let old: Option<Vec<u8>> = transaction
+                .prepare_cached("SELECT stack FROM images WHERE id = ?1")?
+                .query_row([&id.as_bytes()[..]], |row| row.get(0))
+                .optional()?;
+            self.touch_layers(transaction, &stack(&old.unwrap_or_default()))?;
             transaction
                 .prepare_cached(
                     "INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
@@ -239,9 +244,10 @@ impl Store {
             }
             // A container that uses it keeps it, without a name.
             if holder.is_none() {
-                transaction
-                    .prepare_cached("DELETE FROM images WHERE id = ?1")?
-                    .execute([&id.as_bytes()[..]])?;
+                let gone: Vec<u8> = transaction
+                    .prepare_cached("DELETE FROM images WHERE id = ?1 RETURNING stack")?
+                    .query_row([&id.as_bytes()[..]], |row| row.get(0))?;
+                self.touch_layers(transaction, &stack(&gone))?;
                 removed.push(Removed::Deleted(id));
             }
             Ok(removed)

@@ -105,6 +105,12 @@ impl Store {
         work(&mut locked(&self.inner.connection))
     }
 
+    /// Moves the log into the index if the log is long: the next process to open the store alone would read all of it
+    /// first, about 20 µs a page. Given up at once where another process reads from the log.
+    pub(crate) fn shorten_log(&self) -> Result<()> {
+        self.inner.shorten_log()
+    }
+
     fn busy(&self, source: rusqlite::Error) -> Error {
         match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseBusy) => Error::Busy { path: self.path("index.sqlite") },
@@ -136,6 +142,32 @@ impl Store {
         let mut statement = transaction
             .prepare_cached("UPDATE clock SET now = max(now + 1, ?1) WHERE one = 1 RETURNING now")?;
         Ok(statement.query_row([lease.max(now())], |row| row.get(0))?)
+    }
+}
+
+/// The length of a log that is left as it is: 16 pages with their headers.
+const SHORT_LOG: u64 = 16 * (4096 + 24) + 32;
+
+impl Inner {
+    fn shorten_log(&self) -> Result<()> {
+        let long = fs::metadata(self.options.root.join("index.sqlite-wal")).map_or(0, |known| known.len());
+        if long <= SHORT_LOG {
+            return Ok(());
+        }
+        let connection = locked(&self.connection);
+        let failed = |source| Error::Sql { action: "shorten its log", source };
+        connection.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
+        // Its answer says whether it was busy, which is no error.
+        let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        connection.busy_timeout(self.options.busy_timeout).map_err(failed)?;
+        done.map_err(failed)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The data is safe in the log.
+        let _ = self.shorten_log();
     }
 }
 

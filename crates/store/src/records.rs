@@ -17,10 +17,6 @@ pub struct Record {
     pub key: Digest,
     /// The snapshot it made: layers, lowest first.
     pub stack: Vec<LayerId>,
-    /// Which step this was, for people: a stage and a line.
-    pub slot: String,
-    /// The key in plain text (JSON).
-    pub text: String,
     /// What the executor said about the run (JSON).
     pub info: String,
     /// When it was made.
@@ -124,6 +120,22 @@ impl Store {
         self.read(|transaction| canonical(transaction, key))
     }
 
+    /// [`canonical`](Self::canonical) for many keys, all as of one moment.
+    pub fn canonical_many(&self, keys: &[Digest]) -> Result<Vec<Digest>> {
+        self.read(|transaction| keys.iter().map(|key| canonical(transaction, key)).collect())
+    }
+
+    /// Which step a record is of, and its key in plain text. `key` is the record's own.
+    pub fn record_text(&self, key: &Digest) -> Result<Option<(String, String)>> {
+        self.read(|transaction| {
+            let found = transaction
+                .prepare_cached("SELECT slot, text FROM records WHERE key = ?1")?
+                .query_row([&key.as_bytes()[..]], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            Ok(found)
+        })
+    }
+
     /// Says that each key is equal to its canonical one.
     pub fn link(&self, links: &[(Digest, Digest)]) -> Result<()> {
         if links.is_empty() {
@@ -163,8 +175,18 @@ impl Store {
                         });
                     }
                 }
+                let replaced: Option<Vec<u8>> = transaction
+                    .prepare_cached("SELECT stack FROM records WHERE key = ?1")?
+                    .query_row([&key.as_bytes()[..]], |row| row.get(0))
+                    .optional()?;
+                if let Some(replaced) = replaced {
+                    self.touch_layers(transaction, &stack(&replaced))?;
+                }
                 transaction
-                    .prepare_cached("INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)")?
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO records (key, stack, slot, text, info, created, last_used, boot)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
+                    )?
                     .execute(params![
                         &key.as_bytes()[..],
                         stack_bytes(&record.stack),
@@ -186,7 +208,14 @@ impl Store {
     pub fn forget(&self, key: &Digest) -> Result<bool> {
         self.write(|transaction| {
             let key = canonical(transaction, key)?;
-            Ok(transaction.execute("DELETE FROM records WHERE key = ?1", [&key.as_bytes()[..]])? > 0)
+            let gone: Option<Vec<u8>> = transaction
+                .prepare_cached("DELETE FROM records WHERE key = ?1 RETURNING stack")?
+                .query_row([&key.as_bytes()[..]], |row| row.get(0))
+                .optional()?;
+            if let Some(gone) = &gone {
+                self.touch_layers(transaction, &stack(gone))?;
+            }
+            Ok(gone.is_some())
         })
     }
 
@@ -279,19 +308,17 @@ fn find_one(
     for key in [Some(canonical), (canonical != *key).then_some(*key)].into_iter().flatten() {
         let found = transaction
             .prepare_cached(
-                "SELECT stack, slot, text, info, created, last_used FROM records
+                "SELECT stack, info, created, last_used FROM records
                  WHERE key = ?1 AND (boot IS NULL OR boot = ?2)",
             )?
             .query_row(params![&key.as_bytes()[..], layers.boot], |row| {
                 let record = Record {
                     key,
                     stack: stack(row.get_ref(0)?.as_blob()?),
-                    slot: row.get(1)?,
-                    text: row.get(2)?,
-                    info: row.get(3)?,
-                    created: time(row.get(4)?),
+                    info: row.get(1)?,
+                    created: time(row.get(2)?),
                 };
-                Ok((record, row.get(5)?))
+                Ok((record, row.get(3)?))
             })
             .optional()?;
         let Some((record, last_used)) = found else { continue };

@@ -1,4 +1,4 @@
-//! The tables of `index.sqlite`, format 1.
+//! The tables of `index.sqlite`.
 //!
 //! Digests and layer ids are stored raw (32 and 16 bytes), a stack as its layer ids one after the other, lowest first,
 //! descriptors and free data as JSON text. `created`, `updated` and `last_used` are ticks: microseconds since 1970,
@@ -6,7 +6,7 @@
 //! and not yet synced, NULL once it is durable.
 
 /// `PRAGMA user_version` of an index with these tables.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE clock (
@@ -69,13 +69,13 @@ CREATE TABLE pins (
 
 CREATE TABLE records (
     key       BLOB PRIMARY KEY,
-    stack     BLOB NOT NULL,
-    slot      TEXT NOT NULL,
-    text      TEXT NOT NULL,
-    info      TEXT NOT NULL,
     created   INTEGER NOT NULL,
     last_used INTEGER NOT NULL,
-    boot      TEXT
+    boot      TEXT,
+    stack     BLOB NOT NULL,
+    info      TEXT NOT NULL,
+    slot      TEXT NOT NULL,
+    text      TEXT NOT NULL     -- last: it is long, and a look-up does not read its pages
 ) WITHOUT ROWID;
 CREATE INDEX records_fresh ON records (boot) WHERE boot IS NOT NULL;
 CREATE TABLE links (

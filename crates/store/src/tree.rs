@@ -29,7 +29,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     let name = CString::new(name.as_bytes()).map_err(|_| failed(Errno::INVAL))?;
     let mut removal = Removal { top: parent, moved: 0, open: vec![name] };
     while let Some(name) = removal.open.pop() {
-        removal.entry(None, &name, 0).map_err(failed)?;
+        removal.entry(None, &name, false, 0).map_err(failed)?;
     }
     Ok(())
 }
@@ -64,22 +64,17 @@ struct Removal {
 }
 
 impl Removal {
-    /// Removes one entry of `dir` (of `top` where there is none).
-    fn entry(&mut self, dir: Option<BorrowedFd<'_>>, name: &CStr, depth: usize) -> Result<(), Errno> {
+    /// Removes one entry of `dir` (of `top` where there is none), which is known to be a directory or not known.
+    fn entry(
+        &mut self,
+        dir: Option<BorrowedFd<'_>>,
+        name: &CStr,
+        directory: bool,
+        depth: usize,
+    ) -> Result<(), Errno> {
         let at = dir.unwrap_or(self.top.as_fd());
-        match unlinkat(at, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            Err(Errno::ISDIR) => {}
-            Err(Errno::ACCESS | Errno::PERM) => {
-                // The parent may lack the write permission; or this is a directory on a file system that says so.
-                open_up(at);
-                match unlinkat(at, name, AtFlags::empty()) {
-                    Ok(()) | Err(Errno::NOENT) => return Ok(()),
-                    Err(Errno::ISDIR | Errno::PERM) => {}
-                    Err(e) => return Err(e),
-                }
-            }
-            Err(e) => return Err(e),
+        if !directory && unlink(at, name)? {
+            return Ok(());
         }
         if depth > DEEP {
             let moved =
@@ -115,10 +110,29 @@ impl Removal {
             let entry = entry?;
             let name = entry.file_name();
             if name != c"." && name != c".." {
-                self.entry(Some(dir.as_fd()), name, depth + 1)?;
+                let directory = entry.file_type() == FileType::Directory;
+                self.entry(Some(dir.as_fd()), name, directory, depth + 1)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Removes a name that is no directory, also from a directory without the write permission; `false` if it is one.
+fn unlink(at: BorrowedFd<'_>, name: &CStr) -> Result<bool, Errno> {
+    let mut opened = false;
+    loop {
+        match unlinkat(at, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(true),
+            Err(Errno::ISDIR) => return Ok(false),
+            Err(Errno::ACCESS | Errno::PERM) if !opened => {
+                open_up(at);
+                opened = true;
+            }
+            // A directory, on file systems that say it so.
+            Err(Errno::PERM) => return Ok(false),
+            Err(e) => return Err(e),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Several processes at one store. This binary starts itself again as each of them: `processes ROLE ROOT`. A role says
 //! `ready` on its standard output and goes on when it reads a line, or ends with what it counted.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::explicit_write, reason = "the print macros are banned")]
 
 use layer::{Content, Entry, Kind, Listing, Place, Time};
 use oci::Digest;
@@ -42,7 +43,7 @@ fn each_step_is_made_once() {
     let dir = tempfile::tempdir().unwrap();
     // Nobody made the store before: they race for that too.
     let makers: Vec<_> = (0..4).map(|_| start("make", dir.path())).collect();
-    let made: u64 = makers.into_iter().map(|maker| counted(maker)).sum();
+    let made: u64 = makers.into_iter().map(counted).sum();
     assert_eq!(made, STEPS);
     let store = open(dir.path());
     let keys: Vec<[Digest; 1]> = (0..STEPS).map(|mark| [key(mark)]).collect();

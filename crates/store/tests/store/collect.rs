@@ -50,6 +50,25 @@ fn a_lease_protects_what_was_looked_up_and_nothing_else() {
 }
 
 #[test]
+fn a_lease_protects_what_lost_its_record_since() {
+    let (dir, store) = store();
+    let first = step(&store, 1, &[], 10);
+    let second = step(&store, 2, &[], 10);
+    drop(store);
+    let user = Store::open(options(&dir)).unwrap();
+    let other = Store::open(options(&dir)).unwrap();
+    user.find_many(&[[key(1)], [key(2)]]).unwrap();
+    step(&other, 1, &[], 20);
+    other.forget(&key(2)).unwrap();
+    other.end_lease();
+    let swept = other.sweep().unwrap().layers;
+    assert_eq!(swept, [], "{first:?} {second:?}");
+    assert!(user.layers(&[first[0], second[0]]).unwrap().iter().all(Option::is_some));
+    drop(user);
+    assert_eq!(other.sweep().unwrap().layers.len(), 2);
+}
+
+#[test]
 fn the_grace_saves_a_write_and_still_protects() {
     let (dir, store) = store();
     step(&store, 1, &[], 10);

@@ -12,7 +12,8 @@ fn a_record_is_found_by_every_linked_key() {
     store.link(&[(key(2), key(3))]).unwrap();
     let hit = store.find(&[key(9), key(2)]).unwrap().unwrap();
     assert_eq!((hit.by, hit.record.key, hit.record.stack), (1, key(1), stack));
-    assert_eq!(store.canonical(&key(2)).unwrap(), key(1));
+    assert_eq!(store.canonical_many(&[key(2), key(7)]).unwrap(), [key(1), key(7)]);
+    assert_eq!(store.record_text(&key(1)).unwrap().unwrap().0, "step 1");
 }
 
 #[test]
