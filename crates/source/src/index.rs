@@ -12,7 +12,7 @@
 //!   dev ino size  mtime: seconds(zigzag) nanoseconds  ctime: seconds(zigzag) nanoseconds
 //!   32 bytes digest  length bytes      the value of security.capability, empty for none
 //! ```
-//! Every number is a LEB128 of at most ten bytes. 50,000 records take 4 MB and are read in 5 ms.
+//! Every number is a LEB128 of at most ten bytes. 50,000 records take 3.4 MB and are read in 7 ms.
 
 use crate::{Error, Result};
 use layer::{Time, compare_paths};

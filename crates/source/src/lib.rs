@@ -15,11 +15,13 @@
 mod error;
 mod index;
 pub mod local;
+mod provider;
 pub mod tar;
 
 pub use error::Error;
 pub use index::{FileStat, StatIndex};
 pub use local::{Completed, PENDING, Root, ScanOptions, Tree, is_pending};
+pub use provider::LocalTree;
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,7 +1,6 @@
 //! A local folder as a listing.
 //!
-//! [`Root::scan`] reads directories and stats only: what a folder of 50,000 files in 5,000 directories costs in
-//! a warm cache is written at [`Root::scan`]. Digests come from the stat index where it knows a file; the others stay
+//! [`Root::scan`] reads directories and stats only; what that costs is written there. Digests come from the stat index where it knows a file; the others stay
 //! [`PENDING`] until [`Tree::complete`] hashes those that somebody selected. So a build whose context has not
 //! changed opens no file, and one that copies a single file hashes that file.
 //!
@@ -149,7 +148,10 @@ impl Root {
     /// are 0, for a context has none; modes and times are those on disk; hard links are files of their own; of the
     /// attributes only `security.capability` is taken, and only by [`Tree::complete`].
     ///
-    /// 50,000 files in 5,000 directories take FIGURES.
+    /// Measured on Linux 6.18 in a virtual machine of two processors, ext4, warm cache: 50,000 files in 10,102
+    /// directories take 170 ms of processor time, 146 ms of it the kernel's for calls that cannot be left out (an open
+    /// 3.3 µs, a listing 4 µs, a stat 1.2 µs; `find -printf %s` takes 200 ms). Two threads take no more of it in sum
+    /// than one. A stat index of all 50,000 files adds 6 ms and is read in 7 ms; seven ignore patterns add 12 ms.
     ///
     /// # Errors
     /// [`Error::Io`] naming what could not be read, [`Error::TooMany`].

@@ -17,7 +17,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// More threads than this contend for the kernel's locks on the directory cache and gain nothing.
+/// Two share the work evenly; more were not measured.
 const MOST_THREADS: usize = 2;
 /// After so many directories a second thread is worth its start.
 const LARGE: usize = 48;
