@@ -70,6 +70,8 @@ impl Store {
             return Err(Error::Name { kind: "container", name: new.id, reason });
         }
         self.leased()?;
+        // A container outlives the boot; what it stands on, if it was just pulled, must too.
+        self.finish()?;
         let folder = self.container_dir(&new.id);
         std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|e| Error::io("make", &folder, e))?;
         let made = self.insert_container(&new);

@@ -325,8 +325,8 @@ pub(crate) fn resolve(transaction: &Transaction<'_>, text: &str, boot: &str) -> 
             .prepare_cached("SELECT image FROM names WHERE reference = ?1")?
             .query_row([reference.to_string()], id)
             .optional()?;
-        if named.is_some() {
-            return Ok(named);
+        if let Some(named) = named {
+            return Ok(exact(&named)?);
         }
         // `name@digest`: any name of that repository that stands for this digest.
         if let Some(digest) = reference.digest() {

@@ -6,12 +6,16 @@
 
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Asked now and then while something waits for a lock: `true` to go on waiting, `false` to give up.
 pub type Wait<'a> = &'a mut dyn FnMut() -> bool;
+
+/// The longest note that is read, in bytes.
+const LONGEST_NOTE: u64 = 64 << 10;
 
 /// How a lock is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,29 @@ impl FileLock {
     pub(crate) fn removing(mut self) -> Self {
         self.remove = true;
         self
+    }
+
+    /// What the holder before wrote into the file. One that ended by itself has removed the file.
+    pub(crate) fn note(&mut self) -> Result<String> {
+        let mut text = String::new();
+        let read =
+            self.file.rewind().and_then(|()| (&self.file).take(LONGEST_NOTE).read_to_string(&mut text));
+        match read {
+            Ok(_) => Ok(text),
+            // Cut within a character, or never ours: it says nothing.
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Ok(String::new()),
+            Err(e) => Err(Error::io("read", &self.path, e)),
+        }
+    }
+
+    /// Replaces what the next holder finds if this one is killed.
+    pub(crate) fn set_note(&mut self, text: &str) -> Result<()> {
+        let written = self
+            .file
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
+            .and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(|e| Error::io("write", &self.path, e))
     }
 
     /// Lets others share a lock that was taken exclusively.

@@ -59,7 +59,22 @@ pub struct Commit {
 /// Held while one process works on a key.
 #[derive(Debug)]
 pub struct KeyLock {
-    _lock: FileLock,
+    lock: FileLock,
+    left: Option<String>,
+}
+
+impl KeyLock {
+    /// The note of a holder that was killed: what it ran may still be running and must be ended first.
+    #[must_use]
+    pub fn left_behind(&self) -> Option<&str> {
+        self.left.as_deref()
+    }
+
+    /// Says what runs under this lock (a control group, say), for the next holder if this process is killed. At most
+    /// 64 KiB.
+    pub fn note(&mut self, text: &str) -> Result<()> {
+        self.lock.set_note(text)
+    }
 }
 
 impl Store {
@@ -222,7 +237,9 @@ impl Store {
     /// Waits until no other process works on this key. Then look it up again: the other may have made it.
     pub fn lock_key(&self, key: &Digest, wait: Wait<'_>) -> Result<KeyLock> {
         let path = self.path(&format!("locks/key-{}", &key.hex()[..32]));
-        Ok(KeyLock { _lock: FileLock::take(&path, Mode::Exclusive, wait)?.removing() })
+        let mut lock = FileLock::take(&path, Mode::Exclusive, wait)?.removing();
+        let left = Some(lock.note()?).filter(|text| !text.is_empty());
+        Ok(KeyLock { lock, left })
     }
 
     /// The key and its text that the step in `slot` had in the last build of this identity.

@@ -81,9 +81,15 @@ impl Removal {
                 CString::new(format!(".deep-{}-{}", rustix::process::getpid().as_raw_nonzero(), self.moved))
                     .expect("because digits and dashes hold no NUL");
             self.moved += 1;
-            renameat(at, name, &self.top, &moved)?;
-            self.open.push(moved);
-            return Ok(());
+            return match renameat(at, name, &self.top, &moved) {
+                Ok(()) => {
+                    self.open.push(moved);
+                    Ok(())
+                }
+                // Another process empties the same trash.
+                Err(Errno::NOENT) => Ok(()),
+                Err(e) => Err(e),
+            };
         }
         let Some(opened) = open_directory(at, name)? else { return Ok(()) };
         self.empty(&opened, depth)?;

@@ -22,11 +22,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         ("each_step_is_made_once", each_step_is_made_once),
         ("a_killed_maker_leaves_nothing_to_see", a_killed_maker_leaves_nothing_to_see),
         ("a_lease_protects_across_processes", a_lease_protects_across_processes),
         ("a_killed_holder_lets_go_of_its_mount", a_killed_holder_lets_go_of_its_mount),
+        ("a_killed_holder_of_a_key_leaves_its_note", a_killed_holder_of_a_key_leaves_its_note),
         ("collecting_under_writers_breaks_no_hit", collecting_under_writers_breaks_no_hit),
     ];
     for (name, test) in tests {
@@ -89,6 +90,19 @@ fn a_killed_holder_lets_go_of_its_mount() {
     store.cache_mount("npm", Sharing::Locked, &mut || false).unwrap();
 }
 
+fn a_killed_holder_of_a_key_leaves_its_note() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut holder = ready("hold", dir.path());
+    let store = open(dir.path());
+    assert!(store.lock_key(&key(1), &mut || false).is_err());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let lock = store.lock_key(&key(1), &mut || true).unwrap();
+    assert_eq!(lock.left_behind(), Some("cgroup/of/the/step"));
+    drop(lock);
+    assert_eq!(store.lock_key(&key(1), &mut || true).unwrap().left_behind(), None);
+}
+
 fn collecting_under_writers_breaks_no_hit() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -131,6 +145,11 @@ fn play(role: &str, root: &Path) {
         }
         "use" => {
             store.find(&[key(1)]).unwrap().unwrap();
+            wait();
+        }
+        "hold" => {
+            let mut lock = store.lock_key(&key(1), &mut || true).unwrap();
+            lock.note("cgroup/of/the/step").unwrap();
             wait();
         }
         "mount" => {
