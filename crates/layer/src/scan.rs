@@ -91,24 +91,18 @@ pub fn scan(folder: BorrowedFd<'_>, options: &ScanOptions) -> Result<Listing> {
     }
     seen.sort_by(|a, b| crate::compare_paths(&a.entry.path, &b.entry.path));
     let groups = group(&mut seen);
+    let mut hashed: HashMap<u32, Digest> = HashMap::new();
     for (first, size) in groups {
-        let digest = work.hash(&seen[first].entry.path, size)?;
-        let Kind::File { link, .. } = seen[first].entry.kind else { continue };
-        for other in &mut seen[first..] {
-            if let Kind::File { digest: place, link: of, .. } = &mut other.entry.kind
-                && *of == link
-                && other.inode.is_some()
-            {
-                *place = digest;
-            }
+        if let Kind::File { link, .. } = seen[first].entry.kind {
+            hashed.insert(link, work.hash(&seen[first].entry.path, size)?);
         }
     }
     let mut entries: Vec<Entry> = seen.into_iter().map(|seen| seen.entry).collect();
     for entry in &mut entries {
-        if let Kind::File { digest, .. } = &mut entry.kind
-            && let Some(hashed) = digests.remove(&entry.path)
+        if let Kind::File { digest, link, .. } = &mut entry.kind
+            && let Some(known) = hashed.get(link).copied().or_else(|| digests.remove(&entry.path))
         {
-            *digest = hashed;
+            *digest = known;
         }
     }
     crate::links::renumber(&mut entries);

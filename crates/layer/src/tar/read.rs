@@ -144,14 +144,16 @@ impl<R: Read> TarReader<R> {
         let mut extension = Extension::default();
         let mut extended = false;
         loop {
-            let Some(block) = self.block()? else {
-                if extended {
-                    return Err(wrong("it ends after an extended header"));
-                }
+            let block = self.block()?;
+            let zeros = block.is_some_and(|block| block.iter().all(|b| *b == 0));
+            if extended && (block.is_none() || zeros) {
+                return Err(wrong("it ends after an extended header"));
+            }
+            let Some(block) = block else {
                 self.ended = true;
                 return Ok(None);
             };
-            if block.iter().all(|b| *b == 0) {
+            if zeros {
                 if self.block()?.is_some_and(|block| block.iter().any(|b| *b != 0)) {
                     return Err(wrong("a block of zeros is followed by something else"));
                 }
