@@ -192,8 +192,9 @@ impl Tree {
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(self.root.error("read", path, error)),
                 }
-                // A file that grows as fast as it is read would never end.
-                if hasher.size() > before.size {
+                // The stat that follows tells whether there is more; so no read is spent on finding the end, and a
+                // file that grows as fast as it is read ends here.
+                if hasher.size() >= before.size {
                     break;
                 }
             }

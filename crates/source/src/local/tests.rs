@@ -360,3 +360,51 @@ fn small_files_are_read_inside_the_root() {
     assert!(matches!(root.read(b"sub", 100), Err(Error::NotAFile { .. })));
     assert!(matches!(root.read(b"Dockerfile", 11), Err(Error::TooLarge { limit: 11, .. })));
 }
+
+mod against_the_definition {
+    //! The walker carries what the patterns said of a directory down and skips what cannot matter. The definition
+    //! knows nothing of that: a path is asked by itself, and a directory stays for what is left below it.
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn expected(files: &[String], patterns: &Patterns) -> String {
+        let mut all = std::collections::BTreeSet::new();
+        for file in files {
+            let parents: Vec<&str> = file.match_indices('/').map(|(at, _)| &file[..at]).collect();
+            if !patterns.matches(file) {
+                all.extend(parents.iter().map(|parent| (*parent).to_owned()));
+                all.insert(file.clone());
+            }
+            for (at, parent) in parents.iter().enumerate() {
+                if !patterns.matches(parent) {
+                    all.extend(parents[..=at].iter().map(|parent| (*parent).to_owned()));
+                }
+            }
+        }
+        let mut all: Vec<String> = all.into_iter().collect();
+        all.sort_by(|a, b| compare_paths(a.as_bytes(), b.as_bytes()));
+        all.join(" ")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn a_walk_finds_what_the_patterns_leave(
+            files in proptest::collection::btree_set("[abc]([/.-][abc]){0,4}", 1..25),
+            lines in proptest::collection::vec("!?([*][*]/)?[abc*]([/.-][abc*?]){0,2}(/[*][*])?", 0..5),
+            threads in 1..3_usize,
+        ) {
+            // A name is a file or a directory, not both.
+            let is_parent = |file: &String| files.iter().any(|other| other.starts_with(&format!("{file}/")));
+            let files: Vec<String> = files.iter().filter(|file| !is_parent(file)).cloned().collect();
+            let pairs: Vec<(&str, &str)> = files.iter().map(|file| (file.as_str(), "x")).collect();
+            let dir = folder(&pairs);
+            let patterns = Patterns::parse(lines.join("\n")).unwrap();
+            let options =
+                ScanOptions { ignore: Some(&patterns), threads: Some(threads), ..ScanOptions::default() };
+            let tree = Root::open(dir.path()).unwrap().scan(options).unwrap();
+            prop_assert_eq!(paths(&tree), expected(&files, &patterns));
+        }
+    }
+}
