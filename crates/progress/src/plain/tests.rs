@@ -193,3 +193,34 @@ fn a_reader_that_has_gone_is_no_error() {
     progress.finish();
     assert!(plain.lock().broken);
 }
+
+#[test]
+fn many_threads_lose_and_mix_nothing() {
+    let screen = Screen::default();
+    let plain = Plain::new(Box::new(screen.clone()), PlainOptions::default());
+    let progress = Progress::new(vec![Arc::new(plain)]);
+    progress.allow_threads();
+    std::thread::scope(|scope| {
+        for name in 0..8 {
+            let vertex = progress.start(&format!("v{name}"));
+            scope.spawn(move || {
+                for line in 0..200 {
+                    vertex.log(Stream::Out, format!("v{name} line ").as_bytes());
+                    vertex.log(Stream::Out, format!("{line}\n").as_bytes());
+                }
+                vertex.done();
+            });
+        }
+    });
+    progress.finish();
+    let text = screen.text();
+    for name in 0..8 {
+        let header = text.lines().find(|line| line.ends_with(&format!(" v{name}"))).unwrap();
+        let number = header.split(' ').next().unwrap();
+        let own = text.lines().filter(|line| line.split(' ').next() == Some(number));
+        let logged: Vec<_> = own.filter_map(|line| line.split_once(&format!(" v{name} line "))).collect();
+        let lines: Vec<_> = logged.iter().map(|(_, line)| line.parse::<usize>().unwrap()).collect();
+        assert_eq!(lines, (0..200).collect::<Vec<_>>(), "{text}");
+    }
+    assert_eq!(text.matches(" DONE ").count(), 8);
+}

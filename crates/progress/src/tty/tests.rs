@@ -196,3 +196,28 @@ fn the_thread_draws_while_nothing_happens() {
     assert!(tty.ticker.stopped_or_unused());
     assert!(screen.text().contains("(1/1) FINISHED"));
 }
+
+#[test]
+fn events_and_frames_from_many_threads_end() {
+    let screen = Kept::default();
+    let tty = Arc::new(Tty::new(Box::new(screen.clone()), TtyOptions::default()));
+    let progress = Progress::new(vec![tty]);
+    progress.allow_threads();
+    std::thread::scope(|scope| {
+        for name in 0..8 {
+            let vertex = progress.start(&format!("v{name}"));
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    vertex.log(Stream::Err, b"line\n");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                vertex.done();
+            });
+        }
+    });
+    progress.finish();
+    let last = shown(&screen.text());
+    assert!(last.starts_with("[+] Building "), "{last}");
+    assert!(last.contains("(8/8) FINISHED"), "{last}");
+    assert_eq!(last.lines().count(), 9, "{last}");
+}
