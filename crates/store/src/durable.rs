@@ -40,7 +40,7 @@ impl Store {
             self.with_connection(|connection| {
                 connection
                     .pragma_update(None, "synchronous", level)
-                    .map_err(|source| Error::Sql { action: "change how it syncs", source })
+                    .map_err(|source| Error::sql("change how it syncs", source))
             })
         };
         level("FULL")?;

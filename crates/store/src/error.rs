@@ -2,6 +2,7 @@
 
 use layer::LayerId;
 use oci::Digest;
+use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong in a store. Every message names the thing it is about.
@@ -168,6 +169,18 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source: source.into() }
     }
 
+    /// An answer of SQLite; a damaged index is told apart.
+    pub(crate) fn sql(action: &'static str, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged {
+                what: "the store's `index.sqlite`".to_owned(),
+                reason: source.to_string(),
+                hint: "move the store away and let jettison make a new one",
+            },
+            _ => Self::Sql { action, source },
+        }
+    }
+
     pub(crate) fn not_found(kind: &'static str, name: impl ToString) -> Self {
         Self::NotFound { kind, name: name.to_string() }
     }
@@ -175,6 +188,6 @@ impl Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
-        Self::Sql { action: "answer", source }
+        Self::sql("answer", source)
     }
 }

@@ -114,7 +114,7 @@ impl Store {
     fn busy(&self, source: rusqlite::Error) -> Error {
         match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseBusy) => Error::Busy { path: self.path("index.sqlite") },
-            _ => Error::Sql { action: "begin or commit a transaction", source },
+            _ => Error::sql("begin or commit a transaction", source),
         }
     }
 
@@ -155,7 +155,7 @@ impl Inner {
             return Ok(());
         }
         let connection = locked(&self.connection);
-        let failed = |source| Error::Sql { action: "shorten its log", source };
+        let failed = |source| Error::sql("shorten its log", source);
         connection.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
         // Its answer says whether it was busy, which is no error.
         let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

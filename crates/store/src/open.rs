@@ -162,7 +162,7 @@ fn create(options: &Options, identity: &Path) -> Result<()> {
             .and_then(|b| check(options, &b));
     }
     let index = root.join("index.sqlite");
-    let failed = |source| Error::Sql { action: "take its tables", source };
+    let failed = |source| Error::sql("take its tables", source);
     let connection = Connection::open(&index).map_err(failed)?;
     connection.busy_timeout(options.busy_timeout).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
@@ -215,7 +215,7 @@ fn refuse_network_file_system(root: &Path) -> Result<()> {
 
 fn connect(options: &Options) -> Result<Connection> {
     let index = options.root.join("index.sqlite");
-    let failed = |source| Error::Sql { action: "open", source };
+    let failed = |source| Error::sql("open", source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&index, flags).map_err(failed)?;
     connection.busy_timeout(options.busy_timeout).map_err(failed)?;

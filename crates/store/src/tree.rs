@@ -184,6 +184,9 @@ mod tests {
         fs::create_dir(tree.join("shut")).unwrap();
         fs::write(tree.join("shut/file"), "x").unwrap();
         fs::set_permissions(tree.join("shut"), fs::Permissions::from_mode(0o000)).unwrap();
+        fs::create_dir(tree.join("bare")).unwrap();
+        fs::write(tree.join("bare/file"), "x").unwrap();
+        fs::set_permissions(tree.join("bare"), fs::Permissions::from_mode(0o555)).unwrap();
         remove(&tree).unwrap();
         assert!(!tree.exists());
         assert!(outside.join("kept").exists());

@@ -52,3 +52,35 @@ fn opening_and_finding_write_nothing() {
     let after = std::fs::metadata(&log).map(|m| (m.len(), m.modified().unwrap())).unwrap();
     assert_eq!(before, after);
 }
+
+#[test]
+fn a_damaged_index_is_told_apart() {
+    let (dir, store) = store();
+    let index = store.root().join("index.sqlite");
+    drop(store);
+    for log in ["index.sqlite-wal", "index.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join("root").join(log));
+    }
+    std::fs::write(index, [7; 8192]).unwrap();
+    let error = Store::open(options(&dir)).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn one_store_serves_many_threads() {
+    let (_dir, store) = store();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for mark in 0..10 {
+                    let mark = thread * 100 + mark;
+                    let stack = step(store, mark, &[], 1);
+                    let hit = store.find(&[crate::key(mark)]).unwrap().unwrap();
+                    assert_eq!(hit.record.stack, stack);
+                }
+            });
+        }
+    });
+    store.finish().unwrap();
+}
