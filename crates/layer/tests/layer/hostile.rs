@@ -156,6 +156,12 @@ fn a_hard_link_into_a_lower_layer_takes_the_file_along() {
     );
     assert_eq!(listing.get(b"usr").unwrap().uid, 9);
     assert_eq!(scan(open(folder.path()).as_fd(), &ScanOptions::default()).unwrap(), listing);
+    // A name that links to itself below is that file.
+    let itself = archive(vec![raw("usr/lib/f", b'1', "usr/lib/f", b"")]);
+    let third = tempfile::tempdir().unwrap();
+    let below = Lower { view: &view, open: &mut good };
+    let listing = unpack(&itself[..], open(third.path()).as_fd(), Some(below), &options).unwrap();
+    assert_eq!(show(&listing), "usr 755 dir\nusr/lib 755 dir\nusr/lib/f 711 file 5 link 0\n");
     let mut bad = |_: &Found<'_>| -> std::io::Result<Box<dyn std::io::Read>> { Ok(Box::new(&b"other"[..])) };
     let below = Lower { view: &view, open: &mut bad };
     let other = tempfile::tempdir().unwrap();
