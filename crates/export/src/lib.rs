@@ -1,1 +1,17 @@
-//! placeholder
+//! What leaves a build: images named in the store, archives, folders, registries; and the way back, archives that are
+//! loaded.
+//!
+//! **Knows**: how a stack of layers and a configuration become an image, and the formats of archives and layouts.
+//! **Must never know**: how the layers were made, Dockerfiles, the command line.
+#![forbid(unsafe_code)]
+
+pub mod archive;
+mod error;
+mod image;
+pub mod local;
+
+pub use error::Error;
+pub use image::{NewImage, finish};
+
+/// What this crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

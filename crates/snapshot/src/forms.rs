@@ -131,6 +131,10 @@ impl Forms {
         Ok(self.store.open_blob(&descriptor.digest)?)
     }
 
+    pub(crate) fn layer_files(&self, id: LayerId) -> Result<LayerFiles> {
+        layer_files(&self.store.layer_dir(id))
+    }
+
     /// A blob of a layer, from the store or from where it can be had again.
     pub fn blob(&self, id: LayerId, descriptor: &Descriptor) -> Result<File> {
         if self.store.has_blob(&descriptor.digest)?.is_some() {

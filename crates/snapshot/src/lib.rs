@@ -6,8 +6,10 @@
 //! **Must never know**: operations and keys, how blobs are fetched (a [`Fetcher`] is asked), processes.
 #![forbid(unsafe_code)]
 
+mod compressed;
 mod error;
 mod forms;
+mod merged;
 mod tar;
 
 pub use error::{BoxError, Error};

@@ -1,0 +1,49 @@
+//! The one error of this crate.
+
+use std::path::PathBuf;
+
+/// Why a result could not leave, or an archive not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A snapshot could not be had.
+    #[error("cannot read the image's layers")]
+    Snapshot(#[from] snapshot::Error),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] store::Error),
+    /// A document of an image is wrong.
+    #[error("the image is not valid")]
+    Oci(#[from] oci::Error),
+    /// The registry refused.
+    #[error("the registry refused")]
+    Registry(#[from] registry::Error),
+    /// A layer's bytes.
+    #[error("cannot write a layer")]
+    Layer(#[from] layer::Error),
+    /// An image that is not in the store.
+    #[error("no image `{name}` is in the store")]
+    NoImage {
+        /// Its name.
+        name: String,
+    },
+    /// An archive that is none of those that can be loaded, or is damaged.
+    #[error("the archive `{name}` cannot be loaded: {reason}")]
+    Archive {
+        /// Which archive.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file outside the store.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
