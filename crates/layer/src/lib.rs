@@ -3,6 +3,23 @@
 //! **Knows**: the [`Listing`] of a layer (every path it sets, with mode, ids, times, xattrs and content digest), how
 //! listings lie over each other ([`View`]), and the way between tars, folders and listings.
 //! **Must never know**: where layers are stored, who asked for one, Dockerfiles, registries.
+//!
+//! | from | to | by |
+//! |---|---|---|
+//! | blob | bytes of a tar | [`decompress`], [`ReadAhead`] |
+//! | tar | folder and listing | [`unpack`] |
+//! | tar | plan: pack file and listing | [`unpack_to_pack`] |
+//! | files | pack file | [`PackWriter`] |
+//! | plan | folder | [`materialize`] |
+//! | folder | listing | [`scan`], then [`prune_unchanged`]; without overlayfs [`compare`] |
+//! | listing and bytes | tar | [`write_tar`], [`ContentSource`], [`StoredContent`] |
+//! | tar | blob | [`Compressor`] |
+//! | listing | digest for a cache key | [`key::digest_of`] |
+//!
+//! What it costs, by `examples/measure.rs` on two cores that others used too, on tmpfs, 50,000 files of 400 bytes in 500
+//! directories: pack to tar to sha256 0.04 s, unpack 0.7 s (1.25 s on ext4), materialize 0.45 to 0.65 s, scan with two
+//! threads 0.17 s, folder to tar to sha256 0.22 s, gzip and zstd 0.06 s. Eight files of 64 MiB: unpack 1,000 MB/s, pack
+//! to tar to sha256 1,280 MB/s, scan 2,800 MB/s.
 #![forbid(unsafe_code)]
 
 mod compare;
