@@ -134,3 +134,23 @@ fn a_capability_survives() {
     assert_eq!(unpack_into(folder.path(), &tar(&listing, &mut texts)).unwrap(), listing);
     assert_eq!(scan(open(folder.path()).as_fd(), &ScanOptions::default()).unwrap(), listing);
 }
+
+#[test]
+fn gzip_reads_a_layer_of_many_members() {
+    use std::io::Write;
+    let data: Vec<u8> = (0..900_000u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("layer.gz")).unwrap();
+    let mut compressor = Compressor::new(file, Compression::Gzip, Some(6), 2).unwrap();
+    compressor.write_all(&data).unwrap();
+    let made = compressor.finish().unwrap();
+    assert_eq!(made.out.metadata().unwrap().len(), made.size);
+    let output = Command::new("gzip").arg("-dc").arg(folder.path().join("layer.gz")).output().unwrap();
+    assert!(output.status.success() && output.stdout == data);
+    // And what gzip makes is read here.
+    std::fs::write(folder.path().join("again"), &data).unwrap();
+    let packed = Command::new("gzip").arg("-9c").arg(folder.path().join("again")).output().unwrap();
+    let mut back = Vec::new();
+    std::io::Read::read_to_end(&mut decompress(&packed.stdout[..], 1 << 30).unwrap(), &mut back).unwrap();
+    assert!(back == data);
+}
