@@ -50,7 +50,7 @@ pub struct Child {
 
 /// What is waited for, perhaps by several threads; one of them reaps it.
 #[derive(Debug)]
-struct Process {
+pub(crate) struct Process {
     pid: i32,
     pidfd: OwnedFd,
     status: Mutex<Option<ExitStatus>>,
@@ -120,15 +120,15 @@ impl Child {
         }
     }
 
-    /// Reaps it as soon as it ends, whoever asks when: the end of a process namespace waits for every process in it
-    /// to be reaped, so an unreaped guest would hold up the main process for ever.
-    pub(crate) fn reap_in_background(&self) -> Result<()> {
-        let process = self.process.clone();
-        std::thread::Builder::new()
-            .name("reaper".into())
-            .spawn(move || process.wait())
-            .map(drop)
-            .map_err(|source| Error::os("start", "a thread", source))
+    /// What is waited for, for another thread to wait too.
+    pub(crate) fn process(&self) -> Arc<Process> {
+        self.process.clone()
+    }
+
+    /// Waits for the end and reaps it, whoever else waits.
+    pub(crate) fn reap(process: &Process) {
+        // Whoever asks for the status gets the error.
+        let _ = process.wait();
     }
 
     /// Its process number in the caller's namespace.

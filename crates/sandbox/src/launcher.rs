@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 use rustix::process::{Pid, PidfdFlags};
 
-use crate::child_handle::Child;
+use crate::child_handle::{Child, Process};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::mountpoint::Created;
@@ -25,7 +25,7 @@ use crate::sys::{self, Cloned};
 
 struct Request {
     plan: Box<Plan>,
-    reply: SyncSender<std::result::Result<(i32, OwnedFd), (Step, i32)>>,
+    reply: SyncSender<ClonedProcess>,
 }
 
 /// Starts processes. Dropping it kills those that die with their launcher.
@@ -45,14 +45,13 @@ impl Launcher {
     pub fn new() -> Result<Self> {
         let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .map_err(|source| Error::os("open", "a pidfd of this process", source))?;
-        let own = File::open("/proc/self/ns/pid").ok().map(OwnedFd::from);
         let (requests, incoming) = channel::<Request>();
         let thread = std::thread::Builder::new()
             .name("launcher".into())
             .spawn(move || {
                 sys::block_signals();
                 while let Ok(Request { plan, reply }) = incoming.recv() {
-                    let done = clone(&plan, own.as_ref());
+                    let done = clone(&plan);
                     // The caller may be gone; the plan's descriptors close with it.
                     drop(plan);
                     let _ = reply.send(done);
@@ -74,7 +73,12 @@ impl Launcher {
             prepared.plan.launcher = Some(self.me.as_raw_fd());
         }
         let program = spec.args[0].to_string_lossy().into_owned();
-        self.start(prepared, program, read, write, !spec.host_pid)
+        start(prepared, program, read, write, !spec.host_pid, |plan| {
+            let (reply, answer) = sync_channel(1);
+            let requests = self.requests.as_ref().ok_or(Error::LauncherGone)?;
+            requests.send(Request { plan, reply }).map_err(|_| Error::LauncherGone)?;
+            answer.recv().map_err(|_| Error::LauncherGone)
+        })
     }
 
     /// Runs a process in the container whose main process is `pid` (a child of the caller's, or one that it knows to
@@ -83,6 +87,7 @@ impl Launcher {
     /// # Errors
     /// As [`Launcher::spawn`].
     pub fn exec_in(&self, pid: i32, spec: &ExecSpec, stdio: &Stdio) -> Result<Child> {
+        let pid = enterable(pid);
         let process = Pid::from_raw(pid).ok_or_else(|| Error::Invalid(format!("{pid} is no process")))?;
         let pidfd = rustix::process::pidfd_open(process, PidfdFlags::empty())
             .map_err(|source| Error::os("open the process", pid.to_string(), source))?;
@@ -92,45 +97,28 @@ impl Launcher {
             prepared.plan.launcher = Some(self.me.as_raw_fd());
         }
         let program = spec.args[0].to_string_lossy().into_owned();
-        let child = self.start(prepared, program, read, write, false)?;
-        child.reap_in_background()?;
-        Ok(child)
-    }
-
-    fn start(
-        &self,
-        prepared: Preparation,
-        program: String,
-        read: OwnedFd,
-        write: OwnedFd,
-        leads_namespace: bool,
-    ) -> Result<Child> {
-        let Preparation { mut plan, ends } = prepared;
-        plan.held.push(Arc::new(write));
-        let names = Names::of(&plan, program);
-        let (reply, answer) = sync_channel(1);
-        self.requests
-            .as_ref()
-            .ok_or(Error::LauncherGone)?
-            .send(Request { plan: Box::new(plan), reply })
-            .map_err(|_| Error::LauncherGone)?;
-        let (pid, pidfd) = answer.recv().map_err(|_| Error::LauncherGone)?.map_err(|(step, errno)| {
-            names.error(&Report { kind: 0, step: step as u32, index: 0, errno, detail: [0; 5] })
+        let (hand_over, taken) = channel::<Arc<Process>>();
+        let child = start(prepared, program, read, write, false, |plan| {
+            let (reply, answer) = sync_channel(1);
+            // A thread of its own, as it cannot always come back from the other process namespace. It stays until
+            // the child ends, for the parent-death signal, and reaps it at once: the end of a process namespace waits
+            // for every process in it to be reaped, so an unreaped guest would hold up the main process for ever.
+            std::thread::Builder::new()
+                .name("exec".into())
+                .spawn(move || {
+                    sys::block_signals();
+                    let done = clone(&plan);
+                    drop(plan);
+                    let _ = reply.send(done);
+                    // Nothing comes when the start failed.
+                    if let Ok(process) = taken.recv() {
+                        Child::reap(&process);
+                    }
+                })
+                .map_err(|source| Error::os("start", "a thread", source))?;
+            answer.recv().map_err(|_| Error::LauncherGone)
         })?;
-        let mut child = Child::new(pid, pidfd, ends, leads_namespace);
-        let mut reader = File::from(read);
-        let mut bytes = [0u8; Report::SIZE];
-        while reader.read_exact(&mut bytes).is_ok() {
-            let report = Report::from_bytes(&bytes);
-            match report.kind {
-                REPORT_CREATED => child.created.extend(names.created(&report)),
-                REPORT_WARNING => child.warnings.push(names.warning(&report)),
-                _ => {
-                    // It has said its last word and ends by itself; dropping `child` makes sure and reaps it.
-                    return Err(names.error(&report));
-                }
-            }
-        }
+        let _ = hand_over.send(child.process());
         Ok(child)
     }
 }
@@ -144,29 +132,76 @@ impl Drop for Launcher {
     }
 }
 
-/// Clones on the launcher's thread.
-fn clone(plan: &Plan, own: Option<&OwnedFd>) -> std::result::Result<(i32, OwnedFd), (Step, i32)> {
+/// What a clone came to: process number and pidfd.
+type ClonedProcess = std::result::Result<(i32, OwnedFd), (Step, i32)>;
+
+/// Has the plan cloned and listens to the child until it has executed the program.
+fn start(
+    prepared: Preparation,
+    program: String,
+    read: OwnedFd,
+    write: OwnedFd,
+    leads_namespace: bool,
+    clone: impl FnOnce(Box<Plan>) -> Result<ClonedProcess>,
+) -> Result<Child> {
+    let Preparation { mut plan, ends } = prepared;
+    plan.held.push(Arc::new(write));
+    let names = Names::of(&plan, program);
+    let (pid, pidfd) = clone(Box::new(plan))?.map_err(|(step, errno)| {
+        names.error(&Report { kind: 0, step: step as u32, index: 0, errno, detail: [0; 5] })
+    })?;
+    let mut child = Child::new(pid, pidfd, ends, leads_namespace);
+    let mut reader = File::from(read);
+    let mut bytes = [0u8; Report::SIZE];
+    while reader.read_exact(&mut bytes).is_ok() {
+        let report = Report::from_bytes(&bytes);
+        match report.kind {
+            REPORT_CREATED => child.created.extend(names.created(&report)),
+            REPORT_WARNING => child.warnings.push(names.warning(&report)),
+            _ => {
+                // It has said its last word and ends by itself; dropping `child` makes sure and reaps it.
+                return Err(names.error(&report));
+            }
+        }
+    }
+    Ok(child)
+}
+
+/// The process whose namespaces are entered: the main one, or its first child where the main one is a hidden init and
+/// this process is not root (the memory of that init belongs to the initial user namespace, so nobody else may look).
+fn enterable(pid: i32) -> i32 {
+    let denied = std::fs::read_link(format!("/proc/{pid}/ns/mnt"))
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    if !denied {
+        return pid;
+    }
+    // Kernels without CONFIG_PROC_CHILDREN have no list of children, so look through all processes: the lowest number
+    // is the oldest child.
+    let parent = |child: i32| -> Option<i32> {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+        // `1 (name) S 0 ...`; the name may hold anything.
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|child| parent(*child) == Some(pid))
+        .min()
+        .unwrap_or(pid)
+}
+
+/// Clones; every signal is blocked in the calling thread.
+fn clone(plan: &Plan) -> ClonedProcess {
     if let Some(pidfd) = plan.join_pid {
         sys::setns(pidfd, libc::CLONE_NEWPID).map_err(|errno| (Step::Join, errno))?;
     }
     // SAFETY: the child runs `child::run`, which makes raw system calls on the plan and execs or exits.
-    let cloned = unsafe { sys::clone(plan.clone_flags, plan.into_cgroup) };
-    match cloned {
+    match unsafe { sys::clone(plan.clone_flags, plan.into_cgroup) } {
         Ok(Cloned::Child) => crate::child::run(plan),
-        other => {
-            if plan.join_pid.is_some() {
-                let back = own.ok_or((Step::Join, libc::ENOENT))?;
-                sys::setns(back.as_raw_fd(), libc::CLONE_NEWPID).map_err(|errno| (Step::Join, errno))?;
-            }
-            match other {
-                Ok(Cloned::Parent { pid, pidfd }) => {
-                    // SAFETY: the kernel made this descriptor for us alone.
-                    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
-                }
-                Ok(Cloned::Child) => unreachable!("the child does not return"),
-                Err(errno) => Err((Step::Unknown, errno)),
-            }
-        }
+        // SAFETY: the kernel made this descriptor for us alone.
+        Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        Err(errno) => Err((Step::Unknown, errno)),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod mountpoint;
 pub mod netns;
 pub mod overlay;
 pub mod process;
+pub mod rootless;
 pub mod signals;
 pub mod tty;
 pub mod user;

@@ -158,7 +158,7 @@ pub(crate) struct Root {
 pub(crate) struct Plan {
     pub(crate) clone_flags: u64,
     pub(crate) into_cgroup: Option<RawFd>,
-    /// Joined by the launcher's thread round the clone, as it holds for children only.
+    /// A pidfd whose process namespace the cloning thread joins first, as that holds for children only.
     pub(crate) join_pid: Option<RawFd>,
     /// The write end of the report pipe.
     pub(crate) report: RawFd,

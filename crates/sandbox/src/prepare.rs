@@ -160,13 +160,30 @@ pub(crate) fn exec(
         plan.cgroups.push(group.as_raw_fd());
         plan.held.push(Arc::new(group));
     }
-    let kinds = libc::CLONE_NEWNS
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP;
-    plan.joins.push((pidfd.as_raw_fd(), kinds));
-    plan.join_pid = Some(pidfd.as_raw_fd());
+    // A namespace that is shared is not joined: without root there may be no right to.
+    let link = |of: &str, name: &str| std::fs::read_link(format!("/proc/{of}/ns/{name}"));
+    let mut kinds = 0;
+    for (name, kind) in [
+        ("mnt", libc::CLONE_NEWNS),
+        ("net", libc::CLONE_NEWNET),
+        ("ipc", libc::CLONE_NEWIPC),
+        ("uts", libc::CLONE_NEWUTS),
+        ("cgroup", libc::CLONE_NEWCGROUP),
+        ("pid", libc::CLONE_NEWPID),
+    ] {
+        let theirs = link(&pid.to_string(), name)
+            .map_err(|source| Error::os("look at the namespaces of process", pid.to_string(), source))?;
+        if link("self", name).ok() != Some(theirs) {
+            kinds |= kind;
+        }
+    }
+    if kinds & libc::CLONE_NEWPID != 0 {
+        plan.join_pid = Some(pidfd.as_raw_fd());
+    }
+    match kinds & !libc::CLONE_NEWPID {
+        0 => {}
+        kinds => plan.joins.push((pidfd.as_raw_fd(), kinds)),
+    }
     plan.held.push(pidfd.clone());
     let pty = match stdio {
         Stdio::Terminal { size } => Some(Pty::of_container(pid, spec.uid, *size)?),

@@ -261,6 +261,16 @@ pub(crate) fn new_mount(fstype: &CStr, options: &[(&CStr, &CStr)], attributes: u
     made.map(|fd| fd as RawFd)
 }
 
+/// Makes every mount of this mount namespace follow the one that it is a copy of, and give nothing back.
+pub(crate) fn make_slave() -> Sys<()> {
+    let null = std::ptr::null();
+    // SAFETY: only the target path is read for a propagation change.
+    check_int(unsafe {
+        libc::mount(null, c"/".as_ptr(), null, libc::MS_REC | libc::MS_SLAVE, std::ptr::null())
+    })
+    .map(drop)
+}
+
 /// Makes every mount of this mount namespace private.
 pub(crate) fn make_private() -> Sys<()> {
     let null = std::ptr::null();
@@ -414,6 +424,13 @@ pub(crate) fn close_range(from: c_uint, to: c_uint) {
 pub(crate) fn write(fd: RawFd, bytes: &[u8]) -> Sys<()> {
     // SAFETY: the pointer and length are those of the slice.
     check(unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) }).map(drop)
+}
+
+/// Waits for a byte, or the end.
+pub(crate) fn read_one(fd: RawFd) {
+    let mut byte = 0u8;
+    // SAFETY: room for one byte.
+    unsafe { libc::syscall(libc::SYS_read, fd, &raw mut byte, 1) };
 }
 
 /// Whether the process behind a pidfd has ended.

@@ -1,5 +1,5 @@
 //! How long a step takes. Run with `cargo test --release -p sandbox --test speed -- --ignored --nocapture`.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Steps as root: exit codes, isolation, mounts, streams.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 
@@ -260,7 +260,7 @@ fn mounts_of_every_kind() {
         ]
     );
     assert!(root.upper.join("etc/resolv.conf").exists());
-    let before = support::base().join("etc").metadata().unwrap().modified().unwrap();
+    let before = root.dir.path().join("base/etc").metadata().unwrap().modified().unwrap();
     mountpoint::remove(&root_fd, &created).unwrap();
     let left: Vec<_> = std::fs::read_dir(&root.upper).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["etc"], "only the directory that a file was made in remains");

@@ -21,14 +21,15 @@ impl Root {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let upper = dir.path().join("upper");
-        for name in ["upper", "work", "top"] {
+        for name in ["upper", "work", "top", "base"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
+        make_base(&dir.path().join("base"));
         Self { dir, upper }
     }
 
     pub(crate) fn overlay(&self) -> OwnedFd {
-        let lowers = [self.dir.path().join("top"), base().to_owned()];
+        let lowers = ["top", "base"].map(|name| self.dir.path().join(name));
         let work = self.dir.path().join("work");
         let options = overlay::Options { userxattr: sandbox::in_user_namespace(), ..Default::default() };
         overlay::mount_detached(&lowers, Some((self.upper.clone(), work)), options).unwrap()
@@ -50,29 +51,32 @@ impl Root {
     }
 }
 
-/// The lower layer: /bin with busybox and its links, /etc, /tmp, /proc and /dev missing on purpose.
-pub(crate) fn base() -> &'static Path {
-    static BASE: OnceLock<PathBuf> = OnceLock::new();
-    BASE.get_or_init(|| {
-        let dir = std::env::temp_dir().join(format!("jettison-sandbox-base-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        for name in ["bin", "etc", "tmp", "home/ann"] {
-            fs::create_dir_all(dir.join(name)).unwrap();
-        }
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::set_permissions(dir.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
-        fs::copy("/bin/busybox", dir.join("bin/busybox")).unwrap();
-        let applets = std::process::Command::new("/bin/busybox").arg("--list").output().unwrap().stdout;
-        for applet in String::from_utf8(applets).unwrap().lines().filter(|name| *name != "busybox") {
-            symlink("busybox", dir.join("bin").join(applet)).unwrap();
-        }
-        fs::write(dir.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
-            .unwrap();
-        fs::write(dir.join("etc/group"), "root:x:0:\nann:x:1000:\nvideo:x:44:ann\n").unwrap();
-        fs::write(dir.join("bin/noexec"), "x").unwrap();
-        fs::write(dir.join("bin/badinterp"), "#!/no/such\n").unwrap();
-        fs::set_permissions(dir.join("bin/badinterp"), fs::Permissions::from_mode(0o755)).unwrap();
-        dir
+/// The lower layer: /bin with busybox and its links, /etc, /tmp; /proc, /sys and /dev are missing on purpose.
+fn make_base(dir: &Path) {
+    for name in ["bin", "etc", "tmp", "home/ann"] {
+        fs::create_dir_all(dir.join(name)).unwrap();
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(dir.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::copy("/bin/busybox", dir.join("bin/busybox")).unwrap();
+    for applet in applets() {
+        symlink("busybox", dir.join("bin").join(applet)).unwrap();
+    }
+    let passwd = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
+    fs::write(dir.join("etc/passwd"), passwd).unwrap();
+    fs::write(dir.join("etc/group"), "root:x:0:\nann:x:1000:\nvideo:x:44:ann\n").unwrap();
+    fs::write(dir.join("bin/noexec"), "x").unwrap();
+    fs::write(dir.join("bin/badinterp"), "#!/no/such\n").unwrap();
+    fs::set_permissions(dir.join("bin/badinterp"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// What busybox can be called as; asked once, before any test forks.
+pub(crate) fn applets() -> &'static [String] {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let listed = std::process::Command::new("/bin/busybox").arg("--list").output().unwrap().stdout;
+        let names = String::from_utf8(listed).unwrap();
+        names.lines().filter(|name| *name != "busybox").map(str::to_owned).collect()
     })
 }
 
