@@ -23,12 +23,12 @@ impl Cache {
 
 impl CacheBackend for Cache {
     fn canonical(&self, keys: &[Digest]) -> Result<Vec<Option<Digest>>, BoxError> {
-        keys.iter()
-            .map(|key| {
-                let canonical = self.store.canonical(key)?;
-                Ok((canonical != *key).then_some(canonical))
-            })
-            .collect()
+        let canonical = self.store.canonical_many(keys)?;
+        Ok(keys
+            .iter()
+            .zip(canonical)
+            .map(|(key, canonical)| (canonical != *key).then_some(canonical))
+            .collect())
     }
 
     fn find(&self, keys: &[Digest]) -> Result<Vec<Option<Record>>, BoxError> {

@@ -23,7 +23,7 @@ impl Worker {
         let stack = stack(&task.inputs[0]);
         let base = self.forms.view(stack)?;
         let mut draft = self.store.new_layer()?;
-        let listing = self.plan(&base, stack, &task.inputs, op, &draft)?;
+        let listing = self.plan(&base, stack, task.inputs, op, &draft)?;
         draft.write_listing(&listing)?;
         let mut made = stack.to_vec();
         made.push(draft.id());
@@ -92,7 +92,7 @@ impl Worker {
                 });
             }
             let mut localize = |found: &layer::Found<'_>| match source {
-                Input::Local(name) => bytes.from_context(name, found.entry, digest_of(found.entry, &known)),
+                Input::Local(name) => bytes.take_in(name, found.entry, digest_of(found.entry, &known)),
                 Input::Snapshot(snapshot) => bytes.borrow(&snapshot.stack, found),
             };
             plan.copy(one, &copy.destination, copy.parents, manner, &mut localize)?;
@@ -190,12 +190,7 @@ impl Bytes<'_> {
 
     /// Takes a context file into the store. It is hashed as it is written: a file that changed since it was hashed
     /// for the key makes the step fail, and the build starts it over.
-    fn from_context(
-        &mut self,
-        context: &str,
-        entry: &layer::Entry,
-        expected: Option<Digest>,
-    ) -> Result<Kind> {
+    fn take_in(&mut self, context: &str, entry: &layer::Entry, expected: Option<Digest>) -> Result<Kind> {
         let changed = || Error::Changed { path: String::from_utf8_lossy(&entry.path).into_owned() };
         let file = self.worker.tree(context)?.open(entry)?;
         let packed = self.pack()?.add_reader(file, &entry.path).map_err(pack_error)?;

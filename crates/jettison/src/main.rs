@@ -1,2 +1,34 @@
-//! The command line.
-fn main() {}
+//! The command line of Jettison: flags to plain options, events to the screen, errors to exit codes.
+//!
+//! The rooms below it, arrows down only:
+//!
+//! ```text
+//! 6                         jettison
+//! 5        export           executor          container
+//! 4             frontend            solver
+//! 3                  store          graph
+//! 2   layer    sandbox    network    registry    source
+//! 1   dockerfile      oci      progress      session
+//! ```
+//!
+//! Only this crate reads the environment ([`environment`]) and writes to the screen ([`screen`]).
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod engine;
+mod environment;
+mod error;
+mod screen;
+mod table;
+mod template;
+mod time;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let environment = environment::Environment::read();
+    let code = cli::run(std::env::args_os().collect(), environment);
+    screen::flush();
+    ExitCode::from(code)
+}

@@ -1,0 +1,184 @@
+//! The command line: one definition, from which help, manual pages and completions are made. Doc comments are the
+//! manual.
+
+use crate::commands::{self, build, images, registry as registry_commands, system};
+use crate::environment::Environment;
+use crate::error::{CommandError, Outcome, USAGE};
+use crate::screen;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+
+/// Builds container images from Dockerfiles and runs them, without a daemon.
+///
+/// The commands are Docker's, in both spellings: `jettison build` is `jettison image build`, `jettison run` is
+/// `jettison container run`. Called by the name `docker` it behaves the same.
+#[derive(Debug, Parser)]
+#[command(name = "jettison", version, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build an image from a Dockerfile
+    Build(Box<build::BuildArgs>),
+    /// Commands about images
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Commands about builds
+    #[command(subcommand)]
+    Builder(BuilderCommand),
+    /// Commands about builds
+    #[command(subcommand)]
+    Buildx(BuilderCommand),
+    /// List images
+    Images(images::ListArgs),
+    /// Show everything about images and containers as JSON
+    Inspect(images::InspectArgs),
+    /// Show the history of an image
+    History(images::HistoryArgs),
+    /// Give an image another name
+    Tag(images::TagArgs),
+    /// Remove images
+    Rmi(images::RemoveArgs),
+    /// Fetch images from a registry
+    Pull(registry_commands::PullArgs),
+    /// Send an image to a registry
+    Push(registry_commands::PushArgs),
+    /// Log in to a registry
+    Login(registry_commands::LoginArgs),
+    /// Log out from a registry
+    Logout(registry_commands::LogoutArgs),
+    /// Load images from an archive
+    Load(images::LoadArgs),
+    /// Save images to an archive
+    Save(images::SaveArgs),
+    /// Commands about the whole store
+    #[command(subcommand)]
+    System(system::SystemCommand),
+    /// Remove what is not used
+    Prune(system::PruneArgs),
+    /// Commands about volumes
+    #[command(subcommand)]
+    Volume(system::VolumeCommand),
+    /// Write the manual pages or completions to a folder
+    #[command(hide = true)]
+    Generate(commands::generate::GenerateArgs),
+}
+
+/// Commands about images.
+#[derive(Debug, Subcommand)]
+enum ImageCommand {
+    /// Build an image from a Dockerfile
+    Build(Box<build::BuildArgs>),
+    /// List images
+    #[command(alias = "list")]
+    Ls(images::ListArgs),
+    /// Show everything about images as JSON
+    Inspect(images::InspectArgs),
+    /// Show the history of an image
+    History(images::HistoryArgs),
+    /// Give an image another name
+    Tag(images::TagArgs),
+    /// Remove images
+    #[command(alias = "remove")]
+    Rm(images::RemoveArgs),
+    /// Fetch images from a registry
+    Pull(registry_commands::PullArgs),
+    /// Send an image to a registry
+    Push(registry_commands::PushArgs),
+    /// Load images from an archive
+    Load(images::LoadArgs),
+    /// Save images to an archive
+    Save(images::SaveArgs),
+    /// Remove images that are not used
+    Prune(system::PruneArgs),
+}
+
+/// Commands about builds.
+#[derive(Debug, Subcommand)]
+enum BuilderCommand {
+    /// Build an image from a Dockerfile
+    Build(Box<build::BuildArgs>),
+    /// Remove what builds left
+    Prune(system::PruneArgs),
+    /// Show what builds left
+    Du(system::DfArgs),
+}
+
+/// Flags of every command that speaks to registries.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RegistryArgs {
+    /// With `false`, accept any certificate and plain HTTP
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) tls_verify: bool,
+    /// Read registry credentials from this file first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authfile: Option<std::path::PathBuf>,
+    /// Log in to the registry as USER with PASSWORD
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub(crate) creds: Option<String>,
+}
+
+/// Runs the command line and gives the exit code.
+pub(crate) fn run(args: Vec<OsString>, environment: Environment) -> u8 {
+    let mut command = Cli::command();
+    let matches = match command.try_get_matches_from_mut(args) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are answers, not errors.
+            let answer = !error.use_stderr();
+            let text = error.render();
+            if answer {
+                screen::out(&text.to_string());
+                return 0;
+            }
+            screen::say(text.to_string().trim_end());
+            return USAGE;
+        }
+    };
+    let outcome = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => dispatch(cli, environment),
+        Err(error) => Err(CommandError::usage(error.to_string())),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            error.show();
+            error.code
+        }
+    }
+}
+
+fn dispatch(cli: Cli, environment: Environment) -> Outcome {
+    match cli.command {
+        Command::Build(args) | Command::Image(ImageCommand::Build(args)) => build::build(*args, environment),
+        Command::Builder(BuilderCommand::Build(args)) | Command::Buildx(BuilderCommand::Build(args)) => {
+            build::build(*args, environment)
+        }
+        Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::list(&args, environment),
+        Command::Inspect(args) => images::inspect(&args, environment, true),
+        Command::Image(ImageCommand::Inspect(args)) => images::inspect(&args, environment, false),
+        Command::History(args) | Command::Image(ImageCommand::History(args)) => images::history(&args, environment),
+        Command::Tag(args) | Command::Image(ImageCommand::Tag(args)) => images::tag(&args, environment),
+        Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => images::remove(&args, environment),
+        Command::Pull(args) | Command::Image(ImageCommand::Pull(args)) => registry_commands::pull(&args, environment),
+        Command::Push(args) | Command::Image(ImageCommand::Push(args)) => registry_commands::push(&args, environment),
+        Command::Login(args) => registry_commands::login(args, environment),
+        Command::Logout(args) => registry_commands::logout(&args, environment),
+        Command::Load(args) | Command::Image(ImageCommand::Load(args)) => images::load(&args, environment),
+        Command::Save(args) | Command::Image(ImageCommand::Save(args)) => images::save(&args, environment),
+        Command::System(command) => system::system(&command, environment),
+        Command::Prune(args) => system::prune(&args, environment, system::What::All),
+        Command::Image(ImageCommand::Prune(args)) => system::prune(&args, environment, system::What::Images),
+        Command::Builder(BuilderCommand::Prune(args)) | Command::Buildx(BuilderCommand::Prune(args)) => {
+            system::prune(&args, environment, system::What::Builds)
+        }
+        Command::Builder(BuilderCommand::Du(args)) | Command::Buildx(BuilderCommand::Du(args)) => {
+            system::df(&args, environment)
+        }
+        Command::Volume(command) => system::volume(&command, environment),
+        Command::Generate(args) => commands::generate::generate(&args, Cli::command()),
+    }
+}

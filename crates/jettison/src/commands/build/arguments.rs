@@ -1,0 +1,320 @@
+//! The flags of `build`, and what they mean to the frontend.
+
+use crate::cli::RegistryArgs;
+use crate::environment::Environment;
+use crate::error::{CommandError, Outcome};
+use clap::Args;
+use frontend::NamedContext;
+use graph::{Network, Ulimit};
+use oci::{Platform, Reference};
+use session::{SecretSource, Secrets};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Build an image from a Dockerfile.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The folder with the files, or `-` for an archive or a Dockerfile on standard input
+    #[arg(value_name = "CONTEXT")]
+    pub(crate) context: String,
+    /// A name for the image; may be given several times
+    #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
+    pub(crate) tag: Vec<String>,
+    /// The Dockerfile; `-` is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<String>,
+    /// The stage to build, in any case
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// A build argument; without a value it is taken from the environment
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub(crate) build_arg: Vec<String>,
+    /// Another folder or image that the Dockerfile may copy from
+    #[arg(long = "build-context", value_name = "NAME=FOLDER")]
+    pub(crate) build_context: Vec<String>,
+    /// A label of the image
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) label: Vec<String>,
+    /// Run every step, whatever is known from earlier builds
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Run every step of these stages
+    #[arg(long = "no-cache-filter", value_name = "STAGE", value_delimiter = ',')]
+    pub(crate) no_cache_filter: Vec<String>,
+    /// Ask the registry what base images' names mean now
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, require_equals = true)]
+    pub(crate) pull: bool,
+    /// Print nothing but the image's id
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_name = "KIND", value_parser = ["auto", "none", "plain", "quiet", "rawjson", "tty"])]
+    pub(crate) progress: Option<String>,
+    /// Write the image's id to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+    /// Write facts about the result to a file, as JSON
+    #[arg(long = "metadata-file", value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
+    /// Where the result goes: `type=local|tar|oci|docker|image|registry|cacheonly,dest=PATH`; a path alone is a folder
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(crate) output: Vec<String>,
+    /// Put the image into the store, which is what happens anyway
+    #[arg(long)]
+    pub(crate) load: bool,
+    /// Send the image to its registry
+    #[arg(long)]
+    pub(crate) push: bool,
+    /// The platform of the image
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    /// A secret for steps: `id=ID[,src=FILE][,env=NAME]`
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) secret: Vec<String>,
+    /// Show the host's certificate authorities to steps; they leave no trace in the image
+    #[arg(long)]
+    pub(crate) trust_host_ca: bool,
+    /// The network of steps: default, none or host
+    #[arg(long, value_name = "MODE")]
+    pub(crate) network: Option<String>,
+    /// Another line for /etc/hosts in steps
+    #[arg(long = "add-host", value_name = "HOST:IP")]
+    pub(crate) add_host: Vec<String>,
+    /// What steps may do besides: network.host, security.insecure
+    #[arg(long, value_name = "ENTITLEMENT", value_delimiter = ',')]
+    pub(crate) allow: Vec<String>,
+    /// The size of /dev/shm in steps
+    #[arg(long = "shm-size", value_name = "BYTES")]
+    pub(crate) shm_size: Option<String>,
+    /// A resource limit of steps
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub(crate) ulimit: Vec<String>,
+    /// How many steps may run at once
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    rm: Option<bool>,
+    #[arg(long = "force-rm", hide = true)]
+    force_rm: bool,
+    #[arg(long, hide = true)]
+    compress: bool,
+    #[arg(long, hide = true)]
+    squash: bool,
+    #[arg(short, long, hide = true)]
+    memory: Option<String>,
+    #[arg(long = "cpu-shares", hide = true)]
+    cpu_shares: Option<String>,
+    #[arg(long = "cpu-quota", hide = true)]
+    cpu_quota: Option<String>,
+    #[arg(long = "cpu-period", hide = true)]
+    cpu_period: Option<String>,
+    #[arg(long = "cpuset-cpus", hide = true)]
+    cpuset_cpus: Option<String>,
+}
+
+impl BuildArgs {
+    /// Flags of the old builder that are given and do nothing.
+    pub(crate) fn accepted_without_effect(&self) -> Vec<&'static str> {
+        let given = [
+            ("--rm", self.rm.is_some()),
+            ("--force-rm", self.force_rm),
+            ("--compress", self.compress),
+            ("--squash", self.squash),
+            ("--memory", self.memory.is_some()),
+            ("--cpu-shares", self.cpu_shares.is_some()),
+            ("--cpu-quota", self.cpu_quota.is_some()),
+            ("--cpu-period", self.cpu_period.is_some()),
+            ("--cpuset-cpus", self.cpuset_cpus.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
+
+    /// The names of `--tag`.
+    pub(crate) fn names(&self) -> Outcome<Vec<Reference>> {
+        let mut names: Vec<Reference> = Vec::new();
+        for tag in &self.tag {
+            let name: Reference = tag.parse().map_err(|error: oci::Error| CommandError::usage(format!("--tag: {error}")))?;
+            if name.digest().is_some() {
+                return Err(CommandError::usage(format!("--tag: `{tag}` has a digest; a build makes its own")));
+            }
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// How many steps may run at once: twice the processors, for steps mostly wait.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs.filter(|jobs| *jobs > 0).unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(4, |count| count.get() * 2).max(4)
+        })
+    }
+
+    /// `--build-context NAME=VALUE`, split.
+    pub(crate) fn contexts(&self) -> Outcome<Vec<(String, String)>> {
+        self.build_context
+            .iter()
+            .map(|text| {
+                text.split_once('=')
+                    .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .ok_or_else(|| CommandError::usage(format!("--build-context: `{text}` is not NAME=VALUE")))
+            })
+            .collect()
+    }
+
+    /// What the frontend is told.
+    pub(crate) fn frontend_options(&self, environment: &Environment) -> Outcome<frontend::Options> {
+        let build_platform = Platform::host();
+        let wanted = self.platform.as_deref().or(environment.get("DOCKER_DEFAULT_PLATFORM"));
+        let platform = match wanted {
+            None => build_platform.clone(),
+            Some(text) if text.contains(',') => {
+                return Err(CommandError::usage(format!("--platform {text}: several platforms at once are not supported yet")));
+            }
+            Some(text) => text.parse::<Platform>().map_err(|error| CommandError::usage(format!("--platform: {error}")))?,
+        };
+        let mut build_args = Vec::new();
+        for arg in &self.build_arg {
+            match arg.split_once('=') {
+                Some((name, value)) => build_args.push((name.to_owned(), value.to_owned())),
+                // Without a value: from the environment, and not at all where that has none.
+                None => build_args.extend(environment.exact(arg).map(|value| (arg.clone(), value.to_owned()))),
+            }
+        }
+        let labels = self
+            .label
+            .iter()
+            .map(|label| label.split_once('=').map_or((label.clone(), String::new()), |(k, v)| (k.to_owned(), v.to_owned())))
+            .collect();
+        let mut contexts = BTreeMap::new();
+        for (name, value) in self.contexts()? {
+            let context = match value.strip_prefix("docker-image://") {
+                Some(image) => NamedContext::Image(image.to_owned()),
+                None if value.contains("://") => {
+                    return Err(CommandError::usage(format!("--build-context {name}={value}: only folders and docker-image:// are supported yet")));
+                }
+                None => NamedContext::Local,
+            };
+            contexts.insert(name, context);
+        }
+        for entitlement in &self.allow {
+            if !matches!(entitlement.as_str(), "network.host" | "security.insecure") {
+                return Err(CommandError::usage(format!("--allow: `{entitlement}` is not known; network.host and security.insecure are")));
+            }
+        }
+        let allowed = |name: &str| self.allow.iter().any(|entitlement| entitlement == name);
+        let network = match self.network.as_deref() {
+            None | Some("default" | "bridge") => Network::Default,
+            Some("none") => Network::None,
+            Some("host") => Network::Host,
+            Some(other) => return Err(CommandError::usage(format!("--network: `{other}` is not known; default, none and host are"))),
+        };
+        Ok(frontend::Options {
+            target: self.target.clone(),
+            build_args,
+            labels,
+            platform,
+            build_platform,
+            no_cache: self.no_cache,
+            no_cache_filter: self.no_cache_filter.clone(),
+            contexts,
+            network,
+            extra_hosts: self.extra_hosts()?,
+            shm_size: self.shm_size.as_deref().map(bytes).transpose()?.unwrap_or(0),
+            ulimits: self.ulimit.iter().map(|text| ulimit(text)).collect::<Outcome<_>>()?,
+            trust_host_ca: self.trust_host_ca || environment.get("JETTISON_TRUST_HOST_CA") == Some("1"),
+            allow_host_network: allowed("network.host"),
+            allow_insecure: allowed("security.insecure"),
+        })
+    }
+
+    fn extra_hosts(&self) -> Outcome<Vec<(String, String)>> {
+        self.add_host
+            .iter()
+            .map(|text| {
+                let (host, address) = text
+                    .split_once('=')
+                    .or_else(|| text.split_once(':'))
+                    .ok_or_else(|| CommandError::usage(format!("--add-host: `{text}` is not HOST:IP")))?;
+                let address = address.trim_start_matches('[').trim_end_matches(']');
+                if address.parse::<std::net::IpAddr>().is_err() {
+                    return Err(CommandError::usage(format!("--add-host: `{address}` is not an IP address")));
+                }
+                Ok((host.to_owned(), address.to_owned()))
+            })
+            .collect()
+    }
+
+    /// The secrets of `--secret`.
+    pub(crate) fn secrets(&self, environment: &Environment) -> Outcome<Secrets> {
+        let mut secrets = Secrets::new();
+        for text in &self.secret {
+            let (mut id, mut source, mut env, mut kind) = (None, None, None, None);
+            for field in text.split(',') {
+                let (key, value) = field
+                    .split_once('=')
+                    .ok_or_else(|| CommandError::usage(format!("--secret: `{field}` is not KEY=VALUE")))?;
+                let place = match key {
+                    "id" => &mut id,
+                    "src" | "source" => &mut source,
+                    "env" => &mut env,
+                    "type" => &mut kind,
+                    _ => return Err(CommandError::usage(format!("--secret: the key `{key}` is not known"))),
+                };
+                *place = Some(value.to_owned());
+            }
+            let id = id.ok_or_else(|| CommandError::usage(format!("--secret: `{text}` has no id")))?;
+            let from_environment = |name: &str| {
+                environment
+                    .exact(name)
+                    .map(|value| SecretSource::Value(value.as_bytes().to_vec()))
+                    .ok_or_else(|| CommandError::usage(format!("--secret: the variable {name} is not set")))
+            };
+            let source = match (kind.as_deref(), source, env) {
+                (Some("env"), source, env) => from_environment(&env.or(source).unwrap_or_else(|| id.clone()))?,
+                (_, None, Some(env)) => from_environment(&env)?,
+                (None, None, None) if environment.exact(&id).is_some() => from_environment(&id)?,
+                (_, source, _) => {
+                    let path = PathBuf::from(source.unwrap_or_else(|| id.clone()));
+                    if !path.is_file() {
+                        return Err(CommandError::usage(format!("--secret: {} is no file", path.display())));
+                    }
+                    SecretSource::File(path)
+                }
+            };
+            secrets.insert(id, source);
+        }
+        Ok(secrets)
+    }
+}
+
+/// A size with a unit: `64m`, `1g`, `512k`, `100b`.
+pub(crate) fn bytes(text: &str) -> Outcome<u64> {
+    let lower = text.to_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1u64 << 40,
+        _ => return Err(CommandError::usage(format!("`{text}` is not a size like 64m or 1g"))),
+    };
+    let wrong = || CommandError::usage(format!("`{text}` is not a size like 64m or 1g"));
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)
+}
+
+fn ulimit(text: &str) -> Outcome<Ulimit> {
+    let wrong = || CommandError::usage(format!("--ulimit: `{text}` is not NAME=SOFT[:HARD]"));
+    let (name, limits) = text.split_once('=').ok_or_else(wrong)?;
+    if sandbox::rlimit_by_name(name).is_none() {
+        return Err(CommandError::usage(format!("--ulimit: there is no limit called `{name}`")));
+    }
+    let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
+    let number = |text: &str| text.parse::<i64>().map_err(|_| wrong());
+    Ok(Ulimit { name: name.to_owned(), soft: number(soft)?, hard: number(hard)? })
+}

@@ -1,0 +1,204 @@
+//! The build context and the Dockerfile in it: a folder, or standard input.
+
+use super::BuildArgs;
+use crate::error::{CommandError, Outcome};
+use dockerfile::ignore::Patterns;
+use executor::LocalContext;
+use oci::Digest;
+use source::Root;
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The largest Dockerfile and the largest ignore file.
+const LARGEST: u64 = 16 << 20;
+
+/// A build context that was opened.
+pub(crate) struct Context {
+    /// The folder; of an archive on standard input a temporary one.
+    path: PathBuf,
+    /// What stands for it in the build's identity.
+    identity: String,
+    /// A Dockerfile that came on standard input.
+    given: Option<Vec<u8>>,
+    /// Removes what was unpacked.
+    _temporary: Option<Temporary>,
+}
+
+/// The Dockerfile's bytes and how messages call it.
+pub(crate) struct DockerfileText {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) name: String,
+    /// The file's name inside the context, for `<name>.dockerignore`.
+    inside: Option<String>,
+}
+
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Opens the context that the command line names.
+pub(crate) fn open(args: &BuildArgs) -> Outcome<Context> {
+    let from_input = args.file.as_deref() == Some("-");
+    if args.context == "-" {
+        if from_input {
+            return Err(CommandError::usage("the context and the Dockerfile cannot both be standard input"));
+        }
+        return from_standard_input(args);
+    }
+    if ["http://", "https://", "git://", "git@", "ssh://"].iter().any(|scheme| args.context.starts_with(scheme)) {
+        return Err(CommandError::usage(format!("the context `{}` is an address; only folders and `-` are supported yet", args.context)));
+    }
+    let path = std::fs::canonicalize(&args.context)
+        .map_err(|error| CommandError::new(format!("cannot open the build context `{}`: {error}", args.context)))?;
+    if !path.is_dir() {
+        return Err(CommandError::new(format!("the build context `{}` is not a folder", args.context))
+            .hint("name a Dockerfile with --file and a folder as the context"));
+    }
+    let given = from_input.then(read_standard_input).transpose()?;
+    let identity = path.to_string_lossy().into_owned();
+    Ok(Context { path, identity, given, _temporary: None })
+}
+
+fn read_standard_input() -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| CommandError::new(format!("cannot read standard input: {error}")))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(CommandError::new("the Dockerfile on standard input is larger than 16 MiB"));
+    }
+    if bytes.is_empty() {
+        return Err(CommandError::new("standard input is empty"));
+    }
+    Ok(bytes)
+}
+
+/// A tar archive, compressed or not, or else a Dockerfile without a context.
+fn from_standard_input(args: &BuildArgs) -> Outcome<Context> {
+    let mut input = std::io::stdin().lock();
+    let mut head = Vec::new();
+    let fail = |error: std::io::Error| CommandError::new(format!("cannot read standard input: {error}"));
+    input.by_ref().take(512).read_to_end(&mut head).map_err(fail)?;
+    let folder = std::env::temp_dir().join(format!("jettison-context-{}", random()));
+    std::fs::create_dir(&folder)
+        .map_err(|error| CommandError::new(format!("cannot make {}: {error}", folder.display())))?;
+    let temporary = Some(Temporary(folder.clone()));
+    let archive = head.get(257..262) == Some(b"ustar")
+        || [&b"\x1f\x8b"[..], b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"].iter().any(|magic| head.starts_with(magic));
+    if archive {
+        source::tar::context(head.chain(input), Root::open(&folder)?)?;
+        let identity = format!("-{}", args.file.as_deref().unwrap_or_default());
+        return Ok(Context { path: folder, identity, given: None, _temporary: temporary });
+    }
+    if head.is_empty() {
+        return Err(CommandError::new("standard input is empty")
+            .hint("give a folder as the context, or pipe a tar archive or a Dockerfile in"));
+    }
+    let mut bytes = head;
+    input.take(LARGEST).read_to_end(&mut bytes).map_err(fail)?;
+    Ok(Context { path: folder, identity: "-".to_owned(), given: Some(bytes), _temporary: temporary })
+}
+
+fn random() -> String {
+    let mut bytes = [0; 8];
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    format!("{:016x}", u64::from_ne_bytes(bytes))
+}
+
+impl Context {
+    /// The Dockerfile: that of `--file`, else `Dockerfile`, else `Containerfile` in the context.
+    pub(crate) fn dockerfile(&self, args: &BuildArgs) -> Outcome<DockerfileText> {
+        if let Some(bytes) = &self.given {
+            return Ok(DockerfileText { bytes: bytes.clone(), name: "Dockerfile (standard input)".to_owned(), inside: None });
+        }
+        if let Some(file) = &args.file {
+            let path = self.find_file(args, Path::new(file));
+            let bytes = read(&path)?.ok_or_else(|| {
+                CommandError::new(format!("the Dockerfile `{file}` is not there"))
+                    .hint("--file is relative to the current folder")
+            })?;
+            let inside = path.file_name().map(|name| path.with_file_name(name).to_string_lossy().into_owned());
+            return Ok(DockerfileText { bytes, name: file.clone(), inside });
+        }
+        for name in ["Dockerfile", "Containerfile"] {
+            let path = self.path.join(name);
+            if let Some(bytes) = read(&path)? {
+                return Ok(DockerfileText { bytes, name: name.to_owned(), inside: Some(path.to_string_lossy().into_owned()) });
+            }
+        }
+        Err(CommandError::new(format!("there is no Dockerfile in `{}`", args.context))
+            .hint("name one with --file, or give the folder that has it as the context"))
+    }
+
+    /// `--file` is relative to the current folder; in an archive, to its root.
+    fn find_file(&self, args: &BuildArgs, file: &Path) -> PathBuf {
+        if args.context == "-" { self.path.join(file) } else { file.to_owned() }
+    }
+
+    /// The build's folders, with what is left out of each.
+    pub(crate) fn locals(&self, args: &BuildArgs, dockerfile: &DockerfileText) -> Outcome<HashMap<String, LocalContext>> {
+        let mut locals = HashMap::new();
+        let own = match &dockerfile.inside {
+            Some(path) => read(Path::new(&format!("{path}.dockerignore")))?.map(|bytes| (format!("{path}.dockerignore"), bytes)),
+            None => None,
+        };
+        let ignore = match own {
+            Some((name, bytes)) => Some(patterns(&name, &bytes)?),
+            None => ignore_file(&self.path)?,
+        };
+        locals.insert("context".to_owned(), LocalContext { path: self.path.clone(), ignore });
+        for (name, value) in args.contexts()? {
+            if value.contains("://") {
+                continue;
+            }
+            let path = std::fs::canonicalize(&value)
+                .map_err(|error| CommandError::new(format!("cannot open the context `{name}` at `{value}`: {error}")))?;
+            let ignore = ignore_file(&path)?;
+            locals.insert(name, LocalContext { path, ignore });
+        }
+        Ok(locals)
+    }
+
+    /// Names this build across time: what stood in a place of it before explains why a step runs now.
+    pub(crate) fn identity(&self, dockerfile: &DockerfileText, args: &BuildArgs) -> String {
+        let text = format!("{}\0{}\0{}", self.identity, dockerfile.name, args.platform.as_deref().unwrap_or_default());
+        Digest::of(text.as_bytes()).hex()
+    }
+}
+
+fn ignore_file(folder: &Path) -> Outcome<Option<Patterns>> {
+    let root = Root::open(folder)?;
+    match root.read(b".dockerignore", LARGEST)? {
+        Some(bytes) => Ok(Some(patterns(".dockerignore", &bytes)?)),
+        None => Ok(None),
+    }
+}
+
+fn patterns(name: &str, bytes: &[u8]) -> Outcome<Patterns> {
+    Patterns::parse(bytes).map_err(|error| CommandError::new(format!("{name}: {error}")))
+}
+
+fn read(path: &Path) -> Outcome<Option<Vec<u8>>> {
+    let fail = |error: std::io::Error| CommandError::new(format!("cannot read {}: {error}", path.display()));
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    if file.metadata().map_err(fail)?.is_dir() {
+        return Err(CommandError::new(format!("{} is a folder, not a file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(CommandError::new(format!("{} is larger than 16 MiB", path.display())));
+    }
+    Ok(Some(bytes))
+}

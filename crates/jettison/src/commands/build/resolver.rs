@@ -1,0 +1,82 @@
+//! What a FROM names: an image of the store, else one of a registry. Bases are pinned for the whole build; a tag that
+//! is here is used without asking, unless `--pull` says otherwise.
+
+use crate::engine::Engine;
+use crate::error::CommandError;
+use frontend::{BaseImage, BoxError, MetaResolver};
+use oci::{Digest, ImageConfig, Platform, Reference};
+
+/// Resolves base images.
+pub(crate) struct Resolver<'a> {
+    engine: &'a Engine,
+    pull: bool,
+}
+
+/// A command's error as a cause.
+#[derive(Debug)]
+struct Cause(CommandError);
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Cause {}
+
+fn cause(error: CommandError) -> BoxError {
+    Box::new(Cause(error))
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver; with `pull` registries are asked what names mean now.
+    pub(crate) fn new(engine: &'a Engine, pull: bool) -> Self {
+        Self { engine, pull }
+    }
+
+    fn local(&self, name: &str, platform: &Platform) -> Result<Option<BaseImage>, BoxError> {
+        let store = self.engine.store().map_err(cause)?;
+        let Some(image) = store.image(name)? else { return Ok(None) };
+        let config = ImageConfig::parse(&image.config)?;
+        let own = Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone(), ..Platform::default() };
+        if platform.rank(&own).is_none() {
+            return Ok(None);
+        }
+        let reference = name.parse::<Reference>().map_or_else(|_| name.to_owned(), |name| name.to_string());
+        Ok(Some(BaseImage { reference, manifest: image.manifest.map(|manifest| manifest.digest), id: image.id, config }))
+    }
+
+    fn base(reference: &Reference, manifest: Digest, config: &[u8]) -> Result<BaseImage, BoxError> {
+        Ok(BaseImage {
+            reference: reference.to_string(),
+            manifest: Some(manifest),
+            id: Digest::of(config),
+            config: ImageConfig::parse(config)?,
+        })
+    }
+}
+
+impl MetaResolver for Resolver<'_> {
+    fn image(&self, name: &str, platform: &Platform) -> Result<BaseImage, BoxError> {
+        if !self.pull && let Some(image) = self.local(name, platform)? {
+            return Ok(image);
+        }
+        let reference: Reference = name.parse()?;
+        let store = self.engine.store().map_err(cause)?;
+        let key = platform.to_string();
+        if !self.pull && let Some(base) = store.base(&reference, &key)? && store.has_blob(&base.manifest.digest)?.is_some() {
+            return Self::base(&reference, base.manifest.digest, &base.config);
+        }
+        let remote = match self.engine.remote(&reference, platform) {
+            Ok(remote) => remote,
+            // A name that only the store has is no error with --pull either: there may be no registry for it.
+            Err(error) => match self.local(name, platform)? {
+                Some(image) if self.pull => return Ok(image),
+                _ => return Err(cause(error)),
+            },
+        };
+        store.put_blob(&remote.bytes, &remote.manifest.media_type)?;
+        store.remember_base(&reference, &key, &remote.manifest, &remote.config)?;
+        Self::base(&reference, remote.manifest.digest, &remote.config)
+    }
+}

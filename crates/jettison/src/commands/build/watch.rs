@@ -1,0 +1,135 @@
+//! From the solver's events to the progress on the screen, and from Ctrl-C to the end of the build.
+
+use super::BuildArgs;
+use crate::environment::Environment;
+use crate::error::Outcome;
+use crate::screen;
+use executor::Worker;
+use graph::{Graph, MissReason, NodeId, Op};
+use progress::{Colors, Plain, PlainOptions, Progress, RawJson, Sink, Tail, Tty, TtyOptions, Vertex, VertexHandle, VertexId};
+use solver::{BoxError, Cancel, Observer};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many log lines an error shows.
+const TAIL: usize = 20;
+
+/// The renderer that the command line asks for, and the last lines of every step.
+pub(crate) fn progress(args: &BuildArgs, environment: &Environment) -> (Progress, Arc<Tail>) {
+    let tail = Arc::new(Tail::new(TAIL));
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![tail.clone()];
+    let kind = args.progress.as_deref().or(environment.get("BUILDKIT_PROGRESS")).unwrap_or("auto");
+    let kind = if args.quiet { "quiet" } else { kind };
+    let terminal = screen::err_is_terminal() && environment.get("TERM") != Some("dumb");
+    let out = Box::new(std::io::stderr());
+    match kind {
+        "none" | "quiet" => {}
+        "rawjson" => sinks.push(Arc::new(RawJson::new(out))),
+        "tty" => sinks.push(Arc::new(Tty::new(out, tty(environment)))),
+        "auto" if terminal => sinks.push(Arc::new(Tty::new(out, tty(environment)))),
+        _ => sinks.push(Arc::new(Plain::new(out, PlainOptions::default()))),
+    }
+    (Progress::new(sinks), tail)
+}
+
+fn tty(environment: &Environment) -> TtyOptions {
+    let plain = environment.get("NO_COLOR").is_some();
+    let lines = environment.get("BUILDKIT_TTY_LOG_LINES").and_then(|lines| lines.parse().ok()).unwrap_or(6);
+    TtyOptions {
+        size: Box::new(screen::size),
+        colors: (!plain).then(Colors::default),
+        log_lines: lines,
+        ..TtyOptions::default()
+    }
+}
+
+/// The first Ctrl-C or SIGTERM ends the build in good order, the third one at once.
+pub(crate) fn interrupts(cancel: &Cancel) -> Outcome<()> {
+    const SIGINT: i32 = 2;
+    const SIGTERM: i32 = 15;
+    const SIGHUP: i32 = 1;
+    let watch = sandbox::signals::watch(&[SIGINT, SIGTERM, SIGHUP])?;
+    let cancel = cancel.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut count = 0;
+        while let Ok(signal) = watch.wait() {
+            count += 1;
+            cancel.cancel();
+            if count >= 3 {
+                std::process::exit(128 + signal);
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// The host's name resolution: /etc/resolv.conf, and the upstream servers of systemd-resolved where it runs.
+pub(crate) fn resolv_conf() -> (String, Option<String>) {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    (read("/etc/resolv.conf").unwrap_or_default(), read("/run/systemd/resolve/resolv.conf"))
+}
+
+/// Tells the progress what the solver does.
+pub(crate) struct Watcher<'a> {
+    graph: &'a Graph,
+    worker: &'a Worker,
+    progress: &'a Progress,
+    vertices: Mutex<HashMap<NodeId, VertexHandle>>,
+}
+
+impl<'a> Watcher<'a> {
+    /// A watcher that has seen nothing.
+    pub(crate) fn new(graph: &'a Graph, worker: &'a Worker, progress: &'a Progress) -> Self {
+        Self { graph, worker, progress, vertices: Mutex::default() }
+    }
+
+    /// The number of a node's vertex, for the log lines of an error.
+    pub(crate) fn vertex(&self, id: NodeId) -> VertexId {
+        self.handle(id).id()
+    }
+
+    fn handle(&self, id: NodeId) -> VertexHandle {
+        let vertices = self.vertices.lock().unwrap_or_else(PoisonError::into_inner);
+        vertices.get(&id).cloned().unwrap_or_else(VertexHandle::none)
+    }
+
+    fn is_shown(&self, id: NodeId) -> bool {
+        let node = self.graph.node(id);
+        !matches!(node.op, Op::Scratch | Op::Local(_)) && !node.about.slot.ends_with("#merge")
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn planned(&self, nodes: &[NodeId]) {
+        let mut vertices = self.vertices.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in nodes {
+            if !self.is_shown(*id) {
+                continue;
+            }
+            let node = self.graph.node(*id);
+            let inputs = node.inputs.iter().filter_map(|input| vertices.get(input).map(VertexHandle::id)).collect();
+            let handle = self.progress.vertex(&Vertex { name: node.about.name.clone(), digest: None, inputs });
+            self.worker.watch(*id, handle.clone());
+            vertices.insert(*id, handle);
+        }
+    }
+
+    fn cached(&self, id: NodeId) {
+        self.handle(id).cached();
+    }
+
+    fn started(&self, id: NodeId, reason: Option<&MissReason>) {
+        let handle = self.handle(id);
+        handle.start();
+        if let Some(reason) = reason {
+            handle.note(&reason.to_string());
+        }
+    }
+
+    fn ended(&self, id: NodeId, error: Option<&BoxError>) {
+        match error {
+            None => self.handle(id).done(),
+            Some(error) => self.handle(id).fail(&error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What commands work with, opened when it is first needed: the store, the registry client, layers' forms.
+
+use crate::environment::Environment;
+use crate::error::{CommandError, Outcome};
+use oci::{Descriptor, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use progress::VertexHandle;
+use registry::{Client, Credentials, DaemonConf, RegistriesConf};
+use snapshot::{BoxError, Fetcher, Forms};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use store::Store;
+
+/// How registries are spoken to, as flags have it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RegistryFlags {
+    /// `--tls-verify=false`.
+    pub(crate) insecure: bool,
+    /// `--authfile`.
+    pub(crate) auth_file: Option<PathBuf>,
+    /// `--creds USER:PASSWORD`.
+    pub(crate) credentials: Option<(String, String)>,
+}
+
+impl RegistryFlags {
+    /// Reads the flags that every command has that speaks to registries.
+    pub(crate) fn from_args(args: &crate::cli::RegistryArgs) -> Outcome<Self> {
+        let credentials = args
+            .creds
+            .as_deref()
+            .map(|text| {
+                let (user, password) = text
+                    .split_once(':')
+                    .ok_or_else(|| CommandError::usage("--creds takes USER:PASSWORD"))?;
+                Ok::<_, CommandError>((user.to_owned(), password.to_owned()))
+            })
+            .transpose()?;
+        Ok(Self { insecure: !args.tls_verify, auth_file: args.authfile.clone(), credentials })
+    }
+}
+
+/// One command's tools.
+pub(crate) struct Engine {
+    pub(crate) environment: Environment,
+    pub(crate) registry_flags: RegistryFlags,
+    store: OnceLock<Store>,
+    client: Arc<LazyClient>,
+}
+
+/// A client that is made when something is first asked of it.
+struct LazyClient {
+    options: Mutex<Option<registry::Options>>,
+    client: OnceLock<Client>,
+}
+
+impl LazyClient {
+    fn get(&self) -> registry::Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let mut options = self.options.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.client.get().is_none() {
+            let client = Client::new(options.take().unwrap_or_default())?;
+            let _ = self.client.set(client);
+        }
+        Ok(self.client.get().expect("because it was just set under the lock"))
+    }
+}
+
+/// Fetches blobs for layers.
+struct RegistryFetcher(Arc<LazyClient>);
+
+impl Fetcher for RegistryFetcher {
+    fn fetch(
+        &self,
+        reference: &str,
+        descriptor: &Descriptor,
+        sink: &mut dyn Write,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), BoxError> {
+        let reference: Reference = reference.parse()?;
+        Ok(self.0.get()?.blob(&reference, descriptor, Hasher::new(), sink, progress)?)
+    }
+}
+
+/// An image that a registry has for a platform.
+pub(crate) struct Remote {
+    /// The manifest of the platform.
+    pub(crate) manifest: Descriptor,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// What the name meant: the index, or the same manifest.
+    pub(crate) pulled: Descriptor,
+    /// The configuration's bytes.
+    pub(crate) config: Vec<u8>,
+}
+
+impl Engine {
+    /// Tools that are not opened yet.
+    pub(crate) fn new(environment: Environment, registry_flags: RegistryFlags) -> Self {
+        let options = registry_options(&environment, &registry_flags);
+        let client = Arc::new(LazyClient { options: Mutex::new(Some(options)), client: OnceLock::new() });
+        Self { environment, registry_flags, store: OnceLock::new(), client }
+    }
+
+    /// The store, opened.
+    pub(crate) fn store(&self) -> Outcome<&Store> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let store = Store::open(crate::commands::rootless::store_options(&self.environment))?;
+        Ok(self.store.get_or_init(|| store))
+    }
+
+    /// The registry client.
+    pub(crate) fn client(&self) -> Outcome<&Client> {
+        Ok(self.client.get()?)
+    }
+
+    /// Who fetches blobs.
+    pub(crate) fn fetcher(&self) -> Arc<dyn Fetcher> {
+        Arc::new(RegistryFetcher(self.client.clone()))
+    }
+
+    /// The forms of the store's layers.
+    pub(crate) fn forms(&self) -> Outcome<Forms> {
+        Ok(Forms::new(self.store()?.clone(), self.fetcher(), crate::commands::rootless::single_id(), 3))
+    }
+
+    /// Asks a registry what a name is for a platform; manifest and configuration come, no layer.
+    pub(crate) fn remote(&self, reference: &Reference, platform: &Platform) -> Outcome<Remote> {
+        let client = self.client()?;
+        let fetched = client.manifest(reference)?;
+        let pulled = fetched.descriptor();
+        let (manifest, bytes) = if media_type::is_index(&fetched.media_type) {
+            let index = Index::parse(&fetched.bytes)?;
+            let chosen = index.choose(platform).ok_or_else(|| {
+                let known: Vec<String> = index
+                    .manifests
+                    .iter()
+                    .filter_map(|m| m.platform.as_ref())
+                    .filter(|platform| platform.os != "unknown")
+                    .map(ToString::to_string)
+                    .collect();
+                CommandError::new(format!("{} has no image for {platform}", reference.familiar()))
+                    .hint(format!("it has {}", known.join(", ")))
+            })?;
+            let inner = client.manifest(&reference.with_digest(chosen.digest))?;
+            (inner.descriptor(), inner.bytes)
+        } else {
+            (pulled.clone(), fetched.bytes)
+        };
+        let parsed = Manifest::parse(&bytes)?;
+        if parsed.config.size > oci::MAX_DOCUMENT {
+            return Err(CommandError::new(format!("the configuration of {} is too large", reference.familiar())));
+        }
+        let mut config = Vec::new();
+        client.blob(reference, &parsed.config, Hasher::new(), &mut config, &|_| {})?;
+        ImageConfig::parse(&config)?;
+        Ok(Remote { manifest, bytes, pulled, config })
+    }
+
+    /// Pulls an image whole and names it.
+    pub(crate) fn pull(&self, reference: &Reference, platform: &Platform, vertex: &VertexHandle) -> Outcome<oci::Digest> {
+        let store = self.store()?;
+        let remote = self.remote(reference, platform)?;
+        let manifest = Manifest::parse(&remote.bytes)?;
+        let config = ImageConfig::parse(&remote.config)?;
+        if manifest.layers.len() != config.rootfs.diff_ids.len() {
+            return Err(CommandError::new(format!(
+                "{} is damaged: its manifest has {} layers, its configuration {}",
+                reference.familiar(),
+                manifest.layers.len(),
+                config.rootfs.diff_ids.len()
+            )));
+        }
+        let layers: Vec<_> = config.rootfs.diff_ids.iter().copied().zip(manifest.layers).collect();
+        let stack = store.remote_layers(&reference.to_string(), &layers)?;
+        self.forms()?.complete(&stack, vertex)?;
+        let image = store::NewImage {
+            config: remote.config,
+            stack,
+            manifest: Some((remote.manifest, remote.bytes)),
+            names: vec![reference.clone()],
+            pulled: Some(remote.pulled),
+        };
+        Ok(store.put_image(&image)?)
+    }
+
+    /// An image of the store by name, id or the beginning of one.
+    pub(crate) fn image(&self, name: &str) -> Outcome<store::Image> {
+        let missing = || {
+            CommandError::new(format!("no image `{name}` is in the store"))
+                .hint("`jettison images` lists what is there; `jettison pull` fetches from a registry")
+        };
+        match self.store()?.image(name) {
+            Ok(found) => found.ok_or_else(missing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The bundle of the host's certificate authorities.
+    pub(crate) fn host_ca(&self) -> Option<Vec<u8>> {
+        self.environment.ca_bundles().into_iter().find_map(|path| std::fs::read(path).ok())
+    }
+}
+
+/// What flags, files and environment say of registries.
+fn registry_options(environment: &Environment, flags: &RegistryFlags) -> registry::Options {
+    let mut paths: Vec<PathBuf> = flags.auth_file.iter().cloned().collect();
+    paths.extend(environment.auth_files());
+    let mut credentials = Credentials {
+        files: paths,
+        helper_dirs: environment.program_folders(),
+        ..Credentials::default()
+    };
+    if let Some(inline) = environment.get("DOCKER_AUTH_CONFIG") {
+        credentials.inline = Some(registry::credentials::Inline(inline.to_owned()));
+    }
+    let registries = environment
+        .registries_conf()
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .and_then(|text| RegistriesConf::parse(&text).ok())
+        .unwrap_or_default();
+    let daemon = std::fs::read_to_string("/etc/docker/daemon.json")
+        .ok()
+        .and_then(|text| DaemonConf::parse(&text).ok())
+        .unwrap_or_default();
+    registry::Options {
+        registries,
+        daemon_mirrors: daemon.registry_mirrors,
+        insecure: daemon.insecure_registries,
+        insecure_all: flags.insecure,
+        certs_dirs: vec![
+            environment.config_home().join("containers/certs.d"),
+            "/etc/containers/certs.d".into(),
+            "/etc/docker/certs.d".into(),
+        ],
+        credentials,
+        proxies: registry::Proxies {
+            http: proxy(environment, "http_proxy"),
+            https: proxy(environment, "https_proxy"),
+            none: proxy(environment, "no_proxy").unwrap_or_default(),
+        },
+        user_agent: concat!("jettison/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..registry::Options::default()
+    }
+}
+
+fn proxy(environment: &Environment, name: &str) -> Option<String> {
+    environment.get(name).or_else(|| environment.get(&name.to_uppercase())).map(str::to_owned)
+}

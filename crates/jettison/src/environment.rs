@@ -1,0 +1,113 @@
+//! The one door to the environment: every variable that Jettison reads, with what it means.
+#![allow(clippy::disallowed_methods, reason = "this is the door")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the environment says. Read once at the start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    vars: BTreeMap<String, OsString>,
+}
+
+/// The variables, for the manual: name and meaning.
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
+    ("JETTISON_ROOT", "The folder of the store. The default is /var/lib/jettison for root and $XDG_DATA_HOME/jettison for others."),
+    ("JETTISON_TRUST_HOST_CA", "If set to 1, steps of a build see the host's certificate authorities, as with --trust-host-ca."),
+    ("BUILDKIT_PROGRESS", "The default of --progress."),
+    ("BUILDKIT_COLORS", "Colours of the tty progress, as BuildKit's."),
+    ("BUILDKIT_TTY_LOG_LINES", "How many log lines of a running step the tty progress shows; the default is 6."),
+    ("NO_COLOR", "If set and not empty, nothing is coloured."),
+    ("DOCKER_CONFIG", "The folder of Docker's config.json; the default is ~/.docker."),
+    ("REGISTRY_AUTH_FILE", "A file with registry credentials, read before all others."),
+    ("CONTAINERS_REGISTRIES_CONF", "The registries.conf to read in place of the usual ones."),
+    ("DOCKER_DEFAULT_PLATFORM", "The default of --platform."),
+    ("SOURCE_DATE_EPOCH", "The time that an image says it was made at, in seconds since 1970."),
+    ("SSL_CERT_FILE", "The host's bundle of certificate authorities."),
+    ("XDG_RUNTIME_DIR", "Where sockets and containers/auth.json of a plain user are."),
+    ("XDG_DATA_HOME", "Where a plain user's store is; the default is ~/.local/share."),
+    ("XDG_CONFIG_HOME", "Where a plain user's containers/auth.json and registries.conf are; the default is ~/.config."),
+    ("HOME", "The user's home directory."),
+    ("PATH", "Where newuidmap, pasta, git and credential helpers are looked for."),
+    ("TERM", "The terminal's kind; `dumb` means plain progress."),
+];
+
+impl Environment {
+    /// Reads the whole environment.
+    pub(crate) fn read() -> Self {
+        Self { vars: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect() }
+    }
+
+    /// A variable that is set and not empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.vars.get(name)?.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// A variable for a build argument or `-e NAME`: also an empty one.
+    pub(crate) fn exact(&self, name: &str) -> Option<&str> {
+        self.vars.get(name)?.to_str()
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.vars.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// The user's home directory.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path("HOME").unwrap_or_else(|| "/".into())
+    }
+
+    /// The folder of the store.
+    pub(crate) fn store_root(&self) -> PathBuf {
+        self.path("JETTISON_ROOT").unwrap_or_else(|| {
+            if rustix::process::geteuid().is_root() {
+                "/var/lib/jettison".into()
+            } else {
+                self.path("XDG_DATA_HOME").unwrap_or_else(|| self.home().join(".local/share")).join("jettison")
+            }
+        })
+    }
+
+    /// The folder of a user's settings.
+    pub(crate) fn config_home(&self) -> PathBuf {
+        self.path("XDG_CONFIG_HOME").unwrap_or_else(|| self.home().join(".config"))
+    }
+
+    /// Docker's config.json.
+    pub(crate) fn docker_config(&self) -> PathBuf {
+        self.path("DOCKER_CONFIG").unwrap_or_else(|| self.home().join(".docker")).join("config.json")
+    }
+
+    /// Files with registry credentials, the first that knows a registry counts.
+    pub(crate) fn auth_files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.path("REGISTRY_AUTH_FILE").into_iter().collect();
+        files.extend(self.path("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json")));
+        files.push(self.config_home().join("containers/auth.json"));
+        files.push(self.docker_config());
+        files
+    }
+
+    /// The registries.conf files, the first that is there counts.
+    pub(crate) fn registries_conf(&self) -> Vec<PathBuf> {
+        match self.path("CONTAINERS_REGISTRIES_CONF") {
+            Some(path) => vec![path],
+            None => vec![self.config_home().join("containers/registries.conf"), "/etc/containers/registries.conf".into()],
+        }
+    }
+
+    /// Where the host's bundle of certificate authorities may be, the first that is there counts.
+    pub(crate) fn ca_bundles(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.path("SSL_CERT_FILE").into_iter().collect();
+        files.extend(
+            ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"].map(PathBuf::from),
+        );
+        files
+    }
+
+    /// The folders of PATH.
+    pub(crate) fn program_folders(&self) -> Vec<PathBuf> {
+        let path = self.vars.get("PATH").cloned().unwrap_or_default();
+        std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+    }
+}
