@@ -95,7 +95,7 @@ impl Worker {
         if !declared("HOME") {
             env.push(format!("HOME={}", user.home.display()));
         }
-        let mut mounts = self.name_mounts(run, held)?;
+        let mut mounts = self.name_mounts(task, run, held)?;
         if run.trust_host_ca
             && let Some(bundle) = &self.options.host_ca
         {
@@ -140,9 +140,14 @@ impl Worker {
     }
 
     /// Connects the step where it needs that, and gives it /etc/resolv.conf and /etc/hosts.
-    fn name_mounts(&self, run: &RunOp, held: &mut Held) -> Result<Vec<Mount>> {
+    fn name_mounts(&self, task: &Task<'_>, run: &RunOp, held: &mut Held) -> Result<Vec<Mount>> {
+        let vertex = self.vertex(task.id);
         if run.network == Wanted::Default {
-            held.network = Some(self.pool().take()?);
+            let pool = self.pool();
+            held.network = Some(pool.take()?);
+            self.say_once(&vertex, pool.network().note());
+            let proxies = run.proxies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            self.say_once(&vertex, dns::proxy_hint(proxies));
         }
         let attachment = held.network.as_ref();
         let (host, systemd) = &self.options.resolv_conf;

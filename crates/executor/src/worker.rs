@@ -54,6 +54,7 @@ pub struct Worker {
     launcher: Mutex<Option<Arc<Launcher>>>,
     pool: OnceLock<Pool>,
     vertices: Mutex<HashMap<NodeId, VertexHandle>>,
+    said: Mutex<Vec<String>>,
 }
 
 impl Worker {
@@ -69,6 +70,7 @@ impl Worker {
             launcher: Mutex::default(),
             pool: OnceLock::new(),
             vertices: Mutex::default(),
+            said: Mutex::default(),
         }
     }
 
@@ -80,6 +82,16 @@ impl Worker {
     pub(crate) fn vertex(&self, id: NodeId) -> VertexHandle {
         let vertices = self.vertices.lock().unwrap_or_else(PoisonError::into_inner);
         vertices.get(&id).cloned().unwrap_or_else(VertexHandle::none)
+    }
+
+    /// Tells something that concerns the whole build with the first step that it concerns.
+    pub(crate) fn say_once(&self, vertex: &VertexHandle, text: Option<String>) {
+        let Some(text) = text else { return };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&text) {
+            vertex.note(&text);
+            said.push(text);
+        }
     }
 
     pub(crate) fn launcher(&self) -> Result<Arc<Launcher>> {

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     vars: BTreeMap<String, OsString>,
+    /// The user on the host, read before any user namespace is entered.
+    uid: u32,
 }
 
 /// The variables, for the manual: name and meaning.
@@ -36,7 +38,15 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
 impl Environment {
     /// Reads the whole environment.
     pub(crate) fn read() -> Self {
-        Self { vars: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect() }
+        Self {
+            vars: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect(),
+            uid: rustix::process::geteuid().as_raw(),
+        }
+    }
+
+    /// The user on the host.
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
     }
 
     /// A variable that is set and not empty.
@@ -61,7 +71,7 @@ impl Environment {
     /// The folder of the store.
     pub(crate) fn store_root(&self) -> PathBuf {
         self.path("JETTISON_ROOT").unwrap_or_else(|| {
-            if rustix::process::geteuid().is_root() {
+            if self.uid == 0 {
                 "/var/lib/jettison".into()
             } else {
                 self.path("XDG_DATA_HOME").unwrap_or_else(|| self.home().join(".local/share")).join("jettison")

@@ -27,7 +27,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     if args.push && names.is_empty() {
         return Err(CommandError::usage("--push needs a name: give one with --tag"));
     }
-    rootless::enter(&environment)?;
+    rootless::enter()?;
     let registry = RegistryFlags::from_args(&args.registry)?;
     let engine = Engine::new(environment, registry);
     let context = context::open(&args)?;
