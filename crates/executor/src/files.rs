@@ -4,16 +4,17 @@ use crate::content::{digest_of, known_digests};
 use crate::mode::Chmod;
 use crate::owner::{Ids, look_up};
 use crate::place::{Manner, Plan};
-use crate::select::select;
+use crate::select::{Taken, select};
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{Copy, FileAction, FileOp};
-use layer::{Content, Kind, LayerId, Listing, PackWriter, Place, Time, View};
+use layer::{Content, Kind, LayerId, Listing, PackWriter, Place, Time, UnpackOptions, View};
 use oci::Digest;
 use solver::{Input, NewRecord, Task};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Commit, LayerDraft};
 
@@ -87,9 +88,8 @@ impl Worker {
         bytes.links.clear();
         for one in &taken {
             if copy.unpack && !one.is_directory() && self.is_archive(source, one)? {
-                return Err(Error::Unsupported {
-                    what: "ADD of an archive that is to be unpacked".to_owned(),
-                });
+                self.unpack(plan, bytes, source, one, &copy.destination, owner)?;
+                continue;
             }
             let mut localize = |found: &layer::Found<'_>| match source {
                 Input::Local(name) => bytes.take_in(name, found.entry, digest_of(found.entry, &known)),
@@ -100,7 +100,37 @@ impl Worker {
         Ok(())
     }
 
-    fn is_archive(&self, source: &Input, taken: &crate::select::Taken<'_>) -> Result<bool> {
+    /// ADD of an archive: its content goes into the destination folder, and nowhere else. `--chmod` does not apply.
+    fn unpack(
+        &self,
+        plan: &mut Plan<'_>,
+        bytes: &mut Bytes<'_>,
+        source: &Input,
+        taken: &Taken<'_>,
+        destination: &str,
+        owner: Option<Ids>,
+    ) -> Result<()> {
+        let (Input::Local(name), Some(root)) = (source, &taken.root) else { return Ok(()) };
+        let what = || format!("archive {}", String::from_utf8_lossy(&root.entry.path));
+        let archive_error = |source| Error::Layer { what: what(), source };
+        let options = UnpackOptions { whiteouts: false, ..UnpackOptions::default() };
+        let file = self.tree(name)?.open(root.entry)?;
+        let tar = layer::decompress(file, options.max_bytes).map_err(archive_error)?;
+        let listing = layer::unpack_to_pack(tar, bytes.pack()?, &options).map_err(archive_error)?;
+        let view = View::new(vec![Arc::new(listing)]);
+        let content = Taken {
+            name: Vec::new(),
+            path: Vec::new(),
+            root: None,
+            real: Vec::new(),
+            below: view.below(b""),
+        };
+        let destination = format!("{}/", destination.trim_end_matches('/'));
+        let manner = Manner { owner, chmod: None };
+        plan.copy(&content, &destination, false, manner, &mut |found| Ok(found.entry.kind.clone()))
+    }
+
+    fn is_archive(&self, source: &Input, taken: &Taken<'_>) -> Result<bool> {
         let (Input::Local(name), Some(root)) = (source, &taken.root) else { return Ok(false) };
         if !matches!(root.entry.kind, Kind::File { .. }) {
             return Ok(false);
