@@ -76,11 +76,11 @@ pub(crate) fn solve(
         }
         screen::say(dockerfile::diagnostic::render(source, &[finding], false).trim_end());
     }
-    if let (Op::Run(_), Some(stage)) = (&node.op, name.strip_prefix('[').and_then(|rest| rest.split(' ').next())) {
-        let target = if stage.contains('/') { String::new() } else { format!(" of stage `{stage}`") };
-        edge.hints.push(format!(
-            "to look around, put the failing line into a comment, build{target} with `--target` and `jettison run -it` what it made"
-        ));
+    if matches!(node.op, Op::Run(_)) {
+        edge.hints.push(
+            "to look around, take this line and what follows it out, build again and `jettison run -it` the result with a shell"
+                .to_owned(),
+        );
     }
     edge.message = format!("{name} failed: {}", edge.message);
     edge

@@ -80,6 +80,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         Err(error) => {
             progress.finish();
             store.finish()?;
+            show_warnings(&parsed.source, &lowered.warnings, &args, &engine.environment);
             return Err(failure::solve(&parsed.source, &lowered.graph, &error, &tail, &observer));
         }
     };
@@ -98,7 +99,15 @@ fn show_warnings(source: &dockerfile::Source, warnings: &[dockerfile::Diagnostic
         return;
     }
     let colour = screen::err_is_terminal() && environment.get("NO_COLOR").is_none();
-    screen::say(dockerfile::diagnostic::render(source, warnings, colour).trim_end());
+    // What concerns no place in the file is a line of its own.
+    let (whole, placed): (Vec<_>, Vec<_>) =
+        warnings.iter().cloned().partition(|warning| warning.span == dockerfile::Span::default());
+    for warning in whole {
+        screen::say(&format!("warning: {}", warning.message));
+    }
+    if !placed.is_empty() {
+        screen::say(dockerfile::diagnostic::render(source, &placed, colour).trim_end());
+    }
 }
 
 /// The id where it was asked for.
