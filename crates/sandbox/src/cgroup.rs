@@ -398,10 +398,15 @@ fn hierarchies() -> Vec<Hierarchy> {
     found
 }
 
-/// Whether this host has only the unified hierarchy.
-pub(crate) fn is_unified_only() -> bool {
-    let found = hierarchies();
-    !found.is_empty() && found.iter().all(|h| h.controllers.is_empty())
+/// The controllers that version 1 has here, those mounted alone: that is how their directories are named.
+pub(crate) fn v1_controllers() -> Vec<String> {
+    hierarchies()
+        .into_iter()
+        .filter_map(|hierarchy| match &hierarchy.controllers[..] {
+            [only] if !only.contains('=') => Some(only.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Files into which `0` is written to join the groups of another process: those of it that differ from ours.

@@ -64,6 +64,9 @@ fn prepare_and_exec(plan: &Plan) -> Result<std::convert::Infallible, Failed> {
             warn(plan, Step::OomScore, 0, errno);
         }
     }
+    // From here to exec this is a copy of the launcher that a container may see: it must not look into it (its memory,
+    // its descriptors, its program file). exec makes the process readable again.
+    sys::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0).at(Step::Join)?;
     for (index, (fd, kinds)) in plan.joins.iter().enumerate() {
         sys::setns(*fd, *kinds).at_index(Step::Join, index)?;
     }
@@ -115,7 +118,7 @@ fn prepare_and_exec(plan: &Plan) -> Result<std::convert::Infallible, Failed> {
     drop_privileges(plan)?;
     // A directory that only the user may enter (or only root): tried as both, as runc does.
     if entered.is_err() {
-        sys::chdir(&plan.cwd).at(Step::Cwd)?;
+        change_directory(plan).at(Step::Cwd)?;
     }
     die_with_launcher(plan)?;
     if plan.init {
@@ -136,7 +139,7 @@ fn die_with_launcher(plan: &Plan) -> Result<(), Failed> {
 
 /// Goes to the working directory, making it first where that was asked.
 fn enter_cwd(plan: &Plan) -> Sys<()> {
-    match sys::chdir(&plan.cwd) {
+    match change_directory(plan) {
         Err(libc::ENOENT) if !plan.make_cwd.is_empty() => {
             for prefix in &plan.make_cwd {
                 match sys::mkdir_at(libc::AT_FDCWD, prefix, 0o755) {
@@ -144,10 +147,22 @@ fn enter_cwd(plan: &Plan) -> Sys<()> {
                     Err(errno) => return Err(errno),
                 }
             }
-            sys::chdir(&plan.cwd)
+            change_directory(plan)
         }
         other => other,
     }
+}
+
+/// A working directory of `/proc/self/fd/7` would be a descriptor of ours and may lie outside the root, so links of
+/// that kind are not followed.
+fn change_directory(plan: &Plan) -> Sys<()> {
+    let root = sys::open(c"/", libc::O_PATH | libc::O_DIRECTORY)?;
+    let directory = sys::open_in_root(root, &plan.cwd, libc::O_PATH | libc::O_DIRECTORY);
+    sys::close(root);
+    let directory = directory?;
+    let entered = sys::fchdir(directory);
+    sys::close(directory);
+    entered
 }
 
 fn mount(plan: &Plan, root: RawFd, index: usize, op: &MountOp) -> Result<(), Failed> {
@@ -157,8 +172,8 @@ fn mount(plan: &Plan, root: RawFd, index: usize, op: &MountOp) -> Result<(), Fai
             sys::move_mount(*fd, at).at_index(Step::Mount, index)?;
             sys::close(at);
         }
-        MountOp::New { target, fstype, attributes, fallback, optional } => {
-            let made = match (sys::new_mount(fstype, &[], *attributes), fallback) {
+        MountOp::New { target, fstype, flag, attributes, fallback, optional } => {
+            let made = match (sys::new_mount(fstype, &[], flag.as_deref(), *attributes), fallback) {
                 (Ok(fd), _) => fd,
                 (Err(_), Some(fallback)) => *fallback,
                 (Err(errno), None) if *optional => {
@@ -279,6 +294,10 @@ fn drop_privileges(plan: &Plan) -> Result<(), Failed> {
     // Loading needs CAP_SYS_ADMIN where new privileges stay possible; all that follows is allowed by the profile.
     if let Some(program) = &plan.seccomp {
         sys::load_filter(program).at(Step::Seccomp)?;
+    }
+    if plan.seccomp.is_none() {
+        // The filter would forbid keyctl; without it the launcher's session keyring must not be at hand.
+        sys::new_session_keyring();
     }
     sys::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0).at(Step::Capabilities)?;
     if let Some(groups) = &plan.groups {

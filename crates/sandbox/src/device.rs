@@ -5,7 +5,7 @@
 //! are read-only mounts, which keeps the host's modes and owners from being changed and lets the devices be written.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -112,8 +112,5 @@ pub(crate) fn data_file(bytes: &[u8], mode: u32, uid: u32, gid: u32, readonly: b
     }
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777)).map_err(failed)?;
     drop(file);
-    // The directory's mount becomes the file's: a bind of the file outlives the mount that it was cloned from.
-    let path = rustix::fs::openat(&directory, "data", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .map_err(failed)?;
-    mount::bind_detached_fd(path.as_fd(), false, readonly)
+    mount::subtree(directory, Path::new("data"), false, readonly)
 }

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
@@ -63,6 +63,40 @@ pub fn bind_detached_fd(fd: impl AsFd, recursive: bool, readonly: bool) -> Resul
     Ok(tree)
 }
 
+/// A file or directory inside a detached mount as a mount of its own, resolved as if the mount's root were `/`. The
+/// mount is used up: with kernels before 6.15 it has to be attached somewhere for this, in a mount namespace that lives
+/// only for the call.
+///
+/// # Errors
+/// [`Error::Os`] names the path.
+pub fn subtree(mount: OwnedFd, path: &Path, recursive: bool, readonly: bool) -> Result<OwnedFd> {
+    let shown = || path.display().to_string();
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let inside = rustix::fs::openat2(&mount, path, flags, Mode::empty(), resolve)
+        .map_err(|source| Error::os("open", shown(), source))?;
+    match bind_detached_fd(&inside, recursive, readonly) {
+        Err(Error::Os { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+            attached_subtree(&mount, &inside, recursive, readonly)
+        }
+        Err(Error::Os { source, .. }) => Err(Error::os("bind", shown(), source)),
+        other => other,
+    }
+}
+
+/// The way of older kernels: what is mounted in the caller's own namespace can be cloned.
+fn attached_subtree(mount: &OwnedFd, inside: &OwnedFd, recursive: bool, readonly: bool) -> Result<OwnedFd> {
+    let attach = || {
+        let failed = |errno| Error::errno("attach", "a detached mount", errno);
+        sys::unshare(libc::CLONE_FS | libc::CLONE_NEWNS).map_err(failed)?;
+        sys::make_private().map_err(failed)?;
+        sys::move_mount_to_path(mount.as_raw_fd(), c"/").map_err(failed)?;
+        bind_detached_fd(inside, recursive, readonly)
+    };
+    // A thread may leave the process's mount namespace; the namespace ends with it.
+    std::thread::scope(|scope| scope.spawn(attach).join().expect("because the thread does not panic"))
+}
+
 fn tree_flags(recursive: bool) -> OpenTreeFlags {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
@@ -115,9 +149,35 @@ pub(crate) fn create(
     options: &[(&std::ffi::CStr, &std::ffi::CStr)],
     attributes: u64,
 ) -> Result<OwnedFd> {
-    match sys::new_mount(fstype, options, attributes) {
+    match sys::new_mount(fstype, options, None, attributes) {
         // SAFETY: the call made this descriptor and nothing else owns it.
         Ok(fd) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         Err(errno) => Err(Error::errno("mount", fstype.to_string_lossy(), errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subtree_of_a_detached_mount() {
+        for way in [subtree, |mount: OwnedFd, path: &Path, recursive, readonly| {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let inside =
+                rustix::fs::openat2(&mount, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).unwrap();
+            attached_subtree(&mount, &inside, recursive, readonly)
+        }] {
+            let tmpfs = tmpfs_detached(Some(1 << 20), 0o755, MountFlags::default()).unwrap();
+            rustix::fs::mkdirat(&tmpfs, "a", Mode::from_raw_mode(0o755)).unwrap();
+            rustix::fs::mkdirat(&tmpfs, "a/b", Mode::from_raw_mode(0o755)).unwrap();
+            rustix::fs::symlinkat("/a", &tmpfs, "link").unwrap();
+            let sub = way(tmpfs, Path::new("/link"), false, true).unwrap();
+            assert!(rustix::fs::statat(&sub, "b", rustix::fs::AtFlags::empty()).is_ok());
+            assert_eq!(
+                rustix::fs::mkdirat(&sub, "c", Mode::from_raw_mode(0o755)),
+                Err(rustix::io::Errno::ROFS)
+            );
+        }
     }
 }

@@ -121,6 +121,8 @@ pub(crate) enum MountOp {
     New {
         target: Target,
         fstype: &'static CStr,
+        /// An option without a value: a controller of control groups, version 1.
+        flag: Option<CString>,
         attributes: u64,
         fallback: Option<RawFd>,
         /// Carries on with a warning when it cannot be made.

@@ -103,7 +103,7 @@ pub(crate) fn sandbox(host: &Host, spec: &Spec, stdio: &Stdio, report: RawFd) ->
     let root = tree(&spec.root, true)?;
     if confined {
         // Device nodes that an image brings, or that a step makes, must not open: only those of `/dev` do.
-        attributes(&root, false, MOUNT_ATTR_NODEV)?;
+        attributes(&root, true, MOUNT_ATTR_NODEV)?;
     }
     plan.root = Some(Root { fd: root.as_raw_fd(), readonly: spec.readonly_root });
     plan.held.push(root);
@@ -358,7 +358,7 @@ fn default_mounts(host: &Host, spec: &Spec, pty: Option<&Pty>, plan: &mut Plan) 
 
     let new = |path: &str, fstype, attributes, fallback, optional| -> Result<MountOp> {
         let target = target(Path::new(path), false, true)?;
-        Ok(MountOp::New { target, fstype, attributes, fallback, optional })
+        Ok(MountOp::New { target, fstype, flag: None, attributes, fallback, optional })
     };
     if !replaced("/proc") {
         plan.mounts.push(new("/proc", c"proc", strict, None, false)?);
@@ -403,10 +403,50 @@ fn default_mounts(host: &Host, spec: &Spec, pty: Option<&Pty>, plan: &mut Plan) 
             None
         };
         plan.mounts.push(new("/sys", c"sysfs", strict | readonly, fallback, host.in_user_namespace)?);
-        if spec.mount_cgroup && cgroup::is_unified_only() && !replaced("/sys/fs/cgroup") {
-            plan.mounts.push(new("/sys/fs/cgroup", c"cgroup2", strict | readonly, None, true)?);
+        if spec.mount_cgroup && !replaced("/sys/fs/cgroup") {
+            control_groups(host, strict | readonly, plan)?;
         }
     }
+    Ok(())
+}
+
+/// `/sys/fs/cgroup` as the host has it: one tree, or a directory for each controller of version 1.
+fn control_groups(host: &Host, attributes: u64, plan: &mut Plan) -> Result<()> {
+    let at = Path::new("/sys/fs/cgroup");
+    let mut new = |path: &Path, fstype, flag: Option<&str>| -> Result<()> {
+        plan.mounts.push(MountOp::New {
+            target: target(path, false, true)?,
+            fstype,
+            flag: flag.map(|flag| c_string(OsStr::new(flag), "controller")).transpose()?,
+            attributes,
+            fallback: None,
+            optional: true,
+        });
+        Ok(())
+    };
+    let controllers = cgroup::v1_controllers();
+    if controllers.is_empty() {
+        return new(at, c"cgroup2", None);
+    }
+    if host.in_user_namespace {
+        // Version 1 cannot be mounted from inside one.
+        return Ok(());
+    }
+    let directories = mount::tmpfs(Some(1 << 20), 0o755, None, attributes & !MOUNT_ATTR_RDONLY)?;
+    for controller in &controllers {
+        rustix::fs::mkdirat(&directories, controller, rustix::fs::Mode::from_raw_mode(0o755))
+            .map_err(|source| Error::os("make", format!("/sys/fs/cgroup/{controller}"), source))?;
+    }
+    if attributes & MOUNT_ATTR_RDONLY != 0 {
+        mount::set_readonly(&directories, false)?;
+    }
+    for controller in &controllers {
+        new(&at.join(controller), c"cgroup", Some(controller))?;
+    }
+    let first = plan.mounts.len() - controllers.len();
+    let fd = directories.as_raw_fd();
+    plan.held.push(Arc::new(directories));
+    plan.mounts.insert(first, MountOp::Attach { target: target(at, false, true)?, fd });
     Ok(())
 }
 

@@ -73,6 +73,57 @@ pub fn own_executable() -> Result<File> {
     File::open("/proc/self/exe").map_err(|source| Error::os("open", "/proc/self/exe", source))
 }
 
+/// Makes sure that what runs in a sandbox cannot write to this program's file. A program, or the interpreter of a
+/// script, named `/proc/self/exe` is this program between clone and exec; a container's root would hold it open and
+/// write to it as soon as nothing runs it. So a program that starts sandboxes should run from a read-only mount: when it
+/// does not, this replaces the process by the same program (same arguments, environment and open standard streams) from
+/// a detached read-only bind of its file. Returns when all is well already.
+///
+/// Call it early, after [`crate::rootless::enter`], and only where sandboxes will be started: it costs an exec.
+///
+/// # Errors
+/// [`Error::Os`] when the bind or the exec is refused; the process goes on as it was then.
+pub fn protect_executable() -> Result<()> {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStringExt;
+    let exe = Path::new("/proc/self/exe");
+    let failed = |source: std::io::Error| Error::os("run from a read-only mount", "this program", source);
+    let flags = rustix::fs::statvfs(exe).map_err(|error| failed(error.into()))?.f_flag;
+    if flags.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        return Ok(());
+    }
+    let program = crate::mount::bind_detached(exe, false, true)?;
+    let string = |text: std::ffi::OsString| {
+        CString::new(text.into_vec()).map_err(|error| failed(std::io::Error::other(error)))
+    };
+    let args = std::env::args_os().map(string).collect::<Result<Vec<_>>>()?;
+    #[expect(clippy::disallowed_methods, reason = "the environment is passed on as it is, not read")]
+    let env = std::env::vars_os()
+        .map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            string(name)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let pointers = |strings: &[CString]| -> Vec<_> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(&args), pointers(&env));
+    // SAFETY: both arrays hold NUL-terminated strings that live until the call returns, and end with null; it returns
+    // only when it failed.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+    }
+    Err(failed(std::io::Error::last_os_error()))
+}
+
 /// Takes a descriptor that the parent passed by number (see [`spawn_detached`]) and makes it close-on-exec. `None`
 /// when no such descriptor is open.
 ///

@@ -144,6 +144,19 @@ pub fn enter(mode: &Mode) -> Result<()> {
     sys::make_slave().map_err(failed)
 }
 
+/// The ids of the user namespace that this process is in, as `(inside, outside, count)` for users, from
+/// `/proc/self/uid_map`: what a store is tied to.
+#[must_use]
+pub fn uid_map() -> Vec<(u32, u32, u32)> {
+    let text = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(str::parse);
+            Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
+        })
+        .collect()
+}
+
 fn forbidden(errno: i32) -> Error {
     let flag = |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
     let reason = if flag("/proc/sys/user/max_user_namespaces", "0") {

@@ -17,6 +17,7 @@ pub(crate) const MOVE_MOUNT_F_EMPTY_PATH: c_uint = 0x4;
 pub(crate) const MOVE_MOUNT_T_EMPTY_PATH: c_uint = 0x40;
 pub(crate) const FSOPEN_CLOEXEC: c_uint = 1;
 pub(crate) const FSMOUNT_CLOEXEC: c_uint = 1;
+const FSCONFIG_SET_FLAG: c_uint = 0;
 const FSCONFIG_SET_STRING: c_uint = 1;
 const FSCONFIG_CMD_CREATE: c_uint = 6;
 /// `openat2`: the directory is the root for absolute paths, `..` and symlinks; no `/proc` magic links.
@@ -232,8 +233,13 @@ pub(crate) fn mount_setattr(fd: RawFd, recursive: bool, attr: &MountAttr) -> Sys
     .map(drop)
 }
 
-/// `fsopen`, string options, create, `fsmount`: a new detached mount.
-pub(crate) fn new_mount(fstype: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> Sys<RawFd> {
+/// `fsopen`, string options, a flag, create, `fsmount`: a new detached mount.
+pub(crate) fn new_mount(
+    fstype: &CStr,
+    options: &[(&CStr, &CStr)],
+    flag: Option<&CStr>,
+    attributes: u64,
+) -> Sys<RawFd> {
     // SAFETY: fstype is NUL-terminated.
     let context =
         check(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), FSOPEN_CLOEXEC) })? as RawFd;
@@ -252,6 +258,12 @@ pub(crate) fn new_mount(fstype: &CStr, options: &[(&CStr, &CStr)], attributes: u
             })?;
         }
         let null = std::ptr::null::<c_void>();
+        if let Some(flag) = flag {
+            // SAFETY: the key is NUL-terminated; a flag has no value.
+            check(unsafe {
+                libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_SET_FLAG, flag.as_ptr(), null, 0)
+            })?;
+        }
         // SAFETY: the create command takes no key and no value.
         check(unsafe { libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_CREATE, null, null, 0) })?;
         // SAFETY: plain integers.
@@ -482,6 +494,12 @@ pub(crate) fn capabilities() -> Sys<u64> {
     // SAFETY: version 3 reads one header and fills two data structs of three words.
     check(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) })?;
     Ok(u64::from(data[0] & data[1]) | u64::from(data[3] & data[4]) << 32)
+}
+
+/// Leaves the session keyring for a new, empty one. Without key support, or over the user's quota, nothing happens.
+pub(crate) fn new_session_keyring() {
+    // SAFETY: 1 is KEYCTL_JOIN_SESSION_KEYRING; a null name asks for an anonymous one.
+    unsafe { libc::syscall(libc::SYS_keyctl, 1, std::ptr::null::<libc::c_char>()) };
 }
 
 /// Loads a seccomp filter for this thread.

@@ -363,3 +363,32 @@ fn a_target_that_is_a_dangling_link_is_refused() {
     let error = Launcher::new().unwrap().spawn(&spec, &Stdio::default()).unwrap_err();
     assert!(matches!(error, Error::Start { .. }) && error.to_string().contains("/dangling"), "{error}");
 }
+
+#[test]
+fn descriptors_of_the_launcher_are_no_way_out() {
+    let launcher = Launcher::new().unwrap();
+    let outside = std::fs::File::open("/").unwrap();
+    for number in 3..40 {
+        let root = Root::new();
+        let mut spec = root.sh("true");
+        spec.cwd = format!("/proc/self/fd/{number}").into();
+        let error = launcher.spawn(&spec, &Stdio::default()).unwrap_err().to_string();
+        assert!(error.contains("change directory"), "{error}");
+    }
+    drop(outside);
+}
+
+#[test]
+fn control_groups_are_shown_read_only() {
+    let root = Root::new();
+    let script = "
+        find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs | head -1 | grep -c .
+        mkdir /sys/fs/cgroup/x || echo ro
+        file=$(find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs | head -1); echo $$ > $file || echo ro";
+    let mut spec = root.sh(script);
+    spec.mount_cgroup = true;
+    let launcher = Launcher::new().unwrap();
+    let child = launcher.spawn(&spec, &Stdio::piped()).unwrap();
+    assert_eq!(child.warnings(), [""; 0]);
+    assert_eq!(support::finish(child).1, "1\nro\nro\n");
+}

@@ -14,6 +14,8 @@ use sandbox::{Child, ExitStatus, Launcher, Spec, Stdio, Tree, overlay};
 pub(crate) struct Root {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) upper: PathBuf,
+    pub(crate) work: PathBuf,
+    pub(crate) volatile: bool,
 }
 
 impl Root {
@@ -25,14 +27,28 @@ impl Root {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         make_base(&dir.path().join("base"));
-        Self { dir, upper }
+        let work = dir.path().join("work");
+        Self { dir, upper, work, volatile: false }
+    }
+
+    /// The same root again, with nothing written to it.
+    pub(crate) fn renew(&mut self, number: usize) {
+        let fresh = self.dir.path().join(format!("{number}"));
+        fs::create_dir(&fresh).unwrap();
+        for name in ["upper", "work"] {
+            fs::create_dir(fresh.join(name)).unwrap();
+        }
+        (self.upper, self.work) = (fresh.join("upper"), fresh.join("work"));
     }
 
     pub(crate) fn overlay(&self) -> OwnedFd {
         let lowers = ["top", "base"].map(|name| self.dir.path().join(name));
-        let work = self.dir.path().join("work");
-        let options = overlay::Options { userxattr: sandbox::in_user_namespace(), ..Default::default() };
-        overlay::mount_detached(&lowers, Some((self.upper.clone(), work)), options).unwrap()
+        let options = overlay::Options {
+            userxattr: sandbox::in_user_namespace(),
+            volatile: self.volatile,
+            ..Default::default()
+        };
+        overlay::mount_detached(&lowers, Some((self.upper.clone(), self.work.clone())), options).unwrap()
     }
 
     pub(crate) fn spec(&self, args: &[&str]) -> Spec {
