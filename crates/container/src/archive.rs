@@ -69,7 +69,9 @@ pub(crate) fn stat(root: BorrowedFd<'_>, path: &[u8], follow: bool) -> Result<Op
     let fail = |error: Errno| Error::copy(path, error.to_string());
     let stat = rustix::fs::fstat(&found).map_err(fail)?;
     let link = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Symlink => Some(rustix::fs::readlinkat(&found, c"", Vec::new()).map_err(fail)?.into_bytes()),
+        FileType::Symlink => {
+            Some(rustix::fs::readlinkat(&found, c"", Vec::new()).map_err(fail)?.into_bytes())
+        }
         _ => None,
     };
     Ok(Some(Stat { mode: stat.st_mode, size: u64::try_from(stat.st_size).unwrap_or(0), link }))
@@ -80,7 +82,13 @@ pub(crate) fn stat(root: BorrowedFd<'_>, path: &[u8], follow: bool) -> Result<Op
 ///
 /// # Errors
 /// What cannot be read, or written to `out`.
-pub(crate) fn get(root: BorrowedFd<'_>, path: &[u8], follow: bool, name: &[u8], out: &mut dyn Write) -> Result<()> {
+pub(crate) fn get(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    follow: bool,
+    name: &[u8],
+    out: &mut dyn Write,
+) -> Result<()> {
     let found = find(root, path, follow).map_err(|error| Error::copy(path, error.to_string()))?;
     let mut packer = Packer { tar: tar::Builder::new(out), links: HashMap::new() };
     packer.tar.sparse(false);
@@ -136,7 +144,8 @@ impl Packer<'_> {
                 let size = u64::try_from(stat.st_size).unwrap_or(0);
                 header.set_entry_type(tar::EntryType::Regular);
                 header.set_size(size);
-                let file = File::from(reopen(found, OFlags::RDONLY | OFlags::NOCTTY).map_err(|e| fail(e.into()))?);
+                let file =
+                    File::from(reopen(found, OFlags::RDONLY | OFlags::NOCTTY).map_err(|e| fail(e.into()))?);
                 self.tar.append_data(&mut header, path, Exactly { file, left: size }).map_err(fail)
             }
             FileType::Symlink => {
@@ -179,11 +188,8 @@ impl Packer<'_> {
                 Err(Errno::NOENT) => continue,
                 Err(error) => return Err(fail(error)),
             };
-            let path = if name.is_empty() {
-                child.into_bytes()
-            } else {
-                [name, b"/", child.to_bytes()].concat()
-            };
+            let path =
+                if name.is_empty() { child.into_bytes() } else { [name, b"/", child.to_bytes()].concat() };
             self.one(found.as_fd(), &path, depth + 1)?;
         }
         Ok(())
@@ -191,7 +197,8 @@ impl Packer<'_> {
 
     /// Extended attributes that files carry with them: capabilities and the user's own.
     fn xattrs(&mut self, found: BorrowedFd<'_>, kind: FileType) -> io::Result<()> {
-        let flags = if kind == FileType::Directory { OFlags::RDONLY | OFlags::DIRECTORY } else { OFlags::RDONLY };
+        let flags =
+            if kind == FileType::Directory { OFlags::RDONLY | OFlags::DIRECTORY } else { OFlags::RDONLY };
         let open = reopen(found, flags | OFlags::NOCTTY)?;
         let mut names = vec![0; 1 << 16];
         let count = match rustix::fs::flistxattr(&open, &mut names[..]) {
@@ -201,7 +208,9 @@ impl Packer<'_> {
         };
         let mut found = Vec::new();
         for name in names[..count].split(|b| *b == 0) {
-            if name != b"security.capability" && (!name.starts_with(b"user.") || name.starts_with(b"user.overlay.")) {
+            if name != b"security.capability"
+                && (!name.starts_with(b"user.") || name.starts_with(b"user.overlay."))
+            {
                 continue;
             }
             let mut value = vec![0; 1 << 16];
@@ -210,7 +219,8 @@ impl Packer<'_> {
                 found.push((format!("SCHILY.xattr.{}", String::from_utf8_lossy(name)), value));
             }
         }
-        let pairs: Vec<(&str, &[u8])> = found.iter().map(|(name, value)| (name.as_str(), &value[..])).collect();
+        let pairs: Vec<(&str, &[u8])> =
+            found.iter().map(|(name, value)| (name.as_str(), &value[..])).collect();
         if pairs.is_empty() { Ok(()) } else { self.tar.append_pax_extensions(pairs) }
     }
 }
@@ -289,7 +299,8 @@ pub(crate) fn put(folder: BorrowedFd<'_>, archive: impl Read, keep_owners: bool)
                 directories.push((path, member.mtime));
             }
             MemberKind::File => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let flags =
+                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let made =
                     rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600)).map_err(fail)?;
                 let file = File::from(made);

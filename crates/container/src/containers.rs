@@ -186,7 +186,9 @@ impl Containers {
                     .and_then(|()| protocol::receive_reply(&stream));
                 match asked {
                     Ok(Some(Reply::Ended { code })) => return Ok(Some(code)),
-                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    Err(error)
+                        if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                    {
                         return Ok(None);
                     }
                     // It ended or was killed in between: its state says more.

@@ -35,7 +35,7 @@ pub enum Place {
 /// A file tree that can be looked at, read as a tar and written as one.
 enum Side {
     Host(OwnedFd),
-    Running { container: store::Container, containers: Containers },
+    Running { container: Box<store::Container>, containers: Containers },
     Still(Still),
 }
 
@@ -120,8 +120,10 @@ impl Side {
                 protocol::send_request(&stream, &request).map_err(gone)?;
                 let mut buffer = vec![0; CHUNK];
                 loop {
-                    let count = from.read(&mut buffer).map_err(|error| Error::io("read", "an archive", error))?;
-                    let (kind, bytes) = if count == 0 { (Kind::StdinEnd, &b""[..]) } else { (Kind::Stdin, &buffer[..count]) };
+                    let count =
+                        from.read(&mut buffer).map_err(|error| Error::io("read", "an archive", error))?;
+                    let (kind, bytes) =
+                        if count == 0 { (Kind::StdinEnd, &b""[..]) } else { (Kind::Stdin, &buffer[..count]) };
                     // A monitor that has had enough says why in its reply.
                     if protocol::send(&stream, kind, bytes).is_err() || count == 0 {
                         break;
@@ -213,7 +215,10 @@ impl Containers {
                 if !path.is_absolute() {
                     return Err(Error::copy(path.as_os_str().as_bytes(), "it is no absolute path"));
                 }
-                Ok((Side::Host(archive::open_directory(Path::new("/"))?), path.as_os_str().as_bytes().to_vec()))
+                Ok((
+                    Side::Host(archive::open_directory(Path::new("/"))?),
+                    path.as_os_str().as_bytes().to_vec(),
+                ))
             }
             Place::Container { name, path } => {
                 let container = self.find(name)?;
@@ -229,6 +234,7 @@ impl Containers {
                 let clean = clean_path(path);
                 let path = if clean == "/" { clean } else { clean + tail };
                 if state::read(&dir)?.is_running() && connect(&dir)?.is_some() {
+                    let container = Box::new(container);
                     return Ok((Side::Running { container, containers: self.clone() }, path.into_bytes()));
                 }
                 Ok((Side::Still(self.still(&container, &dir)?), path.into_bytes()))
@@ -283,7 +289,8 @@ fn plan(source: &Side, path: &[u8], target: &Side, to: &[u8], follow: bool) -> R
     let name = archive::base_name(path);
     match target.stat(to, true)? {
         Some(there) if there.is_directory() => {
-            let name = if from.is_directory() && (only_content || name.is_empty()) { Vec::new() } else { name };
+            let name =
+                if from.is_directory() && (only_content || name.is_empty()) { Vec::new() } else { name };
             Ok(Plan { folder: to.to_vec(), name })
         }
         Some(_) if from.is_directory() => Err(Error::copy(to, "a directory cannot be copied over a file")),

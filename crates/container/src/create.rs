@@ -183,7 +183,10 @@ impl Containers {
         created
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the two halves of one function, split where volumes must be undone")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the two halves of one function, split where volumes must be undone"
+    )]
     fn create_with(
         &self,
         new: &NewContainer,
@@ -276,9 +279,9 @@ impl Containers {
                     }
                     Err(error) => return Err(Error::io("look at", source, error)),
                 }
-                let path = source.to_str().ok_or_else(|| {
-                    Error::invalid("bind mount", shown, "its source is not valid UTF-8")
-                })?;
+                let path = source
+                    .to_str()
+                    .ok_or_else(|| Error::invalid("bind mount", shown, "its source is not valid UTF-8"))?;
                 let source = MountSource::Bind { path: path.to_owned(), recursive: *recursive };
                 Mount { target, source, readonly: *readonly }
             }
@@ -476,7 +479,10 @@ mod tests {
             cmd: Some(vec!["default".into()]),
             env: vec!["A=1".into(), "B=2".into()],
             working_dir: "/app/".into(),
-            exposed_ports: BTreeMap::from([("80/tcp".into(), oci::Empty {}), ("53/udp".into(), oci::Empty {})]),
+            exposed_ports: BTreeMap::from([
+                ("80/tcp".into(), oci::Empty {}),
+                ("53/udp".into(), oci::Empty {}),
+            ]),
             stop_signal: Some("SIGQUIT".into()),
             ..oci::ContainerConfig::default()
         }

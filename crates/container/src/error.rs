@@ -172,14 +172,18 @@ impl Error {
             Self::Running { hint, .. } => Some((*hint).to_owned()),
             Self::Start { hint, .. } => hint.clone(),
             Self::Network(error) => error.hint(),
-            Self::Store(store::Error::Taken { kind: "container", name, .. }) => {
-                Some(format!("remove that container (`jettison rm {name}`) or rename it, or choose another name"))
-            }
+            Self::Store(store::Error::Taken { kind: "container", name, .. }) => Some(format!(
+                "remove that container (`jettison rm {name}`) or rename it, or choose another name"
+            )),
             _ => None,
         }
     }
 
-    pub(crate) fn io(action: &'static str, path: impl AsRef<Path>, source: impl Into<std::io::Error>) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl AsRef<Path>,
+        source: impl Into<std::io::Error>,
+    ) -> Self {
         Self::Io { action, path: path.as_ref().to_owned(), source: source.into() }
     }
 

@@ -25,7 +25,8 @@ impl Containers {
         let dir = self.store.container_dir(&summary.id);
         let file = |name: &str| dir.join(name).display().to_string();
         let args = config.args();
-        let (path, rest) = args.split_first().map_or((String::new(), Vec::new()), |(a, b)| (a.clone(), b.to_vec()));
+        let (path, rest) =
+            args.split_first().map_or((String::new(), Vec::new()), |(a, b)| (a.clone(), b.to_vec()));
         json!({
             "Id": summary.id,
             "Created": time::format(summary.created),
@@ -156,7 +157,8 @@ fn host_config(summary: &Summary) -> Value {
 fn settings(summary: &Summary) -> Value {
     let config = &summary.config;
     let some = |words: &[String]| if words.is_empty() { Value::Null } else { json!(words) };
-    let set = |names: Vec<&String>| names.into_iter().map(|name| (name.clone(), json!({}))).collect::<Map<_, _>>();
+    let set =
+        |names: Vec<&String>| names.into_iter().map(|name| (name.clone(), json!({}))).collect::<Map<_, _>>();
     let volumes = config.mounts.iter().filter(|m| matches!(m.source, MountSource::Volume { .. }));
     let mut shown = json!({
         "Hostname": config.hostname,

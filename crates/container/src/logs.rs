@@ -213,7 +213,8 @@ fn tail_start(file: &mut File, lines: u64) -> io::Result<u64> {
         text = block;
         at = begin;
         // The first record may be cut, unless it is the file's first.
-        let skip = if at == 0 { 0 } else { text.iter().position(|b| *b == b'\n').map_or(text.len(), |at| at + 1) };
+        let skip =
+            if at == 0 { 0 } else { text.iter().position(|b| *b == b'\n').map_or(text.len(), |at| at + 1) };
         let mut starts = Vec::new();
         let mut offset = skip;
         for line in text[skip..].split_inclusive(|b| *b == b'\n') {
@@ -303,11 +304,8 @@ mod tests {
             "2026-01-01T00:00:00.000000000Z stdout F a\n2026-01-01T00:00:01.000000000Z stdout P b\n2026-01-01T00:00:02.000000000Z stdout F c\n",
         )
         .unwrap();
-        let options = Options {
-            since: time::parse("2026-01-01T00:00:01Z"),
-            timestamps: true,
-            ..Options::default()
-        };
+        let options =
+            Options { since: time::parse("2026-01-01T00:00:01Z"), timestamps: true, ..Options::default() };
         assert_eq!(shown(dir.path(), &options), "2026-01-01T00:00:01.000000000Z bc\n");
         let options = Options { until: time::parse("2026-01-01T00:00:01Z"), ..Options::default() };
         assert_eq!(shown(dir.path(), &options), "a\n");

@@ -5,19 +5,21 @@ use crate::{Error, Result};
 /// Words for names: how somebody is, and who it is. Our own picks: weather and rockets, so that names are short,
 /// pronounceable and harmless.
 const HOW: [&str; 64] = [
-    "able", "airy", "amber", "apt", "bold", "brave", "breezy", "bright", "brisk", "calm", "candid", "civil", "clear",
-    "cosmic", "crisp", "daring", "deft", "dusty", "eager", "early", "easy", "fair", "fleet", "fond", "frank", "fresh",
-    "gentle", "glad", "golden", "grand", "hardy", "hearty", "humble", "icy", "jolly", "keen", "kind", "light", "lively",
-    "lucid", "lunar", "mellow", "merry", "mild", "neat", "nimble", "noble", "polar", "proud", "quick", "quiet", "rapid",
-    "ready", "rosy", "silent", "sleek", "solar", "steady", "stellar", "sunny", "swift", "tidy", "vivid", "witty",
+    "able", "airy", "amber", "apt", "bold", "brave", "breezy", "bright", "brisk", "calm", "candid", "civil",
+    "clear", "cosmic", "crisp", "daring", "deft", "dusty", "eager", "early", "easy", "fair", "fleet", "fond",
+    "frank", "fresh", "gentle", "glad", "golden", "grand", "hardy", "hearty", "humble", "icy", "jolly",
+    "keen", "kind", "light", "lively", "lucid", "lunar", "mellow", "merry", "mild", "neat", "nimble",
+    "noble", "polar", "proud", "quick", "quiet", "rapid", "ready", "rosy", "silent", "sleek", "solar",
+    "steady", "stellar", "sunny", "swift", "tidy", "vivid", "witty",
 ];
 const WHO: [&str; 64] = [
-    "airlock", "antenna", "apogee", "aurora", "beacon", "booster", "cabin", "capsule", "comet", "compass", "corona",
-    "crater", "dawn", "delta", "docking", "dome", "eclipse", "ember", "engine", "fairing", "falcon", "flare", "gantry",
-    "gimbal", "glider", "halo", "hangar", "harbor", "hatch", "helmet", "horizon", "kestrel", "lander", "lantern",
-    "launch", "lens", "lunar", "meteor", "mission", "module", "nebula", "nozzle", "orbit", "parsec", "payload", "perigee",
-    "petrel", "pilot", "probe", "quasar", "radar", "ranger", "rocket", "rover", "saddle", "sail", "sparrow", "stage",
-    "swift", "thruster", "tower", "vector", "voyager", "zenith",
+    "airlock", "antenna", "apogee", "aurora", "beacon", "booster", "cabin", "capsule", "comet", "compass",
+    "corona", "crater", "dawn", "delta", "docking", "dome", "eclipse", "ember", "engine", "fairing",
+    "falcon", "flare", "gantry", "gimbal", "glider", "halo", "hangar", "harbor", "hatch", "helmet",
+    "horizon", "kestrel", "lander", "lantern", "launch", "lens", "lunar", "meteor", "mission", "module",
+    "nebula", "nozzle", "orbit", "parsec", "payload", "perigee", "petrel", "pilot", "probe", "quasar",
+    "radar", "ranger", "rocket", "rover", "saddle", "sail", "sparrow", "stage", "swift", "thruster", "tower",
+    "vector", "voyager", "zenith",
 ];
 
 fn random<const N: usize>() -> Result<[u8; N]> {

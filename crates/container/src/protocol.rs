@@ -176,7 +176,9 @@ pub(crate) fn receive(mut from: impl Read) -> io::Result<Option<(Kind, Vec<u8>)>
     let mut head = [0; 5];
     match from.read_exact(&mut head) {
         Ok(()) => {}
-        Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -223,7 +225,10 @@ mod tests {
         assert_eq!(receive(&two).unwrap(), Some((Kind::Stdout, b"hello".to_vec())));
         let (kind, bytes) = receive(&two).unwrap().unwrap();
         assert_eq!(kind, Kind::Request);
-        assert!(matches!(serde_json::from_slice(&bytes).unwrap(), Request::Signal { session: None, signal: 15 }));
+        assert!(matches!(
+            serde_json::from_slice(&bytes).unwrap(),
+            Request::Signal { session: None, signal: 15 }
+        ));
         assert!(matches!(receive_reply(&two).unwrap(), Some(Reply::Ended { code: 3 })));
         assert!(receive(&two).unwrap().is_none());
     }

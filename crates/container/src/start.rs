@@ -109,10 +109,16 @@ impl Containers {
         }));
         let (ours, theirs) = UnixStream::pair().map_err(|error| Error::io("make", "a socket pair", error))?;
         let theirs = OwnedFd::from(theirs);
-        let lock_fd = lock.file().try_clone().map_err(|error| Error::io("pass on", "the monitor's lock", error))?;
+        let lock_fd =
+            lock.file().try_clone().map_err(|error| Error::io("pass on", "the monitor's lock", error))?;
         let lock_fd = OwnedFd::from(lock_fd);
         let settings = &self.settings;
-        sandbox::process::spawn_detached(&settings.program, &settings.args, &[], &[(&theirs, 3), (&lock_fd, 4)])?;
+        sandbox::process::spawn_detached(
+            &settings.program,
+            &settings.args,
+            &[],
+            &[(&theirs, 3), (&lock_fd, 4)],
+        )?;
         drop((theirs, lock_fd, lock));
         let gone = |_| Error::MonitorGone { name: container.name.clone() };
         protocol::send_request(&ours, &request).map_err(gone)?;

@@ -29,7 +29,10 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let mut parts = date.split('-');
     let (year, month, day) = (number(parts.next()?)?, number(parts.next()?)?, number(parts.next()?)?);
-    if parts.next().is_some() || !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day)
+    if parts.next().is_some()
+        || !(1970..=9999).contains(&year)
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
     {
         return None;
     }
@@ -64,7 +67,10 @@ pub fn parse_since(text: &str, now: SystemTime) -> Option<SystemTime> {
         return Some(time);
     }
     if let Ok(seconds) = text.parse::<f64>() {
-        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten().map(|d| UNIX_EPOCH + d);
+        return (seconds >= 0.0)
+            .then(|| Duration::try_from_secs_f64(seconds).ok())
+            .flatten()
+            .map(|d| UNIX_EPOCH + d);
     }
     now.checked_sub(parse_duration(text)?)
 }
@@ -81,9 +87,10 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let value: f64 = rest[..end].parse().ok()?;
         rest = &rest[end..];
-        let (unit, factor) = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)]
-            .into_iter()
-            .find(|(unit, _)| rest.starts_with(unit) && (*unit != "m" || !rest.starts_with("ms")))?;
+        let (unit, factor) =
+            [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)]
+                .into_iter()
+                .find(|(unit, _)| rest.starts_with(unit) && (*unit != "m" || !rest.starts_with("ms")))?;
         sum += value * factor;
         rest = &rest[unit.len()..];
     }
@@ -94,13 +101,16 @@ fn offset(zone: &str) -> Option<i64> {
     if zone.is_empty() || zone.eq_ignore_ascii_case("z") {
         return Some(0);
     }
-    let (sign, rest) = if let Some(rest) = zone.strip_prefix('+') { (1, rest) } else { (-1, zone.strip_prefix('-')?) };
+    let (sign, rest) =
+        if let Some(rest) = zone.strip_prefix('+') { (1, rest) } else { (-1, zone.strip_prefix('-')?) };
     let (hours, minutes) = rest.split_once(':')?;
     Some(sign * i64::try_from(number(hours)? * 3600 + number(minutes)? * 60).ok()?)
 }
 
 fn number(text: &str) -> Option<u64> {
-    (!text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+    (!text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 /// Year, month and day of a day since 1970 (the proleptic Gregorian calendar, in 400-year cycles from March on).
@@ -134,7 +144,10 @@ mod tests {
             assert_eq!(parse(&format(time)), Some(time), "{}", format(time));
         }
         assert_eq!(format(UNIX_EPOCH + Duration::from_secs(951_782_400)), "2000-02-29T00:00:00.000000000Z");
-        assert_eq!(parse("2000-02-29T02:00:00.5+02:00"), Some(UNIX_EPOCH + Duration::new(951_782_400, 500_000_000)));
+        assert_eq!(
+            parse("2000-02-29T02:00:00.5+02:00"),
+            Some(UNIX_EPOCH + Duration::new(951_782_400, 500_000_000))
+        );
         assert_eq!(parse("2000-02-29"), Some(UNIX_EPOCH + Duration::from_secs(951_782_400)));
         for text in ["", "x", "2000-13-01", "2000-01-01Tx", "2000-01-01T1:2:3:4", "1h"] {
             assert_eq!(parse(text), None, "{text}");

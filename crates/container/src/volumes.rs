@@ -43,7 +43,11 @@ pub(crate) fn initialise(store: &Store, config: &Config, lowers: &[PathBuf]) -> 
 fn view(store: &Store, lowers: &[PathBuf]) -> Result<OwnedFd> {
     let lowers: Vec<PathBuf> = lowers.iter().rev().cloned().collect();
     let userxattr = store.options().xattrs == Xattrs::User;
-    Ok(overlay::mount_detached(&lowers, None, overlay::Options { userxattr, volatile: false, readonly: true })?)
+    Ok(overlay::mount_detached(
+        &lowers,
+        None,
+        overlay::Options { userxattr, volatile: false, readonly: true },
+    )?)
 }
 
 fn is_empty(folder: &OwnedFd, path: &std::path::Path) -> Result<bool> {

@@ -76,8 +76,7 @@ struct Running {
 /// process; the exit code says nothing to anyone.
 #[must_use]
 pub fn main() -> u8 {
-    let (Some(pair), Some(lock)) =
-        (sandbox::process::take_passed_fd(3), sandbox::process::take_passed_fd(4))
+    let (Some(pair), Some(lock)) = (sandbox::process::take_passed_fd(3), sandbox::process::take_passed_fd(4))
     else {
         return 1;
     };
@@ -282,7 +281,10 @@ pub(crate) fn connect(dir: &Path) -> Result<Option<UnixStream>> {
     match UnixStream::connect(short(&folder)) {
         Ok(stream) => Ok(Some(stream)),
         Err(error)
-            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) =>
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
         {
             Ok(None)
         }

@@ -7,7 +7,8 @@ use network::{Attachment, Bound, How, NetworkOptions, Publisher, Serving, Target
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sandbox::user::User;
 use sandbox::{
-    Capabilities, Cgroup, Confinement, Limits, Mount, MountKind, Network, Rlimit, Seccomp, Spec, Tree, overlay,
+    Capabilities, Cgroup, Confinement, Limits, Mount, MountKind, Network, Rlimit, Seccomp, Spec, Tree,
+    overlay,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
@@ -86,7 +87,8 @@ impl Prepared {
         let config = &start.config;
         if config.network != NetworkMode::Bridge {
             if !config.ports.is_empty() {
-                self.warnings.push(format!("Published ports are discarded with --network={}.", config.network.name()));
+                self.warnings
+                    .push(format!("Published ports are discarded with --network={}.", config.network.name()));
             }
             return Ok(());
         }
@@ -122,7 +124,9 @@ impl Prepared {
             (NetworkMode::Host, _) => Network::Host,
             (_, Some(attachment)) => {
                 let netns = attachment.netns().try_clone_to_owned();
-                Network::Join(Arc::new(netns.map_err(|error| Error::io("keep open", "a network namespace", error))?))
+                Network::Join(Arc::new(
+                    netns.map_err(|error| Error::io("keep open", "a network namespace", error))?,
+                ))
             }
             _ => Network::None,
         })
@@ -221,12 +225,15 @@ impl Prepared {
                 .extra_hosts
                 .iter()
                 // `host-gateway` is kept as the unspecified address.
-                .map(|(name, ip)| (name.clone(), if ip.is_unspecified() { gateway.unwrap_or(*ip) } else { *ip }))
+                .map(|(name, ip)| {
+                    (name.clone(), if ip.is_unspecified() { gateway.unwrap_or(*ip) } else { *ip })
+                })
                 .collect();
             dns::hosts(hostname, self.address().map(IpAddr::from), &extra)?
         };
         let mut mounts = Vec::new();
-        for (name, text) in [("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))] {
+        for (name, text) in [("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))]
+        {
             let target = format!("/etc/{name}");
             if config.mounts.iter().any(|mount| mount.target == target) {
                 continue;
@@ -374,7 +381,8 @@ mod tests {
 
     #[test]
     fn what_is_set_is_not_added() {
-        let config = Config { env: vec!["HOME=/x".into(), "A=1".into()], hostname: "box".into(), ..Config::default() };
+        let config =
+            Config { env: vec!["HOME=/x".into(), "A=1".into()], hostname: "box".into(), ..Config::default() };
         let env = environment(&config, &User { home: "/root".into(), ..User::default() }, true);
         assert!(env.contains(&"HOSTNAME=box".to_owned()) && env.contains(&"TERM=xterm".to_owned()));
         assert_eq!(env.iter().filter(|entry| entry.starts_with("HOME=")).collect::<Vec<_>>(), ["HOME=/x"]);

@@ -21,9 +21,11 @@ pub(super) fn of_container(main: i32) -> Vec<Process> {
 
 fn describe(pid: i32) -> Option<Process> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    let field =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<_> = line.split(|b| *b == 0).filter(|word| !word.is_empty()).map(String::from_utf8_lossy).collect();
+    let words: Vec<_> =
+        line.split(|b| *b == 0).filter(|word| !word.is_empty()).map(String::from_utf8_lossy).collect();
     let command = if words.is_empty() { format!("[{}]", field("Name:")?) } else { words.join(" ") };
     Some(Process { pid, parent: field("PPid:")?.parse().ok()?, uid: field("Uid:")?.parse().ok()?, command })
 }

@@ -58,7 +58,9 @@ fn serve(running: &Arc<Running>, stream: &UnixStream) -> Result<()> {
             });
             Ok(())
         }
-        Request::Signal { session: None, signal } => running.child.kill(signal).map_err(Into::into).and_then(done),
+        Request::Signal { session: None, signal } => {
+            running.child.kill(signal).map_err(Into::into).and_then(done)
+        }
         Request::Signal { session: Some(number), signal } => {
             if let Some(session) = running.session(number) {
                 session.child.kill(signal)?;
@@ -263,7 +265,8 @@ pub(super) fn exec_spec(running: &Running, exec: &Exec) -> Result<ExecSpec> {
     spec.env = env.into_iter().map(Into::into).collect();
     spec.cwd = exec.cwd.as_deref().unwrap_or(if config.cwd.is_empty() { "/" } else { &config.cwd }).into();
     (spec.uid, spec.gid, spec.additional_gids) = (user.uid, user.gid, user.additional_gids);
-    spec.capabilities = if exec.privileged { Capabilities::ALL } else { super::prepare::capabilities(config)? };
+    spec.capabilities =
+        if exec.privileged { Capabilities::ALL } else { super::prepare::capabilities(config)? };
     spec.no_new_privileges = config.no_new_privileges;
     if config.seccomp_unconfined || config.privileged || exec.privileged {
         spec.seccomp = Seccomp::Unconfined;
@@ -274,7 +277,11 @@ pub(super) fn exec_spec(running: &Running, exec: &Exec) -> Result<ExecSpec> {
 }
 
 /// Runs a process to its end or for this long, and gives its exit code and the beginning of its output.
-pub(super) fn run_check(running: &Running, exec: &Exec, limit: std::time::Duration) -> Result<(Option<i32>, String)> {
+pub(super) fn run_check(
+    running: &Running,
+    exec: &Exec,
+    limit: std::time::Duration,
+) -> Result<(Option<i32>, String)> {
     const MOST: usize = 4096;
     let spec = exec_spec(running, exec)?;
     let child = running.launcher.exec_in(running.child.pid(), &spec, &Stdio::piped())?;
@@ -307,4 +314,3 @@ impl Running {
         locked(&self.sessions).get(&number).cloned()
     }
 }
-

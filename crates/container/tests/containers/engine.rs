@@ -76,7 +76,10 @@ fn stop_asks_and_then_kills() {
     let id = kit.start(sh("trap 'exit 7' TERM; while :; do sleep 0.01; done"));
     kit.containers.stop(&id, None, None).unwrap();
     assert_eq!(kit.containers.get(&id).unwrap().state.exit_code, 7);
-    let own = NewContainer { stop_signal: Some("USR1".into()), ..sh("trap 'exit 8' USR1; while :; do sleep 0.01; done") };
+    let own = NewContainer {
+        stop_signal: Some("USR1".into()),
+        ..sh("trap 'exit 8' USR1; while :; do sleep 0.01; done")
+    };
     let id = kit.start(own);
     kit.until("the trap is set", || kit.exec(&id, "true").0 == 0);
     std::thread::sleep(Duration::from_millis(50));
@@ -97,7 +100,8 @@ fn a_running_container_is_removed_by_force_only() {
     let kit = Kit::new();
     let id = kit.start(sh("sleep 1000"));
     assert!(matches!(kit.containers.remove(&id, false, false), Err(Error::Running { .. })));
-    let (dir, layer) = (kit.store.container_dir(&id), kit.store.container(&id).unwrap().unwrap().layer.unwrap());
+    let (dir, layer) =
+        (kit.store.container_dir(&id), kit.store.container(&id).unwrap().unwrap().layer.unwrap());
     kit.containers.remove(&id, true, false).unwrap();
     assert!(!dir.exists() && !kit.store.layer_dir(layer).exists());
 }

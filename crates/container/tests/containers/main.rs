@@ -12,5 +12,5 @@ mod support;
 #[test]
 #[ignore = "the monitor's own process, started by the other tests"]
 fn monitor_process() {
-    container::monitor::main();
+    assert_eq!(container::monitor::main(), 0);
 }

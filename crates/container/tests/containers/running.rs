@@ -46,15 +46,20 @@ fn what_it_sees_is_what_was_asked() {
         hostname: Some("inner".into()),
         extra_hosts: vec![("db".into(), "192.0.2.7".parse().unwrap())],
         dns: vec!["192.0.2.99".parse().unwrap()],
-        ..sh("id -un; echo $FROM $KEPT $HOME; pwd; hostname; cat /etc/hostname; grep db /etc/hosts; cat /etc/resolv.conf")
+        ..sh(
+            "id -un; echo $FROM $KEPT $HOME; pwd; hostname; cat /etc/hostname; grep db /etc/hosts; cat /etc/resolv.conf",
+        )
     };
     let (code, out, err) = kit.run(new);
     assert_eq!(
-        out,
-        "ann\nuser 1 /home/ann\n/work/here\ninner\ninner\n192.0.2.7\tdb\nnameserver 192.0.2.99\n",
+        out, "ann\nuser 1 /home/ann\n/work/here\ninner\ninner\n192.0.2.7\tdb\nnameserver 192.0.2.99\n",
         "{code} {err}"
     );
-    let new = NewContainer { user: Some("1234:5".into()), read_only: true, ..sh("id -u; id -g; touch /x 2>&1; cat /proc/1/comm") };
+    let new = NewContainer {
+        user: Some("1234:5".into()),
+        read_only: true,
+        ..sh("id -u; id -g; touch /x 2>&1; cat /proc/1/comm")
+    };
     let (_, out, _) = kit.run(NewContainer { init: true, ..new });
     assert_eq!(out, "1234\n5\ntouch: /x: Read-only file system\ninit\n");
     // The files that name things are in no layer.
@@ -85,18 +90,23 @@ fn mounts_of_all_kinds() {
     };
     let new = NewContainer {
         mounts: vec![bind("/rw", false), bind("/ro", true), tmpfs],
-        ..sh("cat /ro/file; touch /ro/x 2>&1; echo new > /rw/made; stat -c %a /mem; df -k /mem | tail -1 | awk '{print $2}'")
+        ..sh(
+            "cat /ro/file; touch /ro/x 2>&1; echo new > /rw/made; stat -c %a /mem; df -k /mem | tail -1 | awk '{print $2}'",
+        )
     };
     let (_, out, _) = kit.run(new);
     assert_eq!(out, "host\ntouch: /ro/x: Read-only file system\n700\n1024\n");
     assert_eq!(std::fs::read_to_string(host.path().join("made")).unwrap(), "new\n");
-    let gone = NewContainer { mounts: vec![NewMount::Bind {
-        source: host.path().join("gone"),
-        target: "/x".into(),
-        readonly: false,
-        create: false,
-        recursive: true,
-    }], ..sh("true") };
+    let gone = NewContainer {
+        mounts: vec![NewMount::Bind {
+            source: host.path().join("gone"),
+            target: "/x".into(),
+            readonly: false,
+            create: false,
+            recursive: true,
+        }],
+        ..sh("true")
+    };
     assert!(kit.containers.create(&gone).unwrap_err().to_string().contains("gone"));
 }
 
@@ -106,7 +116,8 @@ fn a_new_volume_has_the_images_files_once() {
         volumes: std::collections::BTreeMap::from([("/data".to_owned(), oci::Empty {})]),
         ..oci::ContainerConfig::default()
     });
-    let id = kit.start(sh("stat -c '%n %u:%g' /data /data/sub/file; cat /data/sub/file; echo mine > /data/mine"));
+    let id =
+        kit.start(sh("stat -c '%n %u:%g' /data /data/sub/file; cat /data/sub/file; echo mine > /data/mine"));
     kit.containers.wait(&id).unwrap();
     assert_eq!(kit.log(&id), "/data 1000:1000\n/data/sub/file 1000:7\nfrom the image");
     kit.containers.start(&id, false, false, None).unwrap();
@@ -131,7 +142,11 @@ fn a_new_volume_has_the_images_files_once() {
 #[test]
 fn other_processes_run_inside() {
     let kit = Kit::new();
-    let new = NewContainer { env: vec!["A=1".into()], hostname: Some("inner".into()), ..sh("touch /made; sleep 1000") };
+    let new = NewContainer {
+        env: vec!["A=1".into()],
+        hostname: Some("inner".into()),
+        ..sh("touch /made; sleep 1000")
+    };
     let id = kit.start(new);
     kit.until("it is up", || kit.exec(&id, "test -e /made").0 == 0);
     let (code, out, err) = kit.exec(&id, "hostname; echo $A; echo err >&2; exit 6");
@@ -151,13 +166,18 @@ fn other_processes_run_inside() {
         let error = kit.containers.exec(&id, &exec).unwrap_err();
         assert_eq!(error.exit_code(), code, "{error}");
     }
-    let exec = Exec { args: words(&["sh", "-c", "touch /later; sleep 1000"]), detach: true, ..Exec::default() };
+    let exec =
+        Exec { args: words(&["sh", "-c", "touch /later; sleep 1000"]), detach: true, ..Exec::default() };
     kit.containers.exec(&id, &exec).unwrap();
     kit.until("the detached one ran", || kit.exec(&id, "test -e /later").0 == 0);
     let listed = kit.containers.processes(&id).unwrap();
-    assert!(listed.iter().filter(|process| process.command.contains("sleep 1000")).count() >= 2, "{listed:?}");
+    assert!(
+        listed.iter().filter(|process| process.command.contains("sleep 1000")).count() >= 2,
+        "{listed:?}"
+    );
     // Killing a process of exec does not end the container; the container's end ends them.
-    let long = kit.containers.exec(&id, &Exec { args: words(&["sleep", "1000"]), ..Exec::default() }).unwrap();
+    let long =
+        kit.containers.exec(&id, &Exec { args: words(&["sleep", "1000"]), ..Exec::default() }).unwrap();
     kit.containers.kill(&id, 9).unwrap();
     assert_eq!(collect(long, None).0, 137);
     assert!(kit.containers.exec(&id, &exec).is_err());
@@ -166,7 +186,11 @@ fn other_processes_run_inside() {
 #[test]
 fn a_terminal_with_its_size_and_detach_keys() {
     let kit = Kit::new();
-    let new = NewContainer { tty: true, open_stdin: true, ..sh("test -t 0 && stty size; read a; echo got $a; read b; exit $b") };
+    let new = NewContainer {
+        tty: true,
+        open_stdin: true,
+        ..sh("test -t 0 && stty size; read a; echo got $a; read b; exit $b")
+    };
     let id = kit.containers.create(&new).unwrap().id;
     let attached = kit.containers.start(&id, true, true, Some((31, 97))).unwrap().attached.unwrap();
     let (mut out, out_write) = std::io::pipe().unwrap();

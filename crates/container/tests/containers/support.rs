@@ -175,7 +175,8 @@ fn fill(root: &Path) {
     for applet in String::from_utf8(applets).unwrap().lines().filter(|name| *name != "busybox") {
         symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
-    fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n").unwrap();
+    fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+        .unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\nann:x:1000:\n").unwrap();
     fs::write(root.join("bin/noexec"), "x").unwrap();
     fs::write(root.join("data/sub/file"), "from the image").unwrap();
