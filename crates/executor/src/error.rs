@@ -58,6 +58,8 @@ pub enum Error {
     Exit {
         /// The code, or 128 and the signal.
         code: i32,
+        /// Why the step had no network, where it asked for one.
+        no_network: Option<String>,
     },
     /// A secret that a RUN requires was not given.
     #[error("the secret `{id}` is required and was not given")]
@@ -137,6 +139,7 @@ impl Error {
             Self::NoSource { near: None, path } => Some(format!(
                 "check that `{path}` exists and is not excluded by .dockerignore; paths are relative to the root of the source"
             )),
+            Self::Exit { no_network: Some(reason), .. } => Some(reason.clone()),
             Self::Secret { id } => Some(format!("give it with `--secret id={id},src=FILE`")),
             Self::Owner { .. } => Some("use numbers, as in `--chown=1000:1000`".to_owned()),
             _ => None,

@@ -35,6 +35,8 @@ pub(crate) struct Held {
     pub(crate) drafts: Vec<LayerDraft>,
     pub(crate) caches: Vec<CacheMount>,
     network: Option<Attachment>,
+    /// Why the step has no network though it asked for one.
+    no_network: Option<String>,
 }
 
 impl Worker {
@@ -55,6 +57,12 @@ impl Worker {
             readonly: false,
         };
         let root = sandbox::overlay::mount_detached(&lowers, Some((upper.clone(), work.clone())), options)?;
+        // Mount points are removed through the whole root: links in their paths may lie in lower layers.
+        let whole = root.try_clone().map_err(|source| Error::Io {
+            action: "keep open",
+            path: upper.clone(),
+            source,
+        })?;
         let mut held = Held::default();
         let spec = self.spec(task, run, root, &mut held)?;
         let child = self.launcher()?.spawn(&spec, &Stdio::piped())?;
@@ -64,14 +72,17 @@ impl Worker {
             vertex.note(warning);
         }
         let status = follow(&child, &vertex, task)?;
-        sandbox::mountpoint::remove(open_directory(&upper)?, child.created())?;
-        drop(held);
+        sandbox::mountpoint::remove(&whole, child.created())?;
+        let no_network = held.no_network.take();
+        drop((held, whole));
         if !status.success() {
-            return Err(Error::Exit { code: status.code() });
+            return Err(Error::Exit { code: status.code(), no_network });
         }
         let scanned = layer::scan(open_directory(&upper)?.as_fd(), &self.scan_options())
             .map_err(|source| Error::Layer { what: "files that the command left".into(), source })?;
-        draft.write_listing(&scanned)?;
+        // Overlayfs copies a directory up to make a mount point in it; what is as it was belongs to no layer.
+        let changed = layer::prune_unchanged(scanned, &self.forms.view(below)?, &[]);
+        draft.write_listing(&changed)?;
         // Overlayfs made it, 0000, for this mount alone.
         let _ = std::fs::remove_dir_all(&work);
         let mut made = below.to_vec();
@@ -144,8 +155,20 @@ impl Worker {
         let vertex = self.vertex(task.id);
         if run.network == Wanted::Default {
             let pool = self.pool();
-            held.network = Some(pool.take()?);
-            self.say_once(&vertex, pool.network().note());
+            match pool.take() {
+                Ok(attachment) => {
+                    held.network = Some(attachment);
+                    self.say_once(&vertex, pool.network().note());
+                }
+                // A plain user may have no way out at all; most steps need none, and those that do fail with this.
+                Err(error) if self.options.network.rootless => {
+                    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                    let text = format!("this step has no network: {error}{hint}");
+                    self.say_once(&vertex, Some(text.clone()));
+                    held.no_network = Some(text);
+                }
+                Err(error) => return Err(error.into()),
+            }
             let proxies = run.proxies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             self.say_once(&vertex, dns::proxy_hint(proxies));
         }
@@ -155,8 +178,15 @@ impl Worker {
             systemd: systemd.as_deref(),
             forwarder: attachment.and_then(Attachment::forwarder),
         };
-        let resolv =
-            if run.network == Wanted::Host { host.clone() } else { dns::resolv_conf(host, upstreams).0 };
+        let resolv = if attachment.is_some() {
+            let (text, warnings) = dns::resolv_conf(host, upstreams);
+            for warning in warnings {
+                self.say_once(&vertex, Some(warning.to_string()));
+            }
+            text
+        } else {
+            host.clone()
+        };
         let extra: Vec<(String, IpAddr)> = run
             .extra_hosts
             .iter()
