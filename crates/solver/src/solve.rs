@@ -439,7 +439,8 @@ impl Solver<'_> {
             .nodes()
             .iter()
             .zip(states)
-            .filter(|(node, state)| state.reached && !node.about.slot.is_empty())
+            // A step that failed was not built, so nothing is to be remembered of it.
+            .filter(|(node, state)| state.reached && !node.about.slot.is_empty() && (!state.needed || state.result.is_some()))
             .filter_map(|(node, state)| Some((node.about.slot.clone(), state.text.clone()?)))
             .collect();
         self.cache.remember(&steps).map_err(|source| Error::Cache { source })
