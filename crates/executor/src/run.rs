@@ -163,7 +163,7 @@ impl Worker {
                 // A plain user may have no way out at all; most steps need none, and those that do fail with this.
                 Err(error) if self.options.network.rootless => {
                     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                    let text = format!("this step has no network: {error}{hint}");
+                    let text = format!("{error}{hint}");
                     self.say_once(&vertex, Some(text.clone()));
                     held.no_network = Some(text);
                 }
