@@ -41,6 +41,17 @@ pub struct Limits {
     pub cpuset_mems: Option<String>,
 }
 
+/// What a group uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory in bytes, page cache included.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Processor time since the group was made.
+    pub cpu: Option<Duration>,
+}
+
 /// One hierarchy that the group is in.
 #[derive(Debug)]
 struct Part {
@@ -213,6 +224,31 @@ impl Cgroup {
             })
             .max()
             .unwrap_or(0)
+    }
+
+    /// What the group uses now; a value is `None` where no controller counts it.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let number = |v1: &str, v2: &str| {
+            self.parts.iter().find_map(|part| {
+                let file = part.path.join(if part.unified { v2 } else { v1 });
+                fs::read_to_string(file).ok()?.trim().parse::<u64>().ok()
+            })
+        };
+        let cpu = self.parts.iter().find_map(|part| {
+            if part.unified {
+                let text = fs::read_to_string(part.path.join("cpu.stat")).ok()?;
+                let line = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+                return line.trim().parse::<u64>().ok().map(Duration::from_micros);
+            }
+            let text = fs::read_to_string(part.path.join("cpuacct.usage")).ok()?;
+            text.trim().parse::<u64>().ok().map(Duration::from_nanos)
+        });
+        Usage {
+            memory: number("memory.usage_in_bytes", "memory.current"),
+            pids: number("pids.current", "pids.current"),
+            cpu,
+        }
     }
 
     /// Leaves the group in place when this value goes.

@@ -12,6 +12,29 @@
 //! end of the pipe: it runs                      execve
 //! ```
 //!
+//! # What a step costs
+//! `/bin/true` in a root of two layers, median of 200, 64 MiB of the launcher's memory in use, two busy cores, layers on
+//! tmpfs (`cargo test --release -p sandbox --test speed -- --ignored --nocapture`, 21 November 2026):
+//!
+//! | | to exec | to the end |
+//! |---|---|---|
+//! | overlay mount, new network, seccomp | 2.2 ms | 2.9 ms |
+//! | the same with a small launcher | 1.7 ms | 2.2 ms |
+//! | network joined or shared, seccomp | 1.1 ms | 1.5 ms |
+//! | network shared, no seccomp | 0.95 ms | 1.4 ms |
+//!
+//! On a disk the directories cost more than all else: an upper and a work directory, and each mount point that is missing
+//! in the root. So have `proc`, `sys`, `dev`, `etc/hosts` and `etc/resolv.conf` in a bottom layer of the overlay that is
+//! no layer of the image, mount with [`overlay::Options::volatile`] (else unmounting syncs), and take network namespaces
+//! from a pool ([`netns::new_netns`], 0.5 ms).
+//!
+//! # What holds
+//! - Nothing of the caller's is inherited but the three streams: not its descriptors, environment, signal mask, handlers,
+//!   keyring, nor (with [`process::protect_executable`]) a writable way to its program file.
+//! - Device nodes open only in `/dev`: everything else is mounted `nodev` (see `device.rs`).
+//! - All paths in a root resolve with `openat2` inside it, never through `/proc` magic links.
+//! - With a process namespace, the end of the main process is the end of all that it started.
+//!
 //! This is the only crate of the project with `unsafe`.
 
 pub mod lock;
@@ -41,7 +64,7 @@ mod spec;
 mod sys;
 
 pub use capabilities::Capabilities;
-pub use cgroup::{Cgroup, Limits};
+pub use cgroup::{Cgroup, Limits, Usage};
 pub use child_handle::{Child, ExitStatus};
 pub use error::{Error, Result};
 pub use host::in_user_namespace;

@@ -189,4 +189,29 @@ mod tests {
         let pid = rustix::process::Pid::from_raw(pid as i32);
         rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
     }
+
+    #[test]
+    fn the_program_runs_from_a_read_only_mount() {
+        let output = Command::new("/proc/self/exe")
+            .args(["--exact", "process::tests::protected", "--ignored", "--nocapture"])
+            .env("KEPT", "yes")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("protected yes"), "{text}");
+    }
+
+    #[test]
+    #[ignore = "the process that the test above starts"]
+    fn protected() {
+        protect_executable().unwrap();
+        // Writing fails as busy while it runs; changing its mode says what will be when it does not.
+        let mode = std::fs::metadata("/proc/self/exe").unwrap().permissions();
+        let denied = std::fs::set_permissions("/proc/self/exe", mode).unwrap_err();
+        assert_eq!(denied.raw_os_error(), Some(libc::EROFS));
+        let env = std::fs::read("/proc/self/environ").unwrap();
+        let kept = env.split(|byte| *byte == 0).any(|entry| entry == b"KEPT=yes");
+        let text = format!("protected {}\n", if kept { "yes" } else { "no" });
+        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
+    }
 }

@@ -188,6 +188,8 @@ fn limits_of_control_groups_hold() {
     let mut up = [0; 3];
     rustix::io::read(main.take_stdout().unwrap(), &mut up).unwrap();
     let other = launcher.exec_in(main.pid(), &exec(&["sleep", "100"]), &Stdio::default()).unwrap();
+    let usage = group.usage();
+    assert!(usage.pids >= Some(2) && usage.memory > Some(0), "{usage:?}");
     let pids = paths.iter().find(|path| path.join("pids.max").exists()).unwrap();
     let listed = std::fs::read_to_string(pids.join("cgroup.procs")).unwrap();
     assert!(listed.lines().any(|line| line == other.pid().to_string()), "{listed}");
