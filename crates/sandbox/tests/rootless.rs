@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use sandbox::rootless::{self, Mode};
@@ -17,11 +18,13 @@ use support::{Root, finish, run};
 const UID: u32 = 54_321;
 
 /// Runs in a forked process with one thread: as root in a mount namespace of its own, then what `work` makes of it.
-fn forked(work: impl FnOnce()) {
+fn forked(work: impl FnOnce(&Path)) {
     // One at a time: a lock that another test's thread holds at the fork would stay held in the child.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     support::applets();
+    // Root's, so the parent must remove it.
+    let etc = tempfile::tempdir().unwrap();
     let mut pipe = [0; 2];
     // SAFETY: room for two descriptors, owned from here on; the child runs on a copy of this one thread (glibc keeps
     // its allocator usable across fork) and ends by _exit.
@@ -32,7 +35,7 @@ fn forked(work: impl FnOnce()) {
     };
     if pid == 0 {
         std::panic::set_hook(Box::new(|_| {}));
-        let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(etc.path())));
         if let Err(panic) = done {
             let text = panic
                 .downcast_ref::<String>()
@@ -53,11 +56,10 @@ fn forked(work: impl FnOnce()) {
 }
 
 /// Becomes the plain user, for whom `/etc/subuid` and `/etc/subgid` say `ranges`.
-fn become_plain(ranges: &str) {
-    let dir = tempfile::tempdir().unwrap();
+fn become_plain(dir: &Path, ranges: &str) {
     let passwd = format!("root:x:0:0::/root:/bin/sh\nplain:x:{UID}:{UID}::/:/bin/sh\n");
     for (name, text) in [("passwd", passwd.as_str()), ("subuid", ranges), ("subgid", ranges)] {
-        fs::write(dir.path().join(name), text).unwrap();
+        fs::write(dir.join(name), text).unwrap();
     }
     // SAFETY: one thread; plain arguments.
     unsafe {
@@ -66,7 +68,7 @@ fn become_plain(ranges: &str) {
         assert_eq!(libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()), 0);
     }
     for name in ["passwd", "subuid", "subgid"] {
-        rustix::mount::mount_bind(dir.path().join(name), format!("/etc/{name}")).unwrap();
+        rustix::mount::mount_bind(dir.join(name), format!("/etc/{name}")).unwrap();
     }
     // SAFETY: one thread; plain arguments.
     unsafe {
@@ -78,7 +80,7 @@ fn become_plain(ranges: &str) {
     }
 }
 
-fn some_mounts(host: &std::path::Path) -> Vec<Mount> {
+fn some_mounts(host: &Path) -> Vec<Mount> {
     vec![
         Mount {
             target: "/run/secrets/s".into(),
@@ -114,8 +116,8 @@ const COMMON: &str = "id -u; echo x > /dev/null && head -c 2 /dev/zero | wc -c; 
 
 #[test]
 fn a_range_of_ids() {
-    forked(|| {
-        become_plain(&format!("other:1:1\nplain:700000:65536\n{UID}:900000:10\n"));
+    forked(|etc| {
+        become_plain(etc, &format!("other:1:1\nplain:700000:65536\n{UID}:900000:10\n"));
         let mode = rootless::detect();
         let Mode::Mapped { uids, .. } = &mode else { panic!("{mode:?}") };
         assert_eq!(uids.len(), 2);
@@ -175,8 +177,8 @@ fn a_range_of_ids() {
 
 #[test]
 fn a_single_id() {
-    forked(|| {
-        become_plain("other:1:70000\n");
+    forked(|etc| {
+        become_plain(etc, "other:1:70000\n");
         let mode = rootless::detect();
         let Mode::SingleId { reason } = &mode else { panic!("{mode:?}") };
         assert!(reason.contains("plain"), "{reason}");
@@ -206,8 +208,8 @@ fn a_single_id() {
 
 #[test]
 fn threads_are_too_late() {
-    forked(|| {
-        become_plain("");
+    forked(|etc| {
+        become_plain(etc, "");
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || receiver.recv());
         let error = rootless::enter(&rootless::detect()).unwrap_err().to_string();
@@ -219,7 +221,7 @@ fn threads_are_too_late() {
 
 #[test]
 fn root_is_root() {
-    forked(|| {
+    forked(|_| {
         assert_eq!(rootless::detect(), Mode::Root);
         rootless::enter(&Mode::Root).unwrap();
         assert!(!sandbox::in_user_namespace());
