@@ -8,7 +8,9 @@
 pub mod archive;
 mod error;
 mod image;
+pub mod load;
 pub mod local;
+pub mod push;
 
 pub use error::Error;
 pub use image::{NewImage, finish};

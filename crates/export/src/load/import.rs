@@ -1,0 +1,262 @@
+//! From checked documents to images in the store: missing layers are unpacked, all become visible together.
+
+use super::members::{Hashing, Members, chain};
+use super::{Loaded, wrong};
+use crate::{Error, Result};
+use layer::{Compression, LayerId, ReadAhead, UnpackOptions};
+use oci::{Descriptor, Digest, Hasher, ImageConfig, Reference, media_type};
+use progress::VertexHandle;
+use snapshot::Forms;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use store::{Commit, DiffId, LayerDraft, Store};
+
+/// An image of the archive, its documents read and checked.
+pub(super) struct Found {
+    pub(super) id: Digest,
+    config: Vec<u8>,
+    layers: Vec<(Digest, Part)>,
+    manifest: Option<(Descriptor, Vec<u8>)>,
+    pub(super) names: Vec<Reference>,
+}
+
+/// Where a layer's bytes are.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// The member of the archive.
+    pub(super) path: String,
+    /// What a manifest says it is.
+    pub(super) descriptor: Option<Descriptor>,
+}
+
+impl Found {
+    pub(super) fn new(
+        id: Digest,
+        config: Vec<u8>,
+        parsed: ImageConfig,
+        parts: Vec<Part>,
+        manifest: Option<(Descriptor, Vec<u8>)>,
+        names: Vec<Reference>,
+        name: &str,
+    ) -> Result<Self> {
+        let diff_ids = parsed.rootfs.diff_ids;
+        if diff_ids.len() != parts.len() {
+            let (layers, diffs) = (parts.len(), diff_ids.len());
+            return Err(wrong(
+                name,
+                format!("image {id} has {layers} layers, its configuration names {diffs}"),
+            ));
+        }
+        Ok(Self { id, config, layers: diff_ids.into_iter().zip(parts).collect(), manifest, names })
+    }
+}
+
+/// A layer that was unpacked.
+enum Unpacked {
+    /// A new one, not visible yet.
+    Draft(LayerDraft),
+    /// One that the store knew and could only have pulled.
+    Filled(LayerId),
+}
+
+/// Puts the images into the store.
+pub(super) fn import(
+    store: &Store,
+    forms: &Forms,
+    members: &dyn Members,
+    found: Vec<Found>,
+    name: &str,
+    vertex: &VertexHandle,
+) -> Result<Vec<Loaded>> {
+    let mut known: HashMap<Digest, LayerId> = HashMap::new();
+    let mut seen = HashSet::new();
+    let mut missing: Vec<(Digest, &Part, Option<LayerId>)> = Vec::new();
+    for (diff_id, part) in found.iter().flat_map(|image| &image.layers) {
+        if !seen.insert(*diff_id) {
+            continue;
+        }
+        let here = store.layer_by_diff_id(diff_id)?;
+        match here.map(|id| store.layer(id)).transpose()?.flatten() {
+            Some(info) if info.is_local() => {
+                known.insert(*diff_id, info.id);
+            }
+            remote => missing.push((*diff_id, part, remote.map(|info| info.id))),
+        }
+    }
+    let unpacker = Unpacker { store, forms, members, name, vertex };
+    let mut layers = Vec::new();
+    for (diff_id, unpacked) in unpacker.all(&missing)? {
+        match unpacked {
+            Unpacked::Draft(draft) => {
+                known.insert(diff_id, draft.id());
+                layers.push(draft);
+            }
+            Unpacked::Filled(id) => {
+                known.insert(diff_id, id);
+            }
+        }
+    }
+    if !layers.is_empty() {
+        store.commit(Commit { layers, ..Commit::default() })?;
+    }
+    let mut loaded = Vec::with_capacity(found.len());
+    for image in found {
+        let stack = image.layers.iter().map(|(diff_id, _)| known[diff_id]).collect();
+        let Found { id, config, manifest, names, .. } = image;
+        store.put_image(&store::NewImage { config, stack, manifest, names: names.clone(), pulled: None })?;
+        loaded.push(Loaded { id, names });
+    }
+    Ok(loaded)
+}
+
+struct Unpacker<'a> {
+    store: &'a Store,
+    forms: &'a Forms,
+    members: &'a dyn Members,
+    name: &'a str,
+    vertex: &'a VertexHandle,
+}
+
+impl Unpacker<'_> {
+    /// Unpacks the layers, as many at once as there are processors.
+    fn all(&self, missing: &[(Digest, &Part, Option<LayerId>)]) -> Result<Vec<(Digest, Unpacked)>> {
+        let next = AtomicUsize::new(0);
+        let done: Mutex<Result<Vec<(Digest, Unpacked)>>> = Mutex::new(Ok(Vec::new()));
+        let lock = || done.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = || {
+            while let Some((diff_id, part, remote)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if lock().is_err() {
+                    return;
+                }
+                let unpacked = self.one(diff_id, part, *remote);
+                let mut done = lock();
+                match (&mut *done, unpacked) {
+                    (Ok(all), Ok(unpacked)) => all.push((*diff_id, unpacked)),
+                    (Ok(_), Err(error)) => *done = Err(error),
+                    (Err(_), _) => {}
+                }
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..cores.min(missing.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn one(&self, diff_id: &Digest, part: &Part, remote: Option<LayerId>) -> Result<Unpacked> {
+        let Part { path, descriptor } = part;
+        let expected = descriptor.as_ref().map(|descriptor| descriptor.digest);
+        let (digest, size) = self
+            .members
+            .blob(path, expected)?
+            .ok_or_else(|| wrong(self.name, format!("layer `{path}` is named and not there")))?;
+        let mut blob = self.store.open_blob(&digest)?;
+        let descriptor = match descriptor {
+            Some(descriptor) if descriptor.size != size => {
+                let named = descriptor.size;
+                return Err(wrong(
+                    self.name,
+                    format!("layer `{path}` has {size} bytes, its manifest names {named}"),
+                ));
+            }
+            Some(descriptor) => Descriptor::new(&descriptor.media_type, digest, size),
+            None => Descriptor::new(self.kind(&mut blob, path)?, digest, size),
+        };
+        if media_type::layer_compression(&descriptor.media_type).is_none() {
+            let kind = &descriptor.media_type;
+            return Err(wrong(
+                self.name,
+                format!("layer `{path}` has the type `{kind}`, which is not supported"),
+            ));
+        }
+        let transfer = self.vertex.transfer(format!("unpacking {digest}"), size);
+        let unpacked = match remote {
+            Some(id) => {
+                let fill = self.store.fill_layer(id, &mut || true)?;
+                if !fill.info().is_local() {
+                    self.forms
+                        .unpack(fill, blob, &descriptor.media_type, 0)
+                        .map_err(|error| self.damaged(path, error))?;
+                }
+                self.store.add_layer_blob(id, &descriptor)?;
+                Unpacked::Filled(id)
+            }
+            None => {
+                let mut draft = self.draft(diff_id, blob, path)?;
+                draft.add_blob(descriptor);
+                Unpacked::Draft(draft)
+            }
+        };
+        transfer.set(size);
+        transfer.done();
+        Ok(unpacked)
+    }
+
+    /// A layer's media type by its first bytes.
+    fn kind(&self, blob: &mut File, path: &str) -> Result<&'static str> {
+        let fail = |source| Error::Io { action: "read the blob of", path: path.into(), source };
+        let mut start = Vec::new();
+        Read::by_ref(blob).take(6).read_to_end(&mut start).map_err(fail)?;
+        blob.rewind().map_err(fail)?;
+        let compression = match layer::sniff(&start) {
+            Compression::None => media_type::Compression::None,
+            Compression::Gzip => media_type::Compression::Gzip,
+            Compression::Zstd => media_type::Compression::Zstd,
+            other => {
+                let reason =
+                    format!("layer `{path}` is compressed with {}, which is not supported", other.name());
+                return Err(wrong(self.name, reason));
+            }
+        };
+        Ok(media_type::layer(compression, false))
+    }
+
+    /// Unpacks into a layer that nobody sees yet.
+    fn draft(&self, diff_id: &Digest, blob: File, path: &str) -> Result<LayerDraft> {
+        let mut draft = self.store.new_layer()?;
+        let folder = draft.fs();
+        let io = |source| Error::Io { action: "make", path: folder.clone(), source };
+        std::fs::create_dir(&folder).map_err(io)?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&folder, mode).map_err(io)?;
+        let options = UnpackOptions {
+            flavour: self.forms.flavour(),
+            owners: self.forms.owners(),
+            ..UnpackOptions::default()
+        };
+        let damaged = |error: layer::Error| wrong(self.name, format!("layer `{path}`: {}", chain(&error)));
+        let tar = layer::decompress(blob, options.max_bytes).map_err(damaged)?;
+        let tar: Box<dyn Read> =
+            if tar.kind() == Compression::None { Box::new(tar) } else { Box::new(ReadAhead::new(tar)) };
+        let mut hashing = Hashing { inner: tar, hasher: Hasher::new() };
+        let directory = snapshot::open_directory(&folder)?;
+        let listing = layer::unpack(&mut hashing, directory.as_fd(), None, &options).map_err(damaged)?;
+        let size = hashing.hasher.size();
+        let digest = hashing.hasher.finish();
+        if digest != *diff_id {
+            let reason =
+                format!("layer `{path}` has the digest {digest}, its image's configuration names {diff_id}");
+            return Err(wrong(self.name, reason));
+        }
+        draft.write_listing(&listing)?;
+        draft.set_diff_id(DiffId { digest, size, writer: 0 });
+        Ok(draft)
+    }
+
+    fn damaged(&self, path: &str, error: snapshot::Error) -> Error {
+        match error {
+            snapshot::Error::Layer { source, .. } => {
+                wrong(self.name, format!("layer `{path}`: {}", chain(&source)))
+            }
+            error => error.into(),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The way back: images from archives and layouts into the store.
+//!
+//! Two formats are read, as a tar (plain, gzip or zstd) or, for the second, as a folder:
+//!
+//! ```text
+//! docker save   manifest.json  <config>.json or blobs/sha256/<config>  <id>/layer.tar or blobs/sha256/<layer>
+//! OCI layout    oci-layout  index.json  blobs/sha256/<manifest, config, layer>
+//! ```
+//!
+//! A tar's members come in any order and the documents that say what they are may come last, so small members are kept
+//! in memory and large ones go straight into the store as blobs, each under the digest of its bytes. Then the documents
+//! are read, layers that the store has not are unpacked several at once, and all new layers become visible together,
+//! before the images get their names. Whatever fails, what this process wrote is collected again.
+
+mod docker;
+mod import;
+mod members;
+mod oci;
+
+use crate::{Error, Result};
+use ::oci::{Digest, Reference};
+use members::{Archive, Folder, Members};
+use progress::VertexHandle;
+use snapshot::Forms;
+use std::io::Read;
+use std::path::Path;
+use store::Store;
+
+/// An image that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its id.
+    pub id: Digest,
+    /// The names it got.
+    pub names: Vec<Reference>,
+}
+
+/// Loads all images of an archive: what `docker save` writes, or an OCI layout as a tar; plain, gzip or zstd. `name` is
+/// what messages call it.
+///
+/// # Errors
+/// [`Error::Archive`] for an archive that is damaged or of another format. Nothing is left in the store then.
+pub fn load(
+    store: &Store,
+    forms: &Forms,
+    input: impl Read + Send + 'static,
+    name: &str,
+    vertex: &VertexHandle,
+) -> Result<Vec<Loaded>> {
+    tidy(store, || {
+        let archive = Archive::spool(store, input, name, vertex)?;
+        read(store, forms, &archive, name, vertex)
+    })
+}
+
+/// Loads all images of an OCI layout that is a folder; only the blobs that are needed are read.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_layout(
+    store: &Store,
+    forms: &Forms,
+    folder: &Path,
+    vertex: &VertexHandle,
+) -> Result<Vec<Loaded>> {
+    let name = folder.display().to_string();
+    tidy(store, || {
+        let folder = Folder::open(store, folder, &name)?;
+        read(store, forms, &folder, &name, vertex)
+    })
+}
+
+fn read(
+    store: &Store,
+    forms: &Forms,
+    members: &dyn Members,
+    name: &str,
+    vertex: &VertexHandle,
+) -> Result<Vec<Loaded>> {
+    let found = if let Some(manifest) = members.document("manifest.json")? {
+        docker::images(members, &manifest, name)?
+    } else if let Some(index) = members.document("index.json")? {
+        oci::images(members, &index, name)?
+    } else {
+        let reason = if members.document("repositories")?.is_some() {
+            "it has the format of Docker before 1.10 (`repositories` without `manifest.json`)"
+        } else {
+            "it has neither a `manifest.json`, as `docker save` writes, nor the `index.json` of an OCI layout"
+        };
+        return Err(wrong(name, reason));
+    };
+    import::import(store, forms, members, found, name, vertex)
+}
+
+/// Collects what was written in vain: after an error everything, else what no image needed.
+fn tidy(store: &Store, work: impl FnOnce() -> Result<Vec<Loaded>>) -> Result<Vec<Loaded>> {
+    let done = work();
+    store.end_lease();
+    match done {
+        Ok(loaded) => {
+            store.sweep()?;
+            Ok(loaded)
+        }
+        Err(error) => {
+            // The first error is the one to tell; the next collection does what this one could not.
+            let _ = store.sweep();
+            Err(error)
+        }
+    }
+}
+
+fn wrong(name: &str, reason: impl Into<String>) -> Error {
+    Error::Archive { name: name.to_owned(), reason: reason.into() }
+}

@@ -1,0 +1,177 @@
+//! OCI layouts (image-spec, image-layout.md): `index.json` names manifests by digest, or indexes that do.
+
+use super::import::{Found, Part};
+use super::members::{Members, chain};
+use super::wrong;
+use crate::Result;
+use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+
+/// Indexes within indexes go so deep.
+const DEEPEST: usize = 4;
+/// The annotations with an image's name: containerd's is a full one.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The images of a layout for this machine's platform; an image that there is for other platforms only is taken as it is.
+pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<Vec<Found>> {
+    if let Some(layout) = members.document("oci-layout")? {
+        check_version(&layout, name)?;
+    }
+    let index = parse(Index::parse(index), "index.json", name)?;
+    let host = Platform::host();
+    // Manifests of one name are one image for several platforms.
+    let mut groups: Vec<(Option<String>, Vec<&Descriptor>)> = Vec::new();
+    for descriptor in index.manifests.iter().filter(|descriptor| is_image(descriptor)) {
+        let label = label(descriptor);
+        match groups.iter_mut().find(|(known, _)| *known == label) {
+            Some((Some(_), group)) => group.push(descriptor),
+            Some((None, group)) if descriptor.platform.is_some() => group.push(descriptor),
+            _ => groups.push((label, vec![descriptor])),
+        }
+    }
+    let mut found: Vec<Found> = Vec::new();
+    for (label, group) in groups {
+        let rank =
+            |descriptor: &Descriptor| descriptor.platform.as_ref().and_then(|platform| host.rank(platform));
+        let best = group.iter().max_by_key(|descriptor| rank(descriptor)).copied();
+        // Of equals the first.
+        let chosen = best.and_then(|best| group.iter().find(|descriptor| rank(descriptor) == rank(best)));
+        let Some(chosen) = chosen else { continue };
+        let mut image = resolve(members, chosen, &host, name, 0)?;
+        let names: Vec<Reference> = label.as_deref().and_then(reference).into_iter().collect();
+        match found.iter_mut().find(|known| known.id == image.id) {
+            Some(known) => known.names.extend(names),
+            None => {
+                image.names = names;
+                found.push(image);
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(wrong(name, "its `index.json` names no image"));
+    }
+    Ok(found)
+}
+
+fn check_version(layout: &[u8], name: &str) -> Result<()> {
+    let layout: serde_json::Value = serde_json::from_slice(layout)
+        .map_err(|error| wrong(name, format!("its `oci-layout` cannot be read: {error}")))?;
+    match layout.get("imageLayoutVersion").and_then(serde_json::Value::as_str) {
+        Some(version) if version.starts_with("1.") => Ok(()),
+        version => {
+            let version = version.unwrap_or("none");
+            Err(wrong(name, format!("its layout has version `{version}`; only 1.0.0 is known")))
+        }
+    }
+}
+
+/// Attestations and artifacts are no images.
+fn is_image(descriptor: &Descriptor) -> bool {
+    let kind = &descriptor.media_type;
+    (media_type::is_index(kind) || media_type::is_manifest(kind))
+        && descriptor.artifact_type.is_none()
+        && descriptor.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
+}
+
+/// The name in the annotations, as it stands there.
+fn label(descriptor: &Descriptor) -> Option<String> {
+    let annotation = |key| descriptor.annotations.get(key).filter(|text| !text.is_empty()).cloned();
+    annotation(CONTAINERD_NAME).or_else(|| annotation(REF_NAME))
+}
+
+/// The image name that a label is. The specification lets `ref.name` be a bare tag (`latest`, `1.2`), which is no name
+/// of an image.
+fn reference(label: &str) -> Option<Reference> {
+    let bare = !label.contains(['/', ':', '@']);
+    let version = label.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
+    if bare && (label == "latest" || version) {
+        return None;
+    }
+    label.parse().ok()
+}
+
+/// Follows a descriptor down to an image.
+fn resolve(
+    members: &dyn Members,
+    descriptor: &Descriptor,
+    host: &Platform,
+    name: &str,
+    depth: usize,
+) -> Result<Found> {
+    let bytes = document(members, descriptor, name)?;
+    let path = path(&descriptor.digest);
+    if media_type::is_index(&descriptor.media_type) {
+        if depth >= DEEPEST {
+            return Err(wrong(name, format!("it has indexes in indexes, more than {DEEPEST} deep")));
+        }
+        let index = parse(Index::parse(&bytes), &path, name)?;
+        let images: Vec<&Descriptor> =
+            index.manifests.iter().filter(|descriptor| is_image(descriptor)).collect();
+        let chosen = match (index.choose(host), &images[..]) {
+            (Some(chosen), _) => chosen,
+            (None, [only]) => only,
+            (None, several) => {
+                let known: Vec<String> =
+                    several.iter().filter_map(|d| d.platform.as_ref()).map(ToString::to_string).collect();
+                return Err(wrong(
+                    name,
+                    format!("it has no image for {host}, only for: {}", known.join(", ")),
+                ));
+            }
+        };
+        return resolve(members, chosen, host, name, depth + 1);
+    }
+    let manifest = parse(Manifest::parse(&bytes), &path, name)?;
+    let kind = &manifest.config.media_type;
+    if kind != media_type::OCI_CONFIG && kind != media_type::DOCKER_CONFIG {
+        return Err(wrong(
+            name,
+            format!("manifest {} is no image: its configuration is `{kind}`", descriptor.digest),
+        ));
+    }
+    let config = document(members, &manifest.config, name)?;
+    let parsed = parse(ImageConfig::parse(&config), &self::path(&manifest.config.digest), name)?;
+    let parts = manifest
+        .layers
+        .into_iter()
+        .map(|descriptor| Part { path: self::path(&descriptor.digest), descriptor: Some(descriptor) })
+        .collect();
+    let plain = Descriptor::new(&descriptor.media_type, descriptor.digest, bytes.len() as u64);
+    Found::new(manifest.config.digest, config, parsed, parts, Some((plain, bytes)), Vec::new(), name)
+}
+
+/// A document by its digest, which is checked.
+fn document(members: &dyn Members, descriptor: &Descriptor, name: &str) -> Result<Vec<u8>> {
+    let path = path(&descriptor.digest);
+    let bytes =
+        members.document(&path)?.ok_or_else(|| wrong(name, format!("`{path}` is named and not there")))?;
+    let actual = Digest::of(&bytes);
+    if actual != descriptor.digest {
+        return Err(wrong(name, format!("`{path}` has the digest {actual}")));
+    }
+    Ok(bytes)
+}
+
+fn path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+fn parse<T>(parsed: oci::Result<T>, path: &str, name: &str) -> Result<T> {
+    parsed.map_err(|error| wrong(name, format!("`{path}`: {}", chain(&error))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_tag_is_no_name() {
+        let name = |label: &str| reference(label).map(|r| r.familiar());
+        for label in ["latest", "1.2", "v3", "", "UPPER/x"] {
+            assert_eq!(name(label), None, "{label}");
+        }
+        assert_eq!(name("app"), Some("app:latest".into()));
+        assert_eq!(name("app:1"), Some("app:1".into()));
+        assert_eq!(name("docker.io/library/app:1"), Some("app:1".into()));
+    }
+}
