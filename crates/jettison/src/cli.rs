@@ -62,6 +62,10 @@ enum Command {
     /// Commands about volumes
     #[command(subcommand)]
     Volume(system::VolumeCommand),
+    /// Show facts about this machine and the store
+    Info(system::InfoArgs),
+    /// Show the version
+    Version(system::VersionArgs),
     /// Write the manual pages or completions to a folder
     #[command(hide = true)]
     Generate(commands::generate::GenerateArgs),
@@ -176,9 +180,11 @@ fn dispatch(cli: Cli, environment: Environment) -> Outcome {
             system::prune(&args, environment, system::What::Builds)
         }
         Command::Builder(BuilderCommand::Du(args)) | Command::Buildx(BuilderCommand::Du(args)) => {
-            system::df(&args, environment)
+            system::du(&args, environment)
         }
         Command::Volume(command) => system::volume(&command, environment),
+        Command::Info(args) => system::info(&args, environment),
+        Command::Version(args) => system::version(&args),
         Command::Generate(args) => commands::generate::generate(&args, Cli::command()),
     }
 }

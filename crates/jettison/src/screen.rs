@@ -29,6 +29,13 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Writes a question to standard error, without a line end.
+pub(crate) fn ask(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{text}");
+    let _ = err.flush();
+}
+
 /// Writes what is still held back.
 pub(crate) fn flush() {
     if let Err(error) = io::stdout().lock().flush() {

@@ -1,0 +1,182 @@
+//! `inspect`: images and containers in Docker's JSON.
+
+use crate::commands::{containers, system};
+use crate::engine::Engine;
+use crate::environment::Environment;
+use crate::error::{CommandError, Outcome};
+use crate::template::Template;
+use crate::{screen, time};
+use clap::Args;
+use oci::{ImageConfig, Reference};
+use serde_json::{Map, Value, json};
+
+/// Show everything about images and containers as JSON.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Names or ids
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    /// `json` or a template, as `{{.Config.Env}}`
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// What to look for: container, image or volume
+    #[arg(long = "type", value_name = "KIND", value_parser = ["container", "image", "volume"])]
+    kind: Option<String>,
+    /// Show total file sizes; they are shown anyway
+    #[arg(short, long)]
+    size: bool,
+}
+
+/// Runs `inspect`. `any` is the command for all kinds, else only images are meant.
+pub(crate) fn inspect(args: &InspectArgs, environment: Environment, any: bool) -> Outcome {
+    let engine = super::local(environment);
+    let kind = if any { args.kind.as_deref() } else { Some("image") };
+    show(&args.names, args.format.as_deref(), |name| find(&engine, name, kind))
+}
+
+/// Shows several things, and an error for each that is not there.
+pub(crate) fn show(
+    names: &[String],
+    format: Option<&str>,
+    find: impl Fn(&str) -> Outcome<Option<Value>>,
+) -> Outcome {
+    let template = format.filter(|format| *format != "json").map(Template::parse).transpose()?;
+    let mut found = Vec::new();
+    let mut code = 0;
+    let mut errors = Vec::new();
+    for name in names {
+        match find(name) {
+            Ok(Some(value)) => match &template {
+                Some(template) => screen::line(&template.render(&value)?),
+                None => found.push(value),
+            },
+            Ok(None) => errors.push(CommandError::new(format!("no such object: {name}"))),
+            Err(error) => errors.push(error),
+        }
+    }
+    if template.is_none() {
+        let list = Value::Array(found);
+        let text = if format == Some("json") { list.to_string() } else { pretty(&list) };
+        screen::line(&text);
+    }
+    screen::flush();
+    for error in errors {
+        error.show();
+        code = 1;
+    }
+    Ok(code)
+}
+
+/// JSON as `docker inspect` writes it, four spaces deep.
+fn pretty(value: &Value) -> String {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    serde::Serialize::serialize(value, &mut writer).expect("because memory takes what a value holds");
+    String::from_utf8(bytes).expect("because JSON is UTF-8")
+}
+
+/// Containers come before images, as with Docker.
+fn find(engine: &Engine, name: &str, kind: Option<&str>) -> Outcome<Option<Value>> {
+    if matches!(kind, None | Some("container"))
+        && let Some(container) = containers::inspect_value(engine, name)?
+    {
+        return Ok(Some(container));
+    }
+    if matches!(kind, None | Some("image"))
+        && let Some(image) = engine.store()?.image(name)?
+    {
+        return Ok(Some(image_value(engine, &image)?));
+    }
+    if matches!(kind, None | Some("volume"))
+        && let Some(volume) = engine.store()?.volume(name)?
+    {
+        return Ok(Some(system::volume_value(&volume)));
+    }
+    Ok(None)
+}
+
+/// An image in Docker's JSON.
+fn image_value(engine: &Engine, image: &store::Image) -> Outcome<Value> {
+    let config = ImageConfig::parse(&image.config)?;
+    let raw: Value = serde_json::from_slice(&image.config)?;
+    let references: Vec<Reference> =
+        image.names.iter().filter_map(|name| name.reference.parse().ok()).collect();
+    let tags: Vec<String> =
+        references.iter().filter(|name| name.tag().is_some()).map(Reference::familiar).collect();
+    let mut digests: Vec<String> = Vec::new();
+    for (name, reference) in image.names.iter().zip(&references) {
+        let digest = name.manifest.as_ref().map(|manifest| manifest.digest).or(reference.digest());
+        let shown = digest.map(|digest| format!("{}@{digest}", reference.familiar_name()));
+        digests.extend(shown.filter(|shown| !digests.contains(shown)));
+    }
+    let layers: Vec<String> = config.rootfs.diff_ids.iter().map(ToString::to_string).collect();
+    let comment = config.history.last().and_then(|entry| entry.comment.clone()).unwrap_or_default();
+    let top = image
+        .stack
+        .last()
+        .map(|id| engine.store().map(|store| store.layer_dir(*id).join("fs")))
+        .transpose()?;
+    let mut value = json!({
+        "Id": image.id.to_string(),
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Parent": "",
+        "Comment": comment,
+        "Created": config.created.clone().unwrap_or_default(),
+        "DockerVersion": "",
+        "Author": config.author.clone().unwrap_or_default(),
+        "Config": container_config(raw.get("config")),
+        "Architecture": config.architecture,
+        "Os": config.os,
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "GraphDriver": { "Data": { "UpperDir": top }, "Name": "overlay2" },
+        "RootFS": { "Type": config.rootfs.kind, "Layers": layers },
+        "Metadata": { "LastTagTime": time::rfc3339(image.created) },
+        "History": raw.get("history").cloned().unwrap_or(Value::Null),
+    });
+    if let Some(fields) = value.as_object_mut() {
+        if let Some(variant) = config.variant {
+            fields.insert("Variant".to_owned(), variant.into());
+        }
+        if let Some(version) = config.os_version {
+            fields.insert("OsVersion".to_owned(), version.into());
+        }
+        if let Some(manifest) = &image.manifest {
+            let descriptor = json!({"mediaType": manifest.media_type, "digest": manifest.digest.to_string(), "size": manifest.size});
+            fields.insert("Descriptor".to_owned(), descriptor);
+        }
+    }
+    Ok(value)
+}
+
+/// The `Config` of an image with the fields that Docker always shows.
+fn container_config(config: Option<&Value>) -> Value {
+    let mut fields = Map::new();
+    for (name, default) in [
+        ("Hostname", json!("")),
+        ("Domainname", json!("")),
+        ("User", json!("")),
+        ("AttachStdin", json!(false)),
+        ("AttachStdout", json!(false)),
+        ("AttachStderr", json!(false)),
+        ("Tty", json!(false)),
+        ("OpenStdin", json!(false)),
+        ("StdinOnce", json!(false)),
+        ("Env", Value::Null),
+        ("Cmd", Value::Null),
+        ("Image", json!("")),
+        ("Volumes", Value::Null),
+        ("WorkingDir", json!("")),
+        ("Entrypoint", Value::Null),
+        ("OnBuild", Value::Null),
+        ("Labels", Value::Null),
+    ] {
+        fields.insert(name.to_owned(), default);
+    }
+    for (name, value) in config.and_then(Value::as_object).into_iter().flatten() {
+        fields.insert(name.clone(), value.clone());
+    }
+    Value::Object(fields)
+}

@@ -1,0 +1,205 @@
+//! `pull` and `push`.
+
+use crate::cli::RegistryArgs;
+use crate::commands::rootless;
+use crate::engine::{Engine, RegistryFlags};
+use crate::environment::Environment;
+use crate::error::{CommandError, Outcome};
+use crate::screen;
+use clap::Args;
+use oci::{Platform, Reference};
+use progress::{Colors, Plain, PlainOptions, Progress, Sink, Tty, TtyOptions};
+use registry::Pushed;
+use std::sync::Arc;
+
+/// Fetch images from a registry.
+#[derive(Debug, Args)]
+pub(crate) struct PullArgs {
+    /// Their names
+    #[arg(value_name = "NAME[:TAG|@DIGEST]", required = true)]
+    names: Vec<String>,
+    /// Show nothing but the names at the end
+    #[arg(short, long)]
+    quiet: bool,
+    /// The platform, where the registry has several
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// Runs `pull`.
+pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
+    rootless::enter()?;
+    let names = args.names.iter().map(|name| Ok(name.parse()?)).collect::<Outcome<Vec<Reference>>>()?;
+    let platform = platform(args.platform.as_deref(), &environment)?;
+    let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
+    let progress = progress(args.quiet, &engine.environment);
+    let mut pulled = Vec::new();
+    for (name, text) in names.iter().zip(&args.names) {
+        if !args.quiet
+            && name.tag() == Some("latest")
+            && !text.ends_with(":latest")
+            && name.digest().is_none()
+        {
+            screen::say("Using default tag: latest");
+        }
+        let vertex = progress.start(&format!("pulling {}", name.familiar()));
+        let before = engine.store()?.image_id(&name.to_string())?;
+        match engine.pull(name, &platform, &vertex) {
+            Ok(id) => {
+                vertex.done();
+                pulled.push((name, before == Some(id)));
+            }
+            Err(error) => {
+                vertex.fail(&error.message);
+                progress.finish();
+                engine.store()?.finish()?;
+                return Err(error);
+            }
+        }
+    }
+    progress.finish();
+    let store = engine.store()?;
+    store.finish()?;
+    for (name, same) in pulled {
+        if !args.quiet {
+            let image = store.image(&name.to_string())?;
+            let full = name.to_string();
+            let known = image.iter().flat_map(|image| &image.names).find(|known| known.reference == full);
+            if let Some(manifest) = known.and_then(|known| known.manifest.as_ref()) {
+                screen::say(&format!("Digest: {}", manifest.digest));
+            }
+            let status = if same { "Image is up to date for" } else { "Downloaded newer image for" };
+            screen::say(&format!("Status: {status} {}", name.familiar()));
+        }
+        screen::line(&name.to_string());
+    }
+    Ok(0)
+}
+
+/// The platform that is meant: the flag, DOCKER_DEFAULT_PLATFORM, or this machine's.
+fn platform(flag: Option<&str>, environment: &Environment) -> Outcome<Platform> {
+    match flag.or(environment.get("DOCKER_DEFAULT_PLATFORM")) {
+        Some(text) => Ok(text.parse()?),
+        None => Ok(Platform::host()),
+    }
+}
+
+/// The progress of a transfer on standard error.
+pub(crate) fn progress(quiet: bool, environment: &Environment) -> Progress {
+    if quiet {
+        return Progress::none();
+    }
+    let out = Box::new(std::io::stderr());
+    let terminal = screen::err_is_terminal() && environment.get("TERM") != Some("dumb");
+    let sink: Arc<dyn Sink> = if terminal {
+        let colors = environment.get("NO_COLOR").is_none().then(Colors::default);
+        Arc::new(Tty::new(out, TtyOptions { size: Box::new(screen::size), colors, ..TtyOptions::default() }))
+    } else {
+        Arc::new(Plain::new(out, PlainOptions::default()))
+    };
+    let progress = Progress::new(vec![sink]);
+    progress.allow_threads();
+    progress
+}
+
+/// Send an image to a registry.
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// The image's name, which says where it goes
+    #[arg(value_name = "NAME[:TAG]")]
+    name: String,
+    /// Another name to send it to
+    #[arg(value_name = "DESTINATION")]
+    destination: Option<String>,
+    /// Show nothing but the name at the end
+    #[arg(short, long)]
+    quiet: bool,
+    /// Send all tags of the repository
+    #[arg(short, long, conflicts_with = "destination")]
+    all_tags: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// Runs `push`.
+pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
+    rootless::enter()?;
+    let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
+    let targets = targets(args, &engine)?;
+    let (store, forms) = (engine.store()?, engine.forms()?);
+    let progress = progress(args.quiet, &engine.environment);
+    for (image, target) in targets {
+        if !args.quiet {
+            screen::line(&format!("The push refers to repository [{}]", target.name()));
+        }
+        let vertex = progress.start(&format!("pushing {}", target.familiar()));
+        let tell = |layer: &export::push::Layer| {
+            if !args.quiet {
+                let what = match layer.pushed {
+                    Pushed::Existed => "Layer already exists",
+                    Pushed::Mounted => "Mounted from another repository",
+                    Pushed::Uploaded => "Pushed",
+                };
+                screen::line(&format!("{}: {what}", layer.descriptor.digest.short()));
+            }
+        };
+        let pushed =
+            export::push::push_telling(store, &forms, engine.client()?, &image, &target, &vertex, &tell);
+        match &pushed {
+            Ok(_) => vertex.done(),
+            Err(error) => vertex.fail(&error.to_string()),
+        }
+        let manifest = match pushed {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                progress.finish();
+                store.finish()?;
+                return Err(error.into());
+            }
+        };
+        if args.quiet {
+            screen::line(&target.to_string());
+        } else {
+            let tag = target.tag().map_or_else(|| target.familiar(), str::to_owned);
+            screen::line(&format!("{tag}: digest: {} size: {}", manifest.digest, manifest.size));
+        }
+    }
+    progress.finish();
+    store.finish()?;
+    Ok(0)
+}
+
+/// Which images go where.
+fn targets(args: &PushArgs, engine: &Engine) -> Outcome<Vec<(String, Reference)>> {
+    if let Some(destination) = &args.destination {
+        // As podman: `docker://` may stand before the name.
+        let target = destination.strip_prefix("docker://").unwrap_or(destination).parse()?;
+        return Ok(vec![(args.name.clone(), target)]);
+    }
+    let target: Reference = args.name.parse()?;
+    if target.digest().is_some() {
+        return Err(CommandError::new(format!(
+            "`{}` has a digest; an image is pushed under a tag",
+            args.name
+        )));
+    }
+    if !args.all_tags {
+        let image = engine.image(&target.to_string())?;
+        return Ok(vec![(image.id.to_string(), target)]);
+    }
+    let mut targets = Vec::new();
+    for image in engine.store()?.images()? {
+        let names = image.names.iter().filter_map(|known| known.reference.parse::<Reference>().ok());
+        let same = names.filter(|known| known.name() == target.name() && known.digest().is_none());
+        targets.extend(same.map(|known| (image.id.to_string(), known)));
+    }
+    if targets.is_empty() {
+        return Err(CommandError::new(format!(
+            "no image of the repository `{}` is in the store",
+            target.familiar_name()
+        )));
+    }
+    Ok(targets)
+}
