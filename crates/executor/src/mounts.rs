@@ -143,7 +143,7 @@ impl Worker {
         };
         let options = sandbox::overlay::Options {
             userxattr: self.forms.flavour() == layer::Flavour::User,
-            volatile: false,
+            volatile: true,
             readonly: !writable,
         };
         Ok(sandbox::overlay::mount_detached(&lowers, upper, options)?)

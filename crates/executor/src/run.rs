@@ -53,7 +53,7 @@ impl Worker {
         lowers.reverse();
         let options = sandbox::overlay::Options {
             userxattr: self.forms.flavour() == layer::Flavour::User,
-            volatile: false,
+            volatile: true,
             readonly: false,
         };
         let root = sandbox::overlay::mount_detached(&lowers, Some((upper.clone(), work.clone())), options)?;
