@@ -4,8 +4,9 @@ use crate::lower::Lowering;
 use crate::scope::build_arg;
 use crate::stage::StageState;
 use crate::{Error, Result, history};
-use dockerfile::Instruction;
 use dockerfile::command::{ArgCommand, Command, ExposeCommand, Form, HealthCheckCommand, KeyValue};
+use dockerfile::lint::{Rule, messages};
+use dockerfile::{Instruction, Spanned};
 use oci::{Empty, Healthcheck};
 
 impl Lowering<'_> {
@@ -28,7 +29,7 @@ impl Lowering<'_> {
                 format!("LABEL{}", shown(&pairs))
             }
             Command::User(user) => {
-                let user = state.scope.expand(&self.lex, &user.user, state.span(user.user.span))?;
+                let user = self.word(state, &user.user)?;
                 state.config.config.user.clone_from(&user);
                 format!("USER {user}")
             }
@@ -36,7 +37,7 @@ impl Lowering<'_> {
             Command::Volume(volume) => {
                 let mut paths = Vec::new();
                 for path in &volume.paths {
-                    let expanded = state.scope.expand(&self.lex, path, state.span(path.span))?;
+                    let expanded = self.word(state, path)?;
                     if expanded.is_empty() {
                         return Err(Error::at(state.span(path.span), "a volume's path is empty"));
                     }
@@ -48,7 +49,7 @@ impl Lowering<'_> {
             Command::Cmd(cmd) => {
                 let args = self.form(state, &cmd.form);
                 let text = format!("CMD {}", history::quoted(&args));
-                state.config.config.cmd = Some(args);
+                state.config.config.cmd = Some(args).filter(|args| !args.is_empty());
                 state.config.config.args_escaped = true;
                 state.cmd_set = true;
                 text
@@ -56,7 +57,7 @@ impl Lowering<'_> {
             Command::Entrypoint(entrypoint) => {
                 let args = self.form(state, &entrypoint.form);
                 let text = format!("ENTRYPOINT {}", history::quoted(&args));
-                state.config.config.entrypoint = Some(args);
+                state.config.config.entrypoint = Some(args).filter(|args| !args.is_empty());
                 if !state.cmd_set {
                     state.config.config.cmd = None;
                 }
@@ -68,14 +69,14 @@ impl Lowering<'_> {
             }
             Command::StopSignal(stop) => {
                 let span = state.span(stop.signal.span);
-                let signal = state.scope.expand(&self.lex, &stop.signal, span)?;
+                let signal = self.word(state, &stop.signal)?;
                 dockerfile::signal::parse(&signal)
                     .ok_or_else(|| Error::at(span, format!("`{signal}` is no signal")))?;
                 state.config.config.stop_signal = Some(signal.clone());
                 format!("STOPSIGNAL {signal}")
             }
             Command::HealthCheck(check) => {
-                let check = self.health_check(state, check);
+                let check = health_check(check);
                 let text = format!("HEALTHCHECK {}", history::health(&check));
                 state.config.config.healthcheck = Some(check);
                 text
@@ -100,12 +101,9 @@ impl Lowering<'_> {
         let mut text = String::from("ARG");
         for definition in &arg.args {
             let name = &definition.name.value;
-            self.used_args.push(name.clone());
             let value = match (build_arg(self.options, name), &definition.default) {
                 (Some(given), _) => Some(given.to_owned()),
-                (None, Some(default)) => {
-                    Some(state.scope.expand(&self.lex, default, state.span(default.span))?)
-                }
+                (None, Some(default)) => Some(self.word(state, default)?),
                 (None, None) => self.globals.get(name).map(str::to_owned),
             };
             text.push(' ');
@@ -120,12 +118,12 @@ impl Lowering<'_> {
     }
 
     /// All values are expanded with the scope before the instruction.
-    fn pairs(&self, state: &StageState, pairs: &[KeyValue]) -> Result<Vec<(String, String)>> {
+    fn pairs(&mut self, state: &StageState, pairs: &[KeyValue]) -> Result<Vec<(String, String)>> {
         pairs
             .iter()
             .map(|pair| {
-                let name = state.scope.expand(&self.lex, &pair.key, state.span(pair.key.span))?;
-                let value = state.scope.expand(&self.lex, &pair.value, state.span(pair.value.span))?;
+                let name = self.word(state, &pair.key)?;
+                let value = self.word(state, &pair.value)?;
                 if name.is_empty() {
                     return Err(Error::at(
                         state.span(pair.key.span),
@@ -137,20 +135,34 @@ impl Lowering<'_> {
             .collect()
     }
 
-    fn expose(&self, state: &mut StageState, expose: &ExposeCommand) -> Result<String> {
-        let mut keys = Vec::new();
-        for word in &expose.ports {
+    /// The words count sorted as they are written; each may be several ports.
+    fn expose(&mut self, state: &mut StageState, expose: &ExposeCommand) -> Result<String> {
+        let mut words: Vec<&Spanned<String>> = expose.ports.iter().collect();
+        words.sort_by(|a, b| a.value.cmp(&b.value));
+        let mut keys: Vec<String> = Vec::new();
+        for word in words {
             let span = state.span(word.span);
-            for port in state.scope.expand_words(&self.lex, word, span)? {
+            let scope = &state.scope;
+            let expanded = self
+                .lex
+                .expand_words(word, &|name| scope.get(name).map(str::to_owned))
+                .map_err(|error| Error::at(span, error.to_string()))?;
+            for port in expanded {
                 let ports =
                     dockerfile::port::parse(&port).map_err(|error| Error::at(span, error.to_string()))?;
+                // A word without variables is checked without the frontend.
+                if word.contains('$') && ports.odd_case {
+                    self.findings.report(Rule::ExposeProtoCasing, messages::expose_proto_casing(&port), span);
+                }
+                if word.contains('$') && ports.has_host {
+                    let message = messages::expose_invalid_format(&port);
+                    self.findings.report(Rule::ExposeInvalidFormat, message, span);
+                }
                 keys.extend(ports.keys());
             }
         }
-        keys.sort();
-        for key in &keys {
-            state.config.config.exposed_ports.insert(key.clone(), Empty {});
-        }
+        let exposed = keys.iter().map(|key| (key.clone(), Empty {}));
+        state.config.config.exposed_ports.extend(exposed);
         Ok(format!("EXPOSE {}", history::listed(&keys)))
     }
 
@@ -164,27 +176,26 @@ impl Lowering<'_> {
             }
         }
     }
+}
 
-    fn health_check(&self, state: &StageState, check: &HealthCheckCommand) -> Healthcheck {
-        let HealthCheckCommand::Check(check) = check else {
-            return Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() };
-        };
-        let test = match &check.form {
-            Form::Exec(args) => std::iter::once("CMD".to_owned()).chain(args.iter().cloned()).collect(),
-            Form::Shell(text) => vec!["CMD-SHELL".into(), text.clone()],
-        };
-        let _ = state;
-        let nanoseconds = |time: Option<std::time::Duration>| {
-            time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
-        };
-        Healthcheck {
-            test,
-            interval: nanoseconds(check.interval),
-            timeout: nanoseconds(check.timeout),
-            start_period: nanoseconds(check.start_period),
-            start_interval: nanoseconds(check.start_interval),
-            retries: u64::from(check.retries),
-        }
+fn health_check(check: &HealthCheckCommand) -> Healthcheck {
+    let HealthCheckCommand::Check(check) = check else {
+        return Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() };
+    };
+    let test = match &check.form {
+        Form::Exec(args) => std::iter::once("CMD".to_owned()).chain(args.iter().cloned()).collect(),
+        Form::Shell(text) => vec!["CMD-SHELL".into(), text.clone()],
+    };
+    let nanoseconds = |time: Option<std::time::Duration>| {
+        time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    };
+    Healthcheck {
+        test,
+        interval: nanoseconds(check.interval),
+        timeout: nanoseconds(check.timeout),
+        start_period: nanoseconds(check.start_period),
+        start_interval: nanoseconds(check.start_interval),
+        retries: u64::from(check.retries),
     }
 }
 

@@ -1,11 +1,13 @@
 //! COPY and ADD.
 
-use crate::lower::{CONTEXT, Lowering, Named};
+use crate::lower::{CONTEXT, Lowering};
+use crate::names::Mention;
 use crate::stage::StageState;
 use crate::{Error, Result, history, paths};
 use dockerfile::command::{AddCommand, CopyCommand, CopyPaths, InlineFile};
 use dockerfile::expand::Lex;
-use dockerfile::{Instruction, Span, Spanned};
+use dockerfile::lint::{Rule, messages};
+use dockerfile::{Diagnostic, Instruction, Span, Spanned};
 use graph::{Copy, FileAction, FileOp, MakeFile, NodeId, Op};
 
 /// The flags that COPY and ADD share, expanded.
@@ -33,7 +35,7 @@ impl Lowering<'_> {
             from: copy.from.as_ref(),
             paths: &copy.paths,
             chown: self.flag(state, copy.chown.as_ref())?,
-            chmod: self.flag(state, copy.chmod.as_ref())?,
+            chmod: self.chmod(state, copy.chmod.as_ref())?,
             link: copy.link,
             parents: copy.parents,
             exclude: copy.exclude.iter().map(|pattern| pattern.value.clone()).collect(),
@@ -56,7 +58,7 @@ impl Lowering<'_> {
             from: None,
             paths: &add.paths,
             chown: self.flag(state, add.chown.as_ref())?,
-            chmod: self.flag(state, add.chmod.as_ref())?,
+            chmod: self.chmod(state, add.chmod.as_ref())?,
             link: add.link,
             parents: false,
             exclude: add.exclude.iter().map(|pattern| pattern.value.clone()).collect(),
@@ -65,8 +67,38 @@ impl Lowering<'_> {
         self.copy_files(state, instruction, &common)
     }
 
-    fn flag(&self, state: &StageState, flag: Option<&Spanned<String>>) -> Result<Option<String>> {
-        flag.map(|flag| state.scope.expand(&self.lex, flag, state.span(flag.span))).transpose()
+    /// A flag's value; one that is empty once its variables are filled in says nothing.
+    fn flag(&mut self, state: &StageState, flag: Option<&Spanned<String>>) -> Result<Option<String>> {
+        let value = flag.map(|flag| self.word(state, flag)).transpose()?;
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    fn chmod(&mut self, state: &StageState, flag: Option<&Spanned<String>>) -> Result<Option<String>> {
+        let mode = self.flag(state, flag)?;
+        if let (Some(mode), Some(flag)) = (&mode, flag)
+            && mode.starts_with(|c: char| c.is_ascii_digit())
+            && u32::from_str_radix(mode, 8).map_or(true, |mode| mode > 0o7777)
+        {
+            let message = format!("`--chmod={mode}` is no octal number from 0 to 7777");
+            return Err(Error::at(state.span(flag.span), message));
+        }
+        Ok(mode)
+    }
+
+    /// CopyIgnoredFile. Where the ignore file has exceptions, BuildKit says nothing, and so nothing is said here.
+    fn check_ignored(&mut self, is_add: bool, source: &str, span: Span) {
+        let Some(patterns) = self.resolver.ignored().filter(|patterns| !patterns.has_exceptions()) else {
+            return;
+        };
+        let cleaned = dockerfile::ignore::clean(source);
+        let is_ignored = match cleaned.as_str() {
+            "." | "/" => patterns.ignores_all(),
+            path => patterns.matches(path.trim_start_matches('/')),
+        };
+        if is_ignored {
+            let message = messages::copy_ignored_file(is_add, &cleaned);
+            self.findings.report(Rule::CopyIgnoredFile, message, span);
+        }
     }
 
     fn copy_files(
@@ -77,27 +109,31 @@ impl Lowering<'_> {
     ) -> Result<()> {
         let mut sources = Vec::new();
         for source in &common.paths.sources {
-            let text = state.scope.expand(&self.lex, source, state.span(source.span))?;
-            if common.word == "ADD" && is_remote(&text) {
-                let message = format!("ADD of the address `{text}` is not supported yet");
-                return Err(Error::at(state.span(source.span), message)
-                    .hint("fetch it in a RUN of an earlier stage and COPY it from there"));
+            let text = self.word(state, source)?;
+            let span = state.span(source.span);
+            if is_remote(&text) {
+                return Err(if common.word == "ADD" {
+                    Error::at(span, format!("ADD of the address `{text}` is not supported yet"))
+                        .hint("fetch it in a RUN of an earlier stage and COPY it from there")
+                } else {
+                    Error::at(span, format!("COPY takes files, not the address `{text}`"))
+                        .hint("ADD takes addresses")
+                });
             }
             if text.is_empty() {
-                return Err(Error::at(
-                    state.span(source.span),
-                    "a source of this instruction is empty once its variables are filled in",
-                ));
+                let message = "this source is empty once its variables are filled in: all files are taken";
+                self.warnings.push(Diagnostic::warning(message, span));
+            }
+            if common.from.is_none() {
+                self.check_ignored(common.word == "ADD", &text, span);
             }
             sources.push(text);
         }
-        let written = state.scope.expand(
-            &self.lex,
-            &common.paths.destination,
-            state.span(common.paths.destination.span),
-        )?;
+        let written = self.word(state, &common.paths.destination)?;
         let destination = paths::destination(state.directory(), &written);
-        let base = if common.link { self.scratch() } else { state.node };
+        // With --chmod BuildKit copies as if there were no --link.
+        let link = common.link && common.chmod.is_none();
+        let base = if link { self.scratch() } else { state.node };
         let mut inputs = vec![base];
         let mut actions = Vec::new();
         if !sources.is_empty() {
@@ -105,7 +141,7 @@ impl Lowering<'_> {
             inputs.push(node);
             actions.push(FileAction::Copy(Copy {
                 input: 1,
-                sources: sources.clone(),
+                sources: sources.iter().map(|source| in_source(source)).collect(),
                 destination: destination.clone(),
                 chown: common.chown.clone(),
                 chmod: common.chmod.clone(),
@@ -120,19 +156,19 @@ impl Lowering<'_> {
         let about = self.about(state, instruction);
         let op = Op::File(FileOp { actions });
         let mut node = self.graph.add(op, inputs, about.clone());
-        if common.link {
+        if link {
             let merged = graph::About { slot: format!("{}#merge", about.slot), ..about };
             node = self.graph.add(Op::Merge, vec![state.node, node], merged);
         }
         state.node = node;
         let mut created_by = common.word.to_owned();
+        if common.parents {
+            created_by.push_str(" --parents");
+        }
         for (flag, value) in [("chown", &common.chown), ("chmod", &common.chmod)] {
             if let Some(value) = value {
                 created_by.push_str(&format!(" --{flag}={value}"));
             }
-        }
-        if common.parents {
-            created_by.push_str(" --parents");
         }
         let inline = common.paths.inline.iter().map(|file| format!("<<{}", file.name.value));
         for word in sources.into_iter().chain(inline).chain([written]) {
@@ -145,7 +181,7 @@ impl Lowering<'_> {
     }
 
     fn inline_file(
-        &self,
+        &mut self,
         state: &StageState,
         common: &Common<'_>,
         file: &InlineFile,
@@ -153,12 +189,11 @@ impl Lowering<'_> {
     ) -> Result<MakeFile> {
         let span: Span = state.span(file.name.span);
         let content = if file.expand {
-            state.scope.expand(&Lex::heredoc(), &file.content, span)?
+            self.text(state, &Lex::heredoc(), &file.content, file.name.span)?
         } else {
             file.content.clone()
         };
-        let several = common.paths.inline.len() + common.paths.sources.len() > 1;
-        let path = if destination.ends_with('/') || several {
+        let path = if destination.ends_with('/') {
             paths::join(destination, &file.name.value)
         } else {
             destination.to_owned()
@@ -179,34 +214,14 @@ impl Lowering<'_> {
 
     fn copy_source(&mut self, state: &StageState, common: &Common<'_>) -> Result<NodeId> {
         let Some(from) = common.from else { return Ok(self.local(CONTEXT)) };
-        let span = state.span(from.span);
-        match self.named(from, state.index, span, true)? {
-            Named::Stage(stage) => Ok(self.stage(stage)?.node),
-            Named::Local(name) => Ok(self.local(&name)),
-            Named::Image(reference) => {
-                if reference == "scratch" {
-                    return Ok(self.scratch());
-                }
-                let platform = state.platform.clone();
-                let result = self.image(&reference, &platform, span, "", None);
-                result.map(|(node, _)| node).map_err(|error| {
-                    let Error::Image { source, .. } = &error else { return error };
-                    let mut chain = source.to_string();
-                    let mut deeper = source.source();
-                    while let Some(cause) = deeper {
-                        chain = format!("{chain}: {cause}");
-                        deeper = cause.source();
-                    }
-                    let message = format!("`{reference}` is no stage before this one, and no image of that name was found: {chain}");
-                    let error = Error::at(span, message).hint(self.stage_list(state.index));
-                    match self.near_stage(&reference, state.index) {
-                        Some(near) => error.hint(format!("did you mean `--from={near}`?")),
-                        None => error,
-                    }
-                })
-            }
-        }
+        let mention = Mention { name: from, span: state.span(from.span), numbers: true };
+        self.source(&mention, state.index, "--from")
     }
+}
+
+/// A source as the operation has it: nothing is the root.
+fn in_source(source: &str) -> String {
+    if source.is_empty() { "/".to_owned() } else { source.to_owned() }
 }
 
 fn is_remote(source: &str) -> bool {

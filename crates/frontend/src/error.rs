@@ -29,12 +29,36 @@ pub enum Error {
         /// The stages there are.
         stages: Vec<String>,
     },
+    /// `# check=error=true`, and a rule has something to say.
+    #[error("the checks of the Dockerfile fail: {}", summary(.found))]
+    Check {
+        /// The findings, in the order of the file; never empty.
+        found: Vec<Diagnostic>,
+    },
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn summary(found: &[Diagnostic]) -> String {
+    let shown: Vec<String> =
+        found.iter().map(|one| format!("{}: {}", one.rule.unwrap_or_default(), one.message)).collect();
+    shown.join("; ")
 }
 
 impl Error {
     /// An error at a place, with hints.
     pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
         Self::Dockerfile(Box::new(Diagnostic::error(message, span)))
+    }
+
+    /// An image's error with its cause in words, so that hints can be added.
+    pub(crate) fn explained(self) -> Self {
+        let Self::Image { span, source, .. } = &self else { return self };
+        Self::at(*span, format!("{self}: {}", chain(source.as_ref())))
     }
 
     /// The same with a hint.
@@ -52,6 +76,10 @@ impl Error {
             Self::Dockerfile(diagnostic) => Some((**diagnostic).clone()),
             Self::Image { span, .. } => Some(Diagnostic::error(self.to_string(), *span)),
             Self::Target { .. } => None,
+            Self::Check { found } => {
+                let span = found.first().map(|one| one.span).unwrap_or_default();
+                Some(Diagnostic::error(self.to_string(), span))
+            }
         }
     }
 }

@@ -7,11 +7,14 @@
 //! Only what the target reaches is lowered: other stages are neither resolved nor looked at beyond their syntax.
 #![forbid(unsafe_code)]
 
+mod base;
 mod config;
 mod copy;
 mod error;
+mod findings;
 mod history;
 mod lower;
+mod names;
 mod options;
 mod paths;
 mod run;

@@ -1,5 +1,6 @@
 //! What a lowering is told, and what it asks of others.
 
+use dockerfile::ignore::Patterns;
 use graph::{Network, Ulimit};
 use oci::{Digest, ImageConfig, Platform};
 use std::collections::BTreeMap;
@@ -91,4 +92,10 @@ pub trait MetaResolver {
     /// Resolves an image as a Dockerfile names it. Asked once for each name and platform; the answer holds for the
     /// whole build.
     fn image(&self, reference: &str, platform: &Platform) -> Result<BaseImage, BoxError>;
+
+    /// What is left out of the build context, if anything is: for the rule CopyIgnoredFile, which tells of sources
+    /// that cannot be found for that reason.
+    fn ignored(&self) -> Option<&Patterns> {
+        None
+    }
 }

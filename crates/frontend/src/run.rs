@@ -1,11 +1,12 @@
 //! RUN: the command, its mounts, and what it may do.
 
-use crate::lower::{CONTEXT, Lowering, Named};
-use crate::scope::proxies;
+use crate::lower::{CONTEXT, Lowering};
+use crate::names::Mention;
+use crate::scope::{build_arg, proxies};
 use crate::stage::StageState;
 use crate::{Error, Result, history, paths};
 use dockerfile::command::{NetworkMode, Program, RunCommand, SecurityMode};
-use dockerfile::{Instruction, MountFlag, MountType, Sharing};
+use dockerfile::{Instruction, MountFlag, MountType, Sharing, Span};
 use graph::{CacheSharing, Mount, MountKind, Network, NodeId, Op, RunOp, Security};
 
 impl Lowering<'_> {
@@ -17,7 +18,7 @@ impl Lowering<'_> {
     ) -> Result<()> {
         if let Some(device) = run.devices.first() {
             let message = format!("RUN --device={} is not supported yet", device.name);
-            return Err(Error::at(state.span(run.span), message));
+            return Err(Error::at(flag_span(state, instruction, "device"), message));
         }
         let mut inputs = vec![state.node];
         let mut mounts = Vec::new();
@@ -43,9 +44,8 @@ impl Lowering<'_> {
             NetworkMode::Host => {
                 if !self.options.allow_host_network {
                     let message = "RUN --network=host is not allowed in this build";
-                    return Err(
-                        Error::at(state.span(run.span), message).hint("allow it with `--allow network.host`")
-                    );
+                    return Err(Error::at(flag_span(state, instruction, "network"), message)
+                        .hint("allow it with `--allow network.host`"));
                 }
                 Network::Host
             }
@@ -55,7 +55,7 @@ impl Lowering<'_> {
             SecurityMode::Insecure => {
                 if !self.options.allow_insecure {
                     let message = "RUN --security=insecure is not allowed in this build";
-                    return Err(Error::at(state.span(run.span), message)
+                    return Err(Error::at(flag_span(state, instruction, "security"), message)
                         .hint("allow it with `--allow security.insecure`"));
                 }
                 Security::Insecure
@@ -75,7 +75,7 @@ impl Lowering<'_> {
             mounts,
             network,
             security,
-            hostname: None,
+            hostname: build_arg(self.options, "BUILDKIT_SANDBOX_HOSTNAME").map(str::to_owned),
             extra_hosts: self.options.extra_hosts.clone(),
             shm_size: self.options.shm_size,
             ulimits: self.options.ulimits.clone(),
@@ -92,29 +92,39 @@ impl Lowering<'_> {
 
     fn mount(&mut self, state: &StageState, flag: &MountFlag, inputs: &mut Vec<NodeId>) -> Result<Mount> {
         let span = state.span(flag.span);
-        let scope = &state.scope;
-        let mount = flag.resolve(|text| scope.expand(&self.lex, text, span).map_err(Wrapped::Ours)).map_err(
-            |error: Wrapped| match error {
+        let lex = self.lex;
+        let mount = flag
+            .resolve(|text| self.text(state, &lex, text, flag.span).map_err(Wrapped::Ours))
+            .map_err(|error: Wrapped| match error {
                 Wrapped::Ours(error) => error,
                 Wrapped::Mount(error) => Error::at(span, format!("in `--mount={}`: {error}", flag.text)),
-            },
-        )?;
+            })?;
         let target = paths::join(state.directory(), &mount.target);
+        let has_target = !matches!(mount.kind, MountType::Secret | MountType::Ssh);
+        if has_target && target == "/" {
+            let message = format!("in `--mount={}`: a mount cannot be the root", flag.text);
+            return Err(Error::at(span, message).hint("give it a folder of its own with `target=`"));
+        }
         let source = paths::join("/", &mount.source);
         let kind = match mount.kind {
             MountType::Bind => {
-                let node = self.mount_source(state, &mount.from, span)?;
+                let node = self.mount_source(state, &mount.from, flag.span)?;
                 MountKind::Bind { input: position(inputs, node), source, writable: !mount.read_only }
             }
             MountType::Cache => {
                 let from = match mount.from.as_str() {
                     "" => None,
                     from => {
-                        let node = self.mount_source(state, from, span)?;
+                        let node = self.mount_source(state, from, flag.span)?;
                         Some((position(inputs, node), source))
                     }
                 };
-                let id = if mount.id.is_empty() { target.clone() } else { mount.id };
+                let id =
+                    if mount.id.is_empty() { dockerfile::ignore::clean(&mount.target) } else { mount.id };
+                let id = match build_arg(self.options, "BUILDKIT_CACHE_MOUNT_NS") {
+                    Some(namespace) if !namespace.is_empty() => format!("{namespace}/{id}"),
+                    _ => id,
+                };
                 let sharing = match mount.sharing.unwrap_or_default() {
                     Sharing::Shared => CacheSharing::Shared,
                     Sharing::Private => CacheSharing::Private,
@@ -133,7 +143,8 @@ impl Lowering<'_> {
                 };
                 // With `env` alone there is no file.
                 let file = mount.env.is_none() || !mount.target.is_empty();
-                let target = if mount.target.is_empty() { format!("/run/secrets/{id}") } else { target };
+                let base = id.rsplit('/').next().unwrap_or_default();
+                let target = if mount.target.is_empty() { format!("/run/secrets/{base}") } else { target };
                 let env = mount.env.map(|name| if name.is_empty() { id.clone() } else { name });
                 let (mode, uid, gid) =
                     (mount.mode.unwrap_or(0o400), mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
@@ -141,27 +152,25 @@ impl Lowering<'_> {
                 return Ok(Mount { target, kind });
             }
             MountType::Ssh => {
-                let message = "RUN --mount=type=ssh is not supported yet";
-                return Err(Error::at(span, message));
+                return Err(Error::at(span, "RUN --mount=type=ssh is not supported yet"));
             }
         };
         Ok(Mount { target, kind })
     }
 
-    fn mount_source(&mut self, state: &StageState, from: &str, span: dockerfile::Span) -> Result<NodeId> {
+    fn mount_source(&mut self, state: &StageState, from: &str, span: Span) -> Result<NodeId> {
         if from.is_empty() {
             return Ok(self.local(CONTEXT));
         }
-        match self.named(from, state.index, span, false)? {
-            Named::Stage(stage) => Ok(self.stage(stage)?.node),
-            Named::Local(name) => Ok(self.local(&name)),
-            Named::Image(reference) if reference == "scratch" => Ok(self.scratch()),
-            Named::Image(reference) => {
-                let platform = state.platform.clone();
-                Ok(self.image(&reference, &platform, span, "", None)?.0)
-            }
-        }
+        let mention = Mention { name: from, span: state.span(span), numbers: false };
+        self.source(&mention, state.index, "from")
     }
+}
+
+/// Where a flag is written.
+fn flag_span(state: &StageState, instruction: &Instruction, name: &str) -> Span {
+    let flag = instruction.flags.iter().find(|flag| flag.name.value == name);
+    state.span(flag.map_or(instruction.line_span, |flag| flag.span))
 }
 
 /// The place of a node among the inputs; input 0 is the root and never shared with a mount.

@@ -5,7 +5,7 @@
 
 use crate::{Error, Options, Result};
 use dockerfile::expand::Lex;
-use dockerfile::{Dockerfile, Span};
+use dockerfile::{Dockerfile, Stage};
 use graph::EnvVar;
 use oci::Platform;
 
@@ -13,22 +13,45 @@ use oci::Platform;
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
 /// The values of the global scope.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Globals {
     values: Vec<(String, String)>,
+    /// The arguments that ARG names before the first FROM, with a value or without.
+    declared: Vec<String>,
 }
 
 impl Globals {
     /// The platform's arguments, then the ARGs before the first FROM.
-    pub(crate) fn new(dockerfile: &Dockerfile, options: &Options) -> Result<Self> {
-        let mut globals = Self { values: Vec::new() };
+    pub(crate) fn new(dockerfile: &Dockerfile, stages: &[Stage<'_>], options: &Options) -> Result<Self> {
+        Self::with(dockerfile, stages, options, true)
+    }
+
+    /// The same as if no build argument were given.
+    pub(crate) fn defaults(dockerfile: &Dockerfile, stages: &[Stage<'_>], options: &Options) -> Result<Self> {
+        Self::with(dockerfile, stages, options, false)
+    }
+
+    fn with(
+        dockerfile: &Dockerfile,
+        stages: &[Stage<'_>],
+        options: &Options,
+        with_build_args: bool,
+    ) -> Result<Self> {
+        let mut globals = Self::default();
         globals.platform("BUILD", &options.build_platform);
         globals.platform("TARGET", &options.platform);
-        globals.set("TARGETSTAGE", options.target.as_deref().unwrap_or("default"));
+        let last = || stages.last().and_then(Stage::name);
+        globals.set("TARGETSTAGE", options.target.as_deref().or_else(last).unwrap_or("default"));
+        for (name, value) in &mut globals.values {
+            if let Some(given) = build_arg(options, name) {
+                given.clone_into(value);
+            }
+        }
         let lex = Lex::new(dockerfile.directives.escape);
         for (_, arg) in dockerfile.meta_args() {
             for definition in &arg.args {
-                let given = build_arg(options, &definition.name);
+                let name = &definition.name.value;
+                let given = if with_build_args { build_arg(options, name) } else { None };
                 let value = match (given, &definition.default) {
                     (Some(given), _) => Some(given.to_owned()),
                     (None, Some(default)) => Some(
@@ -38,8 +61,9 @@ impl Globals {
                     (None, None) => None,
                 };
                 if let Some(value) = value {
-                    globals.set(&definition.name, &value);
+                    globals.set(name, &value);
                 }
+                globals.declared.push(name.clone());
             }
         }
         Ok(globals)
@@ -63,6 +87,16 @@ impl Globals {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+
+    /// The names of all arguments, with a value or without.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|(name, _)| name).chain(&self.declared).map(String::as_str)
+    }
+
+    /// Whether an argument of this name is predefined or declared.
+    pub(crate) fn is_declared(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
 }
 
 /// The value of a `--build-arg`; the last of equal names counts.
@@ -70,15 +104,16 @@ pub(crate) fn build_arg<'a>(options: &'a Options, name: &str) -> Option<&'a str>
     options.build_args.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
-/// The proxy variables that were given as build arguments, each in both cases.
+/// The proxy variables that were given as build arguments, each in both cases. Of two spellings of one name that in
+/// lower case counts; an empty value is none.
 pub(crate) fn proxies(options: &Options) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for (name, value) in &options.build_args {
-        if PROXIES.contains(&name.to_lowercase().as_str()) {
-            for name in [name.to_lowercase(), name.to_uppercase()] {
-                found.retain(|(known, _): &(String, String)| *known != name);
-                found.push((name, value.clone()));
-            }
+    for name in PROXIES {
+        let spellings = options.build_args.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let best = spellings.max_by(|a, b| a.0.cmp(&b.0));
+        if let Some((_, value)) = best.filter(|(_, value)| !value.is_empty()) {
+            found.push((name.to_owned(), value.clone()));
+            found.push((name.to_uppercase(), value.clone()));
         }
     }
     found
@@ -86,7 +121,7 @@ pub(crate) fn proxies(options: &Options) -> Vec<(String, String)> {
 
 /// Whether a name is one of the proxy's.
 pub(crate) fn is_proxy(name: &str) -> bool {
-    PROXIES.contains(&name.to_lowercase().as_str())
+    PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name))
 }
 
 /// The scope of a stage.
@@ -110,12 +145,30 @@ impl Scope {
         self.vars.iter().find(|var| var.name == name).map(|var| var.value.as_str())
     }
 
+    /// The names that have a value.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.vars.iter().map(|var| var.name.as_str())
+    }
+
+    /// Sets what an image's configuration says, over whatever an ARG said before: so a stage begins.
+    pub(crate) fn set_environment(&mut self, env: &[String]) {
+        for entry in env {
+            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+            self.set(name, value, false);
+        }
+    }
+
     /// Declares an argument, with its value where it has one.
     pub(crate) fn declare(&mut self, name: &str, value: Option<String>) {
         if let Some(value) = &value {
             self.set(name, value, true);
         }
         self.declared.push((name.to_owned(), value));
+    }
+
+    /// Whether ARG named it, with a value or without.
+    pub(crate) fn is_declared(&self, name: &str) -> bool {
+        self.declared.iter().any(|(known, _)| known == name)
     }
 
     /// What a process sees.
@@ -125,9 +178,9 @@ impl Scope {
 
     /// `|2 A=1 B=2 ` before a RUN in history, or nothing without arguments.
     pub(crate) fn history_prefix(&self) -> String {
-        let mut shown: Vec<(&str, String)> = Vec::new();
+        let mut shown: Vec<(&str, &str)> = Vec::new();
         for (name, value) in &self.declared {
-            let value = self.get(name).map(str::to_owned).or_else(|| value.clone()).unwrap_or_default();
+            let value = self.get(name).or(value.as_deref()).unwrap_or_default();
             match shown.iter_mut().find(|(known, _)| known == name) {
                 Some((_, place)) => *place = value,
                 None => shown.push((name, value)),
@@ -138,17 +191,5 @@ impl Scope {
         }
         let pairs: Vec<String> = shown.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!("|{} {} ", pairs.len(), pairs.join(" "))
-    }
-
-    /// Expands a word of an instruction.
-    pub(crate) fn expand(&self, lex: &Lex, text: &str, span: Span) -> Result<String> {
-        lex.expand_word(text, &|name| self.get(name).map(str::to_owned))
-            .map_err(|error| Error::at(span, error.to_string()))
-    }
-
-    /// Expands a word that may become several.
-    pub(crate) fn expand_words(&self, lex: &Lex, text: &str, span: Span) -> Result<Vec<String>> {
-        lex.expand_words(text, &|name| self.get(name).map(str::to_owned))
-            .map_err(|error| Error::at(span, error.to_string()))
     }
 }

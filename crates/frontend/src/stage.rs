@@ -3,9 +3,10 @@
 use crate::lower::Lowering;
 use crate::options::BaseImage;
 use crate::scope::Scope;
-use crate::{Result, history, paths};
+use crate::{Error, Result, history, paths};
 use dockerfile::expand::Lex;
-use dockerfile::{Command, Instruction, Span};
+use dockerfile::lint::{Rule, messages};
+use dockerfile::{Command, Instruction, LineRange, Span, Spanned};
 use graph::{About, FileAction, FileOp, MakeDirectory, NodeId, Op};
 use oci::{ImageConfig, Platform};
 
@@ -39,28 +40,20 @@ pub(crate) struct StageState {
     pub(crate) total: usize,
     /// How many of them were seen.
     pub(crate) at: usize,
-    /// Whether the instruction at hand is a trigger of the base image, which has no place of its own.
-    pub(crate) trigger: bool,
-    /// Where the base is named, for errors of triggers.
-    pub(crate) trigger_span: Span,
+    /// While the instruction at hand is a trigger of the base, which has no place of its own: where the base is named.
+    pub(crate) trigger: Option<(Span, LineRange)>,
+    /// Whether a WORKDIR stands in this stage or those below it.
+    workdir_set: bool,
 }
 
 impl StageState {
     fn new(node: NodeId, config: ImageConfig, base: Option<BaseImage>, platform: Platform) -> Self {
-        let mut scope = Scope::default();
-        for entry in &config.config.env {
-            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-            scope.set(name, value, false);
-        }
-        if scope.get("PATH").is_none() {
-            scope.set("PATH", DEFAULT_PATH, false);
-        }
         Self {
             name: String::new(),
             index: 0,
             node,
             config,
-            scope,
+            scope: Scope::default(),
             base_is_image: base.is_some(),
             base,
             platform,
@@ -68,8 +61,8 @@ impl StageState {
             no_cache: false,
             total: 0,
             at: 0,
-            trigger: false,
-            trigger_span: Span::default(),
+            trigger: None,
+            workdir_set: false,
         }
     }
 
@@ -94,18 +87,35 @@ impl StageState {
         Self::new(node, config, Some(image), platform)
     }
 
-    /// A stage that stands on this one: it inherits arguments and environment, not the triggers.
+    /// A stage that stands on this one: it inherits arguments and environment, and runs the triggers.
     pub(crate) fn child(&self) -> Self {
-        let mut child = self.clone();
-        child.config.config.on_build.clear();
-        child.base_is_image = false;
-        child.cmd_set = false;
-        child
+        Self { base_is_image: false, cmd_set: false, at: 0, ..self.clone() }
+    }
+
+    /// What holds before the first instruction: there is a PATH, and what the configuration sets beats an ARG of the
+    /// stage below.
+    pub(crate) fn begin(&mut self) {
+        let config = &mut self.config.config;
+        if config.env_value("PATH").is_none() {
+            config.set_env("PATH", DEFAULT_PATH);
+        }
+        if !config.working_dir.is_empty() {
+            config.working_dir = paths::join("/", &config.working_dir);
+        }
+        self.scope.set_environment(&config.env);
+    }
+
+    /// What a step is called on the screen: `[builder 2/5] RUN npm ci`.
+    pub(crate) fn step_name(&self, text: &str) -> String {
+        let stage = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
+        let trigger = if self.trigger.is_some() { "ONBUILD " } else { "" };
+        let width = self.total.to_string().len();
+        format!("[{stage}{:>width$}/{}] {trigger}{text}", self.at, self.total)
     }
 
     /// The place of an instruction in errors.
     pub(crate) fn span(&self, span: Span) -> Span {
-        if self.trigger { self.trigger_span } else { span }
+        self.trigger.map_or(span, |(span, _)| span)
     }
 
     /// The directory that relative paths start from.
@@ -124,16 +134,41 @@ impl Lowering<'_> {
             Command::Run(run) => self.run(state, instruction, run),
             Command::Copy(copy) => self.copy(state, instruction, copy),
             Command::Add(add) => self.add(state, instruction, add),
-            Command::Workdir(workdir) => {
-                let path = state.scope.expand(&self.lex, &workdir.path, state.span(workdir.path.span))?;
-                self.workdir(state, instruction, &path)
-            }
+            Command::Workdir(workdir) => self.workdir(state, instruction, &workdir.path),
             _ => self.configure(state, instruction),
         }
     }
 
-    fn workdir(&mut self, state: &mut StageState, instruction: &Instruction, path: &str) -> Result<()> {
-        let directory = paths::join(state.directory(), path);
+    /// A word with the stage's variables in. What is not set is a finding.
+    pub(crate) fn word(&mut self, state: &StageState, word: &Spanned<String>) -> Result<String> {
+        let lex = self.lex;
+        self.text(state, &lex, word, word.span)
+    }
+
+    /// The same of a text that some other lexer reads.
+    pub(crate) fn text(&mut self, state: &StageState, lex: &Lex, text: &str, span: Span) -> Result<String> {
+        let (scope, span) = (&state.scope, state.span(span));
+        let expansion = lex
+            .expand(text, &|name| scope.get(name).map(str::to_owned))
+            .map_err(|error| Error::at(span, error.to_string()))?;
+        self.findings.undefined(&expansion.unset, |name| scope.is_declared(name), scope.names(), span);
+        Ok(expansion.text)
+    }
+
+    fn workdir(
+        &mut self,
+        state: &mut StageState,
+        instruction: &Instruction,
+        written: &Spanned<String>,
+    ) -> Result<()> {
+        let path = self.word(state, written)?;
+        // A path that begins plainly is checked without the frontend.
+        if !state.workdir_set && !path.starts_with('/') && written.starts_with(['$', '"', '\'']) {
+            let message = messages::workdir_relative_path(&path);
+            self.findings.report(Rule::WorkdirRelativePath, message, state.span(written.span));
+        }
+        state.workdir_set = true;
+        let directory = paths::join(state.directory(), &path);
         state.config.config.working_dir.clone_from(&directory);
         let layer = directory != "/";
         if layer {
@@ -157,17 +192,21 @@ impl Lowering<'_> {
         let rest = lex
             .expand_word(rest, &|name| state.scope.get(name).map(str::to_owned))
             .unwrap_or_else(|_| rest.to_owned());
-        let stage = if state.name.is_empty() { String::new() } else { format!("{} ", state.name) };
-        let trigger = if state.trigger { "ONBUILD " } else { "" };
-        let width = state.total.to_string().len();
-        let name = format!(
-            "[{stage}{:>width$}/{}] {trigger}{} {rest}",
-            state.at,
-            state.total,
-            instruction.keyword.name()
-        );
+        let mut text = format!("{} {rest}", instruction.keyword.name());
+        // A heredoc's line says nothing about what it does.
+        if let (Command::Run(run), [heredoc]) = (&instruction.command, &instruction.heredocs[..])
+            && let dockerfile::command::Form::Shell(line) = &run.form
+            && dockerfile::heredoc::parse_word(line).is_some()
+        {
+            let body = heredoc.content.trim();
+            let first = body.lines().next().unwrap_or_default();
+            let more = if first.len() < body.len() { "..." } else { "" };
+            text.push_str(&format!(" ({first}{more})"));
+        }
+        let name = state.step_name(text.trim_end());
         let slot = format!("{}#{}", if state.name.is_empty() { "stage-0" } else { &state.name }, state.at);
-        let location = Some(self.location(instruction.lines.first, instruction.lines.last));
+        let lines = state.trigger.map_or(instruction.lines, |(_, lines)| lines);
+        let location = Some(self.location(lines.first, lines.last));
         About { name, slot, location, no_cache: state.no_cache }
     }
 }

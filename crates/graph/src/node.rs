@@ -127,6 +127,11 @@ impl Graph {
         &self.nodes[id.index()]
     }
 
+    /// What people are told about a node, to be changed while the graph is made: it is in no key.
+    pub fn about_mut(&mut self, id: NodeId) -> &mut About {
+        &mut self.nodes[id.index()].about
+    }
+
     /// All ids in order.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
         (0..self.nodes.len() as u32).map(NodeId)

@@ -1,0 +1,176 @@
+//! What a stage stands on: an image, a folder given as a named context, or nothing; and what `--from` names.
+
+use crate::lower::Lowering;
+use crate::names::{Mention, Named};
+use crate::options::BaseImage;
+use crate::stage::StageState;
+use crate::{Error, NamedContext, Result, history};
+use dockerfile::lint::{Rule, messages};
+use dockerfile::{Span, Spanned, Stage, suggest};
+use graph::{About, Copy, FileAction, FileOp, ImageOp, Location, NodeId, Op};
+use oci::Platform;
+
+impl Lowering<'_> {
+    /// A stage that stands on no other stage.
+    pub(crate) fn on_base(&mut self, index: usize) -> Result<StageState> {
+        let from = self.stages[index].from;
+        let base = self.expanded_base(index)?;
+        let platform = match &from.platform {
+            Some(text) => self.parse_platform(text)?,
+            None => self.options.platform.clone(),
+        };
+        let named = match self.context(&base) {
+            Some((given, NamedContext::Local)) => Named::Local(given.to_owned()),
+            Some((_, NamedContext::Image(reference))) => Named::Image(reference.clone()),
+            None => Named::Image(base),
+        };
+        self.on_named(named, index, platform)
+    }
+
+    fn parse_platform(&self, text: &Spanned<String>) -> Result<Platform> {
+        let value = self.global_expand(text)?;
+        if value.is_empty() {
+            let message = format!("the platform `{}` is empty once its arguments are filled in", text.value);
+            let error = Error::at(text.span, message);
+            let name = text.trim_matches(|c| matches!(c, '$' | '{' | '}' | '"'));
+            return Err(match suggest::nearest(name, self.globals.names(), true) {
+                Some(near) => error.hint(format!("did you mean `${near}`?")),
+                None => error.hint("give the ARG before the first FROM a default"),
+            });
+        }
+        value.parse().map_err(|error: oci::Error| Error::at(text.span, error.to_string()))
+    }
+
+    pub(crate) fn on_named(&mut self, named: Named, index: usize, platform: Platform) -> Result<StageState> {
+        let stage = self.stages[index];
+        let span = stage.from.base.span;
+        match named {
+            Named::Stage(_) => unreachable!("a stage's base is asked for before its image"),
+            // Of nothing there is one for every platform.
+            Named::Image(name) if name == "scratch" => {
+                Ok(StageState::on_scratch(self.scratch(), self.options.platform.clone()))
+            }
+            Named::Image(reference) => {
+                let image = self.resolve(&reference, &platform, span).map_err(|error| {
+                    // FROM looks for a stage in just this case.
+                    let stages = self.stages[..index].iter().filter_map(Stage::name);
+                    match stages.into_iter().find(|name| name.eq_ignore_ascii_case(&reference)) {
+                        Some(name) => error.explained().hint(format!("the stage is called `{name}`")),
+                        None => error,
+                    }
+                })?;
+                self.findings.at(stage.instruction);
+                let (os, architecture) = (&image.config.os, &image.config.architecture);
+                let expected = platform.normalised();
+                let actual = Platform {
+                    os: os.clone(),
+                    architecture: architecture.clone(),
+                    variant: image.config.variant.clone(),
+                    ..Platform::default()
+                }
+                .normalised();
+                if (&expected.os, &expected.architecture) != (&actual.os, &actual.architecture) {
+                    let message = messages::invalid_base_image_platform(
+                        &reference,
+                        &expected.to_string(),
+                        &actual.to_string(),
+                    );
+                    self.findings.report(Rule::InvalidBaseImagePlatform, message, span);
+                }
+                let location =
+                    Some(self.location(stage.instruction.lines.first, stage.instruction.lines.last));
+                let node = self.image_node(&image, &platform, location);
+                Ok(StageState::on_image(node, image, platform))
+            }
+            Named::Local(name) => {
+                let inputs = vec![self.scratch(), self.local(&name)];
+                let copy = Copy {
+                    input: 1,
+                    sources: vec!["/".to_owned()],
+                    destination: "/".to_owned(),
+                    ..Copy::default()
+                };
+                let op = Op::File(FileOp { actions: vec![FileAction::Copy(copy)] });
+                let about = About {
+                    name: format!("[context {name}] load as a stage"),
+                    slot: format!("context {name}"),
+                    no_cache: self.options.no_cache,
+                    ..About::default()
+                };
+                let node = self.graph.add(op, inputs, about);
+                let mut state = StageState::on_scratch(node, platform);
+                state.config.history.push(history::entry(format!("FROM {name} # buildkit"), true));
+                Ok(state)
+            }
+        }
+    }
+
+    /// Names the node of a stage's base as the first of its steps; the first stage of an image names it.
+    pub(crate) fn show_base(&mut self, state: &mut StageState) {
+        state.at = 0;
+        if !state.base_is_image {
+            return;
+        }
+        state.at = 1;
+        let reference = state.base.as_ref().map(|base| base.reference.clone()).unwrap_or_default();
+        let shown = state.step_name(&format!("FROM {reference}"));
+        let about = self.graph.about_mut(state.node);
+        if !about.name.starts_with('[') {
+            about.name = shown;
+        }
+    }
+
+    /// What is known of an image; each is resolved once.
+    fn resolve(&mut self, reference: &str, platform: &Platform, span: Span) -> Result<BaseImage> {
+        let key = (reference.to_owned(), platform.clone());
+        if let Some(image) = self.resolved.get(&key) {
+            return Ok(image.clone());
+        }
+        let image = self.resolver.image(reference, platform).map_err(|source| Error::Image {
+            reference: reference.to_owned(),
+            span,
+            source,
+        })?;
+        self.resolved.insert(key, image.clone());
+        Ok(image)
+    }
+
+    /// The node of an image; there is one of each. Its name is given later.
+    fn image_node(&mut self, image: &BaseImage, platform: &Platform, location: Option<Location>) -> NodeId {
+        let key = (image.reference.clone(), platform.clone());
+        if let Some(node) = self.images.get(&key) {
+            return *node;
+        }
+        let op = Op::Image(Box::new(ImageOp {
+            reference: image.reference.clone(),
+            manifest: image.manifest,
+            config: image.id,
+            diff_ids: image.config.rootfs.diff_ids.clone(),
+            platform: platform.clone(),
+        }));
+        let node = self.graph.add(op, Vec::new(), About { location, ..About::default() });
+        self.images.insert(key, node);
+        node
+    }
+
+    /// The files that `--from` or a mount's `from` names. Images are those of the target platform.
+    pub(crate) fn source(&mut self, mention: &Mention<'_>, index: usize, flag: &str) -> Result<NodeId> {
+        match self.named(mention, index)? {
+            Named::Stage(stage) => Ok(self.stage(stage)?.node),
+            Named::Local(name) => Ok(self.local(&name)),
+            Named::Image(name) if name == "scratch" => Ok(self.scratch()),
+            Named::Image(reference) => {
+                let platform = self.options.platform.clone();
+                let image = self
+                    .resolve(&reference, &platform, mention.span)
+                    .map_err(|error| self.no_such_source(error, flag, index))?;
+                let node = self.image_node(&image, &platform, None);
+                let about = self.graph.about_mut(node);
+                if about.name.is_empty() {
+                    about.name = format!("FROM {}", image.reference);
+                }
+                Ok(node)
+            }
+        }
+    }
+}
