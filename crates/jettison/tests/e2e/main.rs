@@ -1,0 +1,16 @@
+//! The command, end to end: the guides' systems built and run, and everything around them, by the program as users
+//! call it. `cargo xtask test e2e` makes the base images and runs these.
+//!
+//! Tests share one store ([`harness::shared`]), as users do, and tell their images and containers apart by
+//! [`harness::unique`] names; what needs an empty store makes its own ([`harness::own`]).
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+
+mod build;
+mod cache;
+mod guide_000;
+mod guide_001;
+mod guide_002;
+mod guide_003;
+mod guide_004;
+mod harness;
+mod language;
