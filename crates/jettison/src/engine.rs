@@ -29,9 +29,8 @@ impl RegistryFlags {
             .creds
             .as_deref()
             .map(|text| {
-                let (user, password) = text
-                    .split_once(':')
-                    .ok_or_else(|| CommandError::usage("--creds takes USER:PASSWORD"))?;
+                let (user, password) =
+                    text.split_once(':').ok_or_else(|| CommandError::usage("--creds takes USER:PASSWORD"))?;
                 Ok::<_, CommandError>((user.to_owned(), password.to_owned()))
             })
             .transpose()?;
@@ -152,7 +151,10 @@ impl Engine {
         };
         let parsed = Manifest::parse(&bytes)?;
         if parsed.config.size > oci::MAX_DOCUMENT {
-            return Err(CommandError::new(format!("the configuration of {} is too large", reference.familiar())));
+            return Err(CommandError::new(format!(
+                "the configuration of {} is too large",
+                reference.familiar()
+            )));
         }
         let mut config = Vec::new();
         client.blob(reference, &parsed.config, Hasher::new(), &mut config, &|_| {})?;
@@ -161,7 +163,12 @@ impl Engine {
     }
 
     /// Pulls an image whole and names it.
-    pub(crate) fn pull(&self, reference: &Reference, platform: &Platform, vertex: &VertexHandle) -> Outcome<oci::Digest> {
+    pub(crate) fn pull(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        vertex: &VertexHandle,
+    ) -> Outcome<oci::Digest> {
         let store = self.store()?;
         let remote = self.remote(reference, platform)?;
         let manifest = Manifest::parse(&remote.bytes)?;
@@ -209,11 +216,8 @@ impl Engine {
 fn registry_options(environment: &Environment, flags: &RegistryFlags) -> registry::Options {
     let mut paths: Vec<PathBuf> = flags.auth_file.iter().cloned().collect();
     paths.extend(environment.auth_files());
-    let mut credentials = Credentials {
-        files: paths,
-        helper_dirs: environment.program_folders(),
-        ..Credentials::default()
-    };
+    let mut credentials =
+        Credentials { files: paths, helper_dirs: environment.program_folders(), ..Credentials::default() };
     if let Some(inline) = environment.get("DOCKER_AUTH_CONFIG") {
         credentials.inline = Some(registry::credentials::Inline(inline.to_owned()));
     }

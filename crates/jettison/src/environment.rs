@@ -15,11 +15,20 @@ pub(crate) struct Environment {
 
 /// The variables, for the manual: name and meaning.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
-    ("JETTISON_ROOT", "The folder of the store. The default is /var/lib/jettison for root and $XDG_DATA_HOME/jettison for others."),
-    ("JETTISON_TRUST_HOST_CA", "If set to 1, steps of a build see the host's certificate authorities, as with --trust-host-ca."),
+    (
+        "JETTISON_ROOT",
+        "The folder of the store. The default is /var/lib/jettison for root and $XDG_DATA_HOME/jettison for others.",
+    ),
+    (
+        "JETTISON_TRUST_HOST_CA",
+        "If set to 1, steps of a build see the host's certificate authorities, as with --trust-host-ca.",
+    ),
     ("BUILDKIT_PROGRESS", "The default of --progress."),
     ("BUILDKIT_COLORS", "Colours of the tty progress, as BuildKit's."),
-    ("BUILDKIT_TTY_LOG_LINES", "How many log lines of a running step the tty progress shows; the default is 6."),
+    (
+        "BUILDKIT_TTY_LOG_LINES",
+        "How many log lines of a running step the tty progress shows; the default is 6.",
+    ),
     ("NO_COLOR", "If set and not empty, nothing is coloured."),
     ("DOCKER_CONFIG", "The folder of Docker's config.json; the default is ~/.docker."),
     ("REGISTRY_AUTH_FILE", "A file with registry credentials, read before all others."),
@@ -29,7 +38,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("SSL_CERT_FILE", "The host's bundle of certificate authorities."),
     ("XDG_RUNTIME_DIR", "Where sockets and containers/auth.json of a plain user are."),
     ("XDG_DATA_HOME", "Where a plain user's store is; the default is ~/.local/share."),
-    ("XDG_CONFIG_HOME", "Where a plain user's containers/auth.json and registries.conf are; the default is ~/.config."),
+    (
+        "XDG_CONFIG_HOME",
+        "Where a plain user's containers/auth.json and registries.conf are; the default is ~/.config.",
+    ),
     ("HOME", "The user's home directory."),
     ("PATH", "Where newuidmap, pasta, git and credential helpers are looked for."),
     ("TERM", "The terminal's kind; `dumb` means plain progress."),
@@ -39,7 +51,9 @@ impl Environment {
     /// Reads the whole environment.
     pub(crate) fn read() -> Self {
         Self {
-            vars: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect(),
+            vars: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .collect(),
             uid: rustix::process::geteuid().as_raw(),
         }
     }
@@ -74,7 +88,9 @@ impl Environment {
             if self.uid == 0 {
                 "/var/lib/jettison".into()
             } else {
-                self.path("XDG_DATA_HOME").unwrap_or_else(|| self.home().join(".local/share")).join("jettison")
+                self.path("XDG_DATA_HOME")
+                    .unwrap_or_else(|| self.home().join(".local/share"))
+                    .join("jettison")
             }
         })
     }
@@ -102,7 +118,10 @@ impl Environment {
     pub(crate) fn registries_conf(&self) -> Vec<PathBuf> {
         match self.path("CONTAINERS_REGISTRIES_CONF") {
             Some(path) => vec![path],
-            None => vec![self.config_home().join("containers/registries.conf"), "/etc/containers/registries.conf".into()],
+            None => vec![
+                self.config_home().join("containers/registries.conf"),
+                "/etc/containers/registries.conf".into(),
+            ],
         }
     }
 
@@ -110,7 +129,8 @@ impl Environment {
     pub(crate) fn ca_bundles(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = self.path("SSL_CERT_FILE").into_iter().collect();
         files.extend(
-            ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"].map(PathBuf::from),
+            ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
+                .map(PathBuf::from),
         );
         files
     }

@@ -20,7 +20,12 @@ impl Table {
     pub(crate) fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
@@ -62,7 +67,14 @@ mod tests {
 
     #[test]
     fn sizes_as_docker_writes_them() {
-        for (bytes, text) in [(0, "0B"), (999, "999B"), (1_500, "1.5kB"), (77_432_000, "77.4MB"), (212_000_000, "212MB"), (1_230_000_000, "1.23GB")] {
+        for (bytes, text) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1_500, "1.5kB"),
+            (77_432_000, "77.4MB"),
+            (212_000_000, "212MB"),
+            (1_230_000_000, "1.23GB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }

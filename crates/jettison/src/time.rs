@@ -7,8 +7,12 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (year, month, day) = civil(since.as_secs() / 86_400);
     let second = since.as_secs() % 86_400;
-    let mut text =
-        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+    let mut text = format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    );
     if since.subsec_nanos() > 0 {
         text.push_str(format!(".{:09}", since.subsec_nanos()).trim_end_matches('0'));
     }
@@ -38,12 +42,14 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
     let rest = text.get(19..)?;
     let digits = rest.strip_prefix('.').map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
-    let fraction = if digits == 0 { 0 } else { format!("{:0<9}", &rest[1..=digits]).get(..9)?.parse::<u32>().ok()? };
+    let fraction =
+        if digits == 0 { 0 } else { format!("{:0<9}", &rest[1..=digits]).get(..9)?.parse::<u32>().ok()? };
     let zone = &rest[if digits == 0 { 0 } else { digits + 1 }..];
     let offset = match zone.as_bytes() {
         b"Z" | b"z" => 0,
         [sign @ (b'+' | b'-'), ..] => {
-            let (hours, minutes) = (zone.get(1..3)?.parse::<i64>().ok()?, zone.get(4..6)?.parse::<i64>().ok()?);
+            let (hours, minutes) =
+                (zone.get(1..3)?.parse::<i64>().ok()?, zone.get(4..6)?.parse::<i64>().ok()?);
             (hours * 3600 + minutes * 60) * if *sign == b'+' { 1 } else { -1 }
         }
         _ => return None,
@@ -97,7 +103,10 @@ mod tests {
             assert_eq!(rfc3339(time), text);
             assert_eq!(parse(text), Some(time));
         }
-        assert_eq!(parse("2026-01-01T01:00:00.25+01:00"), Some(UNIX_EPOCH + Duration::new(1_767_225_600, 250_000_000)));
+        assert_eq!(
+            parse("2026-01-01T01:00:00.25+01:00"),
+            Some(UNIX_EPOCH + Duration::new(1_767_225_600, 250_000_000))
+        );
         assert_eq!(parse("yesterday"), None);
     }
 }

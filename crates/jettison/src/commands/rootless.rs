@@ -45,7 +45,11 @@ pub(crate) fn store_options(environment: &Environment) -> store::Options {
         Mode::SingleId { .. } => "single".to_owned(),
         Mode::Mapped { uids, gids, .. } => {
             let list = |ranges: &[Range]| {
-                ranges.iter().map(|range| format!("{}+{}", range.first, range.count)).collect::<Vec<_>>().join(",")
+                ranges
+                    .iter()
+                    .map(|range| format!("{}+{}", range.first, range.count))
+                    .collect::<Vec<_>>()
+                    .join(",")
             };
             format!("uids {} gids {}", list(uids), list(gids))
         }

@@ -135,9 +135,12 @@ impl BuildArgs {
     pub(crate) fn names(&self) -> Outcome<Vec<Reference>> {
         let mut names: Vec<Reference> = Vec::new();
         for tag in &self.tag {
-            let name: Reference = tag.parse().map_err(|error: oci::Error| CommandError::usage(format!("--tag: {error}")))?;
+            let name: Reference =
+                tag.parse().map_err(|error: oci::Error| CommandError::usage(format!("--tag: {error}")))?;
             if name.digest().is_some() {
-                return Err(CommandError::usage(format!("--tag: `{tag}` has a digest; a build makes its own")));
+                return Err(CommandError::usage(format!(
+                    "--tag: `{tag}` has a digest; a build makes its own"
+                )));
             }
             if !names.contains(&name) {
                 names.push(name);
@@ -148,9 +151,9 @@ impl BuildArgs {
 
     /// How many steps may run at once: twice the processors, for steps mostly wait.
     pub(crate) fn jobs(&self) -> usize {
-        self.jobs.filter(|jobs| *jobs > 0).unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(4, |count| count.get() * 2).max(4)
-        })
+        self.jobs
+            .filter(|jobs| *jobs > 0)
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |count| count.get() * 2).max(4))
     }
 
     /// `--build-context NAME=VALUE`, split.
@@ -161,7 +164,9 @@ impl BuildArgs {
                 text.split_once('=')
                     .filter(|(name, value)| !name.is_empty() && !value.is_empty())
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .ok_or_else(|| CommandError::usage(format!("--build-context: `{text}` is not NAME=VALUE")))
+                    .ok_or_else(|| {
+                        CommandError::usage(format!("--build-context: `{text}` is not NAME=VALUE"))
+                    })
             })
             .collect()
     }
@@ -173,29 +178,41 @@ impl BuildArgs {
         let platform = match wanted {
             None => build_platform.clone(),
             Some(text) if text.contains(',') => {
-                return Err(CommandError::usage(format!("--platform {text}: several platforms at once are not supported yet")));
+                return Err(CommandError::usage(format!(
+                    "--platform {text}: several platforms at once are not supported yet"
+                )));
             }
-            Some(text) => text.parse::<Platform>().map_err(|error| CommandError::usage(format!("--platform: {error}")))?,
+            Some(text) => text
+                .parse::<Platform>()
+                .map_err(|error| CommandError::usage(format!("--platform: {error}")))?,
         };
         let mut build_args = Vec::new();
         for arg in &self.build_arg {
             match arg.split_once('=') {
                 Some((name, value)) => build_args.push((name.to_owned(), value.to_owned())),
                 // Without a value: from the environment, and not at all where that has none.
-                None => build_args.extend(environment.exact(arg).map(|value| (arg.clone(), value.to_owned()))),
+                None => {
+                    build_args.extend(environment.exact(arg).map(|value| (arg.clone(), value.to_owned())))
+                }
             }
         }
         let labels = self
             .label
             .iter()
-            .map(|label| label.split_once('=').map_or((label.clone(), String::new()), |(k, v)| (k.to_owned(), v.to_owned())))
+            .map(|label| {
+                label
+                    .split_once('=')
+                    .map_or((label.clone(), String::new()), |(k, v)| (k.to_owned(), v.to_owned()))
+            })
             .collect();
         let mut contexts = BTreeMap::new();
         for (name, value) in self.contexts()? {
             let context = match value.strip_prefix("docker-image://") {
                 Some(image) => NamedContext::Image(image.to_owned()),
                 None if value.contains("://") => {
-                    return Err(CommandError::usage(format!("--build-context {name}={value}: only folders and docker-image:// are supported yet")));
+                    return Err(CommandError::usage(format!(
+                        "--build-context {name}={value}: only folders and docker-image:// are supported yet"
+                    )));
                 }
                 None => NamedContext::Local,
             };
@@ -203,7 +220,9 @@ impl BuildArgs {
         }
         for entitlement in &self.allow {
             if !matches!(entitlement.as_str(), "network.host" | "security.insecure") {
-                return Err(CommandError::usage(format!("--allow: `{entitlement}` is not known; network.host and security.insecure are")));
+                return Err(CommandError::usage(format!(
+                    "--allow: `{entitlement}` is not known; network.host and security.insecure are"
+                )));
             }
         }
         let allowed = |name: &str| self.allow.iter().any(|entitlement| entitlement == name);
@@ -211,7 +230,11 @@ impl BuildArgs {
             None | Some("default" | "bridge") => Network::Default,
             Some("none") => Network::None,
             Some("host") => Network::Host,
-            Some(other) => return Err(CommandError::usage(format!("--network: `{other}` is not known; default, none and host are"))),
+            Some(other) => {
+                return Err(CommandError::usage(format!(
+                    "--network: `{other}` is not known; default, none and host are"
+                )));
+            }
         };
         Ok(frontend::Options {
             target: self.target.clone(),
@@ -275,7 +298,9 @@ impl BuildArgs {
                     .ok_or_else(|| CommandError::usage(format!("--secret: the variable {name} is not set")))
             };
             let source = match (kind.as_deref(), source, env) {
-                (Some("env"), source, env) => from_environment(&env.or(source).unwrap_or_else(|| id.clone()))?,
+                (Some("env"), source, env) => {
+                    from_environment(&env.or(source).unwrap_or_else(|| id.clone()))?
+                }
                 (_, None, Some(env)) => from_environment(&env)?,
                 (None, None, None) if environment.exact(&id).is_some() => from_environment(&id)?,
                 (_, source, _) => {

@@ -50,11 +50,18 @@ pub(crate) fn open(args: &BuildArgs) -> Outcome<Context> {
         }
         return from_standard_input(args);
     }
-    if ["http://", "https://", "git://", "git@", "ssh://"].iter().any(|scheme| args.context.starts_with(scheme)) {
-        return Err(CommandError::usage(format!("the context `{}` is an address; only folders and `-` are supported yet", args.context)));
+    if ["http://", "https://", "git://", "git@", "ssh://"]
+        .iter()
+        .any(|scheme| args.context.starts_with(scheme))
+    {
+        return Err(CommandError::usage(format!(
+            "the context `{}` is an address; only folders and `-` are supported yet",
+            args.context
+        )));
     }
-    let path = std::fs::canonicalize(&args.context)
-        .map_err(|error| CommandError::new(format!("cannot open the build context `{}`: {error}", args.context)))?;
+    let path = std::fs::canonicalize(&args.context).map_err(|error| {
+        CommandError::new(format!("cannot open the build context `{}`: {error}", args.context))
+    })?;
     if !path.is_dir() {
         return Err(CommandError::new(format!("the build context `{}` is not a folder", args.context))
             .hint("name a Dockerfile with --file and a folder as the context"));
@@ -91,7 +98,9 @@ fn from_standard_input(args: &BuildArgs) -> Outcome<Context> {
         .map_err(|error| CommandError::new(format!("cannot make {}: {error}", folder.display())))?;
     let temporary = Some(Temporary(folder.clone()));
     let archive = head.get(257..262) == Some(b"ustar")
-        || [&b"\x1f\x8b"[..], b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"].iter().any(|magic| head.starts_with(magic));
+        || [&b"\x1f\x8b"[..], b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]
+            .iter()
+            .any(|magic| head.starts_with(magic));
     if archive {
         source::tar::context(head.chain(input), Root::open(&folder)?)?;
         let identity = format!("-{}", args.file.as_deref().unwrap_or_default());
@@ -116,7 +125,11 @@ impl Context {
     /// The Dockerfile: that of `--file`, else `Dockerfile`, else `Containerfile` in the context.
     pub(crate) fn dockerfile(&self, args: &BuildArgs) -> Outcome<DockerfileText> {
         if let Some(bytes) = &self.given {
-            return Ok(DockerfileText { bytes: bytes.clone(), name: "Dockerfile (standard input)".to_owned(), inside: None });
+            return Ok(DockerfileText {
+                bytes: bytes.clone(),
+                name: "Dockerfile (standard input)".to_owned(),
+                inside: None,
+            });
         }
         if let Some(file) = &args.file {
             let path = self.find_file(args, Path::new(file));
@@ -124,13 +137,18 @@ impl Context {
                 CommandError::new(format!("the Dockerfile `{file}` is not there"))
                     .hint("--file is relative to the current folder")
             })?;
-            let inside = path.file_name().map(|name| path.with_file_name(name).to_string_lossy().into_owned());
+            let inside =
+                path.file_name().map(|name| path.with_file_name(name).to_string_lossy().into_owned());
             return Ok(DockerfileText { bytes, name: file.clone(), inside });
         }
         for name in ["Dockerfile", "Containerfile"] {
             let path = self.path.join(name);
             if let Some(bytes) = read(&path)? {
-                return Ok(DockerfileText { bytes, name: name.to_owned(), inside: Some(path.to_string_lossy().into_owned()) });
+                return Ok(DockerfileText {
+                    bytes,
+                    name: name.to_owned(),
+                    inside: Some(path.to_string_lossy().into_owned()),
+                });
             }
         }
         Err(CommandError::new(format!("there is no Dockerfile in `{}`", args.context))
@@ -143,10 +161,15 @@ impl Context {
     }
 
     /// The build's folders, with what is left out of each.
-    pub(crate) fn locals(&self, args: &BuildArgs, dockerfile: &DockerfileText) -> Outcome<HashMap<String, LocalContext>> {
+    pub(crate) fn locals(
+        &self,
+        args: &BuildArgs,
+        dockerfile: &DockerfileText,
+    ) -> Outcome<HashMap<String, LocalContext>> {
         let mut locals = HashMap::new();
         let own = match &dockerfile.inside {
-            Some(path) => read(Path::new(&format!("{path}.dockerignore")))?.map(|bytes| (format!("{path}.dockerignore"), bytes)),
+            Some(path) => read(Path::new(&format!("{path}.dockerignore")))?
+                .map(|bytes| (format!("{path}.dockerignore"), bytes)),
             None => None,
         };
         let ignore = match own {
@@ -158,8 +181,9 @@ impl Context {
             if value.contains("://") {
                 continue;
             }
-            let path = std::fs::canonicalize(&value)
-                .map_err(|error| CommandError::new(format!("cannot open the context `{name}` at `{value}`: {error}")))?;
+            let path = std::fs::canonicalize(&value).map_err(|error| {
+                CommandError::new(format!("cannot open the context `{name}` at `{value}`: {error}"))
+            })?;
             let ignore = ignore_file(&path)?;
             locals.insert(name, LocalContext { path, ignore });
         }
@@ -168,7 +192,12 @@ impl Context {
 
     /// Names this build across time: what stood in a place of it before explains why a step runs now.
     pub(crate) fn identity(&self, dockerfile: &DockerfileText, args: &BuildArgs) -> String {
-        let text = format!("{}\0{}\0{}", self.identity, dockerfile.name, args.platform.as_deref().unwrap_or_default());
+        let text = format!(
+            "{}\0{}\0{}",
+            self.identity,
+            dockerfile.name,
+            args.platform.as_deref().unwrap_or_default()
+        );
         Digest::of(text.as_bytes()).hex()
     }
 }

@@ -55,7 +55,11 @@ pub(crate) fn solve(
     watcher: &Watcher<'_>,
 ) -> CommandError {
     let solver::Error::Step { id, name, source: cause } = error else {
-        return if matches!(error, solver::Error::Cancelled) { cancelled() } else { CommandError::chain(error) };
+        return if matches!(error, solver::Error::Cancelled) {
+            cancelled()
+        } else {
+            CommandError::chain(error)
+        };
     };
     if matches!(cause.downcast_ref::<executor::Error>(), Some(executor::Error::Cancelled)) {
         return cancelled();

@@ -32,12 +32,13 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let engine = Engine::new(environment, registry);
     let context = context::open(&args)?;
     let dockerfile = context.dockerfile(&args)?;
-    let parsed = dockerfile::parse(&dockerfile.bytes, &dockerfile.name).map_err(|failure| {
-        failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics())
-    })?;
+    let parsed = dockerfile::parse(&dockerfile.bytes, &dockerfile.name)
+        .map_err(|failure| failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics()))?;
     if let Some(frontend) = parsed.directives.frontend() {
         if !dockerfile::is_builtin_frontend(frontend) {
-            return Err(CommandError::new(format!("the syntax `{frontend}` is not supported; only docker/dockerfile is built in")));
+            return Err(CommandError::new(format!(
+                "the syntax `{frontend}` is not supported; only docker/dockerfile is built in"
+            )));
         }
     }
     let options = args.frontend_options(&engine.environment)?;
@@ -71,7 +72,10 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         executor: &worker,
         observer: &observer,
         cancel: &cancel,
-        options: solver::Options { parallel: args.jobs(), mode: rootless::single_id().then(|| "single-id".to_owned()) },
+        options: solver::Options {
+            parallel: args.jobs(),
+            mode: rootless::single_id().then(|| "single-id".to_owned()),
+        },
     };
     let solved = solver.solve(&[lowered.target]);
     worker.keep_indexes()?;
@@ -94,7 +98,12 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     Ok(0)
 }
 
-fn show_warnings(source: &dockerfile::Source, warnings: &[dockerfile::Diagnostic], args: &BuildArgs, environment: &Environment) {
+fn show_warnings(
+    source: &dockerfile::Source,
+    warnings: &[dockerfile::Diagnostic],
+    args: &BuildArgs,
+    environment: &Environment,
+) {
     if args.quiet || warnings.is_empty() {
         return;
     }

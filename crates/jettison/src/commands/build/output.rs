@@ -72,7 +72,11 @@ fn parse(text: &str, args: &BuildArgs) -> Outcome<Output> {
             "tar" => as_tar = value != "false",
             "push" => push = value != "false",
             "name" if args.tag.iter().any(|tag| tag == value) => {}
-            _ => return Err(CommandError::usage(format!("--output: the attribute `{key}` is not supported yet"))),
+            _ => {
+                return Err(CommandError::usage(format!(
+                    "--output: the attribute `{key}` is not supported yet"
+                )));
+            }
         }
     }
     let need = || destination.ok_or_else(|| CommandError::usage(format!("--output: `{text}` needs a dest")));
@@ -97,7 +101,9 @@ fn stream(destination: &str) -> Outcome<Destination> {
         return Ok(Destination::File(destination.into()));
     }
     if screen::out_is_terminal() {
-        return Err(CommandError::usage("--output: an archive is not written to a terminal; name a file with dest=FILE"));
+        return Err(CommandError::usage(
+            "--output: an archive is not written to a terminal; name a file with dest=FILE",
+        ));
     }
     Ok(Destination::StandardOutput)
 }
@@ -114,7 +120,9 @@ pub(crate) fn write(
 ) -> Outcome<Option<Digest>> {
     let forms = engine.forms()?;
     let needs_image = args.iidfile.is_some()
-        || outputs.iter().any(|output| !matches!(output, Output::Local(_) | Output::Tar(_) | Output::CacheOnly));
+        || outputs
+            .iter()
+            .any(|output| !matches!(output, Output::Local(_) | Output::Tar(_) | Output::CacheOnly));
     let mut id = None;
     if needs_image {
         let vertex = progress.start("exporting to image");
@@ -160,7 +168,9 @@ pub(crate) fn write(
             }
             Output::Registry => {
                 if names.is_empty() {
-                    return Err(CommandError::usage("the image needs a name to be pushed: give one with --tag"));
+                    return Err(CommandError::usage(
+                        "the image needs a name to be pushed: give one with --tag",
+                    ));
                 }
                 let image = image_id(id).to_string();
                 for name in names {
@@ -181,9 +191,11 @@ fn image_id(id: Option<Digest>) -> Digest {
 /// SOURCE_DATE_EPOCH as the formats write it.
 fn epoch(engine: &Engine) -> Outcome<Option<String>> {
     let Some(text) = engine.environment.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
-    let seconds: u64 = text
-        .parse()
-        .map_err(|_| CommandError::usage(format!("SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds since 1970")))?;
+    let seconds: u64 = text.parse().map_err(|_| {
+        CommandError::usage(format!(
+            "SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds since 1970"
+        ))
+    })?;
     Ok(Some(time::rfc3339(UNIX_EPOCH + Duration::from_secs(seconds))))
 }
 

@@ -38,12 +38,22 @@ impl<'a> Resolver<'a> {
         let store = self.engine.store().map_err(cause)?;
         let Some(image) = store.image(name)? else { return Ok(None) };
         let config = ImageConfig::parse(&image.config)?;
-        let own = Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone(), ..Platform::default() };
+        let own = Platform {
+            os: config.os.clone(),
+            architecture: config.architecture.clone(),
+            variant: config.variant.clone(),
+            ..Platform::default()
+        };
         if platform.rank(&own).is_none() {
             return Ok(None);
         }
         let reference = name.parse::<Reference>().map_or_else(|_| name.to_owned(), |name| name.to_string());
-        Ok(Some(BaseImage { reference, manifest: image.manifest.map(|manifest| manifest.digest), id: image.id, config }))
+        Ok(Some(BaseImage {
+            reference,
+            manifest: image.manifest.map(|manifest| manifest.digest),
+            id: image.id,
+            config,
+        }))
     }
 
     fn base(reference: &Reference, manifest: Digest, config: &[u8]) -> Result<BaseImage, BoxError> {
@@ -58,13 +68,18 @@ impl<'a> Resolver<'a> {
 
 impl MetaResolver for Resolver<'_> {
     fn image(&self, name: &str, platform: &Platform) -> Result<BaseImage, BoxError> {
-        if !self.pull && let Some(image) = self.local(name, platform)? {
+        if !self.pull
+            && let Some(image) = self.local(name, platform)?
+        {
             return Ok(image);
         }
         let reference: Reference = name.parse()?;
         let store = self.engine.store().map_err(cause)?;
         let key = platform.to_string();
-        if !self.pull && let Some(base) = store.base(&reference, &key)? && store.has_blob(&base.manifest.digest)?.is_some() {
+        if !self.pull
+            && let Some(base) = store.base(&reference, &key)?
+            && store.has_blob(&base.manifest.digest)?.is_some()
+        {
             return Self::base(&reference, base.manifest.digest, &base.config);
         }
         let remote = match self.engine.remote(&reference, platform) {

@@ -6,7 +6,10 @@ use crate::error::Outcome;
 use crate::screen;
 use executor::Worker;
 use graph::{Graph, MissReason, NodeId, Op};
-use progress::{Colors, Plain, PlainOptions, Progress, RawJson, Sink, Tail, Tty, TtyOptions, Vertex, VertexHandle, VertexId};
+use progress::{
+    Colors, Plain, PlainOptions, Progress, RawJson, Sink, Tail, Tty, TtyOptions, Vertex, VertexHandle,
+    VertexId,
+};
 use solver::{BoxError, Cancel, Observer};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,8 +110,10 @@ impl Observer for Watcher<'_> {
                 continue;
             }
             let node = self.graph.node(*id);
-            let inputs = node.inputs.iter().filter_map(|input| vertices.get(input).map(VertexHandle::id)).collect();
-            let handle = self.progress.vertex(&Vertex { name: node.about.name.clone(), digest: None, inputs });
+            let inputs =
+                node.inputs.iter().filter_map(|input| vertices.get(input).map(VertexHandle::id)).collect();
+            let handle =
+                self.progress.vertex(&Vertex { name: node.about.name.clone(), digest: None, inputs });
             self.worker.watch(*id, handle.clone());
             vertices.insert(*id, handle);
         }
