@@ -46,8 +46,17 @@ pub fn finish(
     let mut config = new.config;
     config.rootfs.diff_ids = diff_ids.iter().map(|diff| diff.digest).collect();
     image::date(&mut config, new.base_history, &times, new.epoch.as_deref());
+    let bytes = config.to_bytes();
+    // An unchanged build writes nothing, and so has nothing to sync.
+    let id = Digest::of(&bytes);
+    let named = |image: &store::Image| {
+        new.names.iter().all(|name| image.names.iter().any(|known| known.reference == name.to_string()))
+    };
+    if store.image(&id.to_string())?.is_some_and(|known| known.stack == new.stack && named(&known)) {
+        return Ok(id);
+    }
     let image = store::NewImage {
-        config: config.to_bytes(),
+        config: bytes,
         stack: new.stack,
         manifest: None,
         names: new.names,
