@@ -1,7 +1,7 @@
 //! The command line: one definition, from which help, manual pages and completions are made. Doc comments are the
 //! manual.
 
-use crate::commands::{self, build, images, registry as registry_commands, system};
+use crate::commands::{self, build, containers, images, registry as registry_commands, system};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
 use crate::screen;
@@ -32,6 +32,14 @@ enum Command {
     /// Commands about builds
     #[command(subcommand)]
     Buildx(BuilderCommand),
+    /// Commands about containers that have the same name alone and after `container`.
+    #[command(flatten)]
+    Containers(containers::Command),
+    /// List containers
+    Ps(containers::ListArgs),
+    /// Commands about containers
+    #[command(subcommand)]
+    Container(containers::ContainerCommand),
     /// List images
     Images(images::ListArgs),
     /// Show everything about images and containers as JSON
@@ -161,6 +169,9 @@ fn dispatch(cli: Cli, environment: Environment) -> Outcome {
         Command::Builder(BuilderCommand::Build(args)) | Command::Buildx(BuilderCommand::Build(args)) => {
             build::build(*args, environment)
         }
+        Command::Containers(command) => containers::command(command, environment),
+        Command::Ps(args) => containers::list(&args, environment),
+        Command::Container(command) => containers::group(command, environment),
         Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::list(&args, environment),
         Command::Inspect(args) => images::inspect(&args, environment, true),
         Command::Image(ImageCommand::Inspect(args)) => images::inspect(&args, environment, false),

@@ -81,6 +81,9 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<executor::Error>() {
         return error.hint();
     }
+    if let Some(error) = error.downcast_ref::<container::Error>() {
+        return error.hint();
+    }
     if let Some(error) = error.downcast_ref::<store::Error>() {
         return error.hint().map(Into::into);
     }
