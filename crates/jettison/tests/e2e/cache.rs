@@ -64,7 +64,7 @@ fn reasons_name_files_that_came_changed_and_went() {
     context.write("new", "1\n");
     fs::remove_file(context.path().join("gone")).unwrap();
     let built = house.build(&context, &[]);
-    assert_eq!(built.ran("COPY").reason(), "runs because 3 files changed: changed, gone (removed), new (new)");
+    assert_eq!(built.ran("COPY").reason(), "runs because 3 files changed: changed, new (new), gone (removed)");
     assert_eq!(built.ran("RUN").notes, [""; 0]);
 }
 

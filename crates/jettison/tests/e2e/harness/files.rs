@@ -114,7 +114,6 @@ impl Files {
 
     /// Whether some file's content holds `text`.
     pub(crate) fn holds(&self, text: &str) -> bool {
-        let text = text.as_bytes();
-        self.0.values().any(|entry| entry.bytes.windows(text.len()).any(|window| window == text))
+        self.0.values().any(|entry| String::from_utf8_lossy(&entry.bytes).contains(text))
     }
 }
