@@ -6,10 +6,10 @@ use crate::select::clean;
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{CacheSharing, Copy, FileAction, FileOp, MountKind as Wanted, RunOp};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sandbox::{Mount, MountKind, Tree};
 use solver::{Input, Task};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use store::Sharing;
@@ -155,18 +155,14 @@ impl Worker {
         if path.is_empty() {
             return Ok(MountKind::Bind { source: Tree::Mount(Arc::new(root)), readonly, recursive: false });
         }
-        let found = rustix::fs::openat2(
-            root.as_fd(),
-            &path[..],
-            OFlags::PATH | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT,
-        );
-        let place = found.map_err(|error| match error {
-            rustix::io::Errno::NOENT => Error::NoSource { path: source.to_owned(), near: None },
-            error => Error::Io { action: "open", path: source.into(), source: error.into() },
+        let place = Path::new(std::ffi::OsStr::from_bytes(&path));
+        let tree = sandbox::mount::subtree(root, place, false, readonly).map_err(|error| match error {
+            sandbox::Error::Os { source: cause, .. } if cause.kind() == std::io::ErrorKind::NotFound => {
+                Error::NoSource { path: source.to_owned(), near: None }
+            }
+            error => Error::from(error),
         })?;
-        Ok(MountKind::Bind { source: Tree::Descriptor(Arc::new(place)), readonly, recursive: false })
+        Ok(MountKind::Bind { source: Tree::Mount(Arc::new(tree)), readonly, recursive: false })
     }
 
     /// What a new cache mount starts with.
