@@ -175,11 +175,17 @@ fn dispatch(cli: Cli, environment: Environment) -> Outcome {
         Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => images::list(&args, environment),
         Command::Inspect(args) => images::inspect(&args, environment, true),
         Command::Image(ImageCommand::Inspect(args)) => images::inspect(&args, environment, false),
-        Command::History(args) | Command::Image(ImageCommand::History(args)) => images::history(&args, environment),
+        Command::History(args) | Command::Image(ImageCommand::History(args)) => {
+            images::history(&args, environment)
+        }
         Command::Tag(args) | Command::Image(ImageCommand::Tag(args)) => images::tag(&args, environment),
         Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => images::remove(&args, environment),
-        Command::Pull(args) | Command::Image(ImageCommand::Pull(args)) => registry_commands::pull(&args, environment),
-        Command::Push(args) | Command::Image(ImageCommand::Push(args)) => registry_commands::push(&args, environment),
+        Command::Pull(args) | Command::Image(ImageCommand::Pull(args)) => {
+            registry_commands::pull(&args, environment)
+        }
+        Command::Push(args) | Command::Image(ImageCommand::Push(args)) => {
+            registry_commands::push(&args, environment)
+        }
         Command::Login(args) => registry_commands::login(args, environment),
         Command::Logout(args) => registry_commands::logout(&args, environment),
         Command::Load(args) | Command::Image(ImageCommand::Load(args)) => images::load(&args, environment),

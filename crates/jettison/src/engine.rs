@@ -4,7 +4,7 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use oci::{Descriptor, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use progress::VertexHandle;
-use registry::{Client, Credentials, DaemonConf, RegistriesConf};
+use registry::{Client, Credential, Credentials, DaemonConf, RegistriesConf};
 use snapshot::{BoxError, Fetcher, Forms};
 use std::io::Write;
 use std::path::PathBuf;
@@ -111,8 +111,15 @@ impl Engine {
         Ok(self.store.get_or_init(|| store))
     }
 
-    /// The registry client.
-    pub(crate) fn client(&self) -> Outcome<&Client> {
+    /// The registry client. `host` is the registry that `--creds` is meant for, if it is given.
+    pub(crate) fn client(&self, host: &str) -> Outcome<&Client> {
+        if let Some((user, password)) = &self.registry_flags.credentials {
+            let mut options = self.client.options.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(options) = options.as_mut() {
+                let credential = Credential::Basic { user: user.clone(), password: password.clone() };
+                options.credentials.explicit.insert(host.to_owned(), credential);
+            }
+        }
         Ok(self.client.get()?)
     }
 
@@ -128,7 +135,7 @@ impl Engine {
 
     /// Asks a registry what a name is for a platform; manifest and configuration come, no layer.
     pub(crate) fn remote(&self, reference: &Reference, platform: &Platform) -> Outcome<Remote> {
-        let client = self.client()?;
+        let client = self.client(reference.host())?;
         let fetched = client.manifest(reference)?;
         let pulled = fetched.descriptor();
         let (manifest, bytes) = if media_type::is_index(&fetched.media_type) {

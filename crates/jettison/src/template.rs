@@ -98,8 +98,19 @@ fn heading(column: &str, headings: &[(&str, &str)]) -> String {
 
 /// Objects under these names have keys that are data: one that is not there is no error.
 const MAPS: &[&str] = &[
-    "Labels", "ExposedPorts", "Volumes", "Ports", "PortBindings", "Networks", "Options", "Annotations", "Sysctls", "Tmpfs",
-    "LogConfig", "Metadata", "Data",
+    "Labels",
+    "ExposedPorts",
+    "Volumes",
+    "Ports",
+    "PortBindings",
+    "Networks",
+    "Options",
+    "Annotations",
+    "Sysctls",
+    "Tmpfs",
+    "LogConfig",
+    "Metadata",
+    "Data",
 ];
 
 #[cfg(test)]

@@ -175,7 +175,14 @@ pub(crate) fn write(
                 let image = image_id(id).to_string();
                 for name in names {
                     let vertex = progress.start(&format!("pushing {name}"));
-                    export::push::push(engine.store()?, &forms, engine.client()?, &image, name, &vertex)?;
+                    export::push::push(
+                        engine.store()?,
+                        &forms,
+                        engine.client(name.host())?,
+                        &image,
+                        name,
+                        &vertex,
+                    )?;
                     vertex.done();
                 }
             }

@@ -65,7 +65,7 @@ pub(crate) fn login(args: LoginArgs, environment: Environment) -> Outcome {
     let flags =
         RegistryFlags { insecure: !args.tls_verify, auth_file: args.authfile.clone(), credentials: None };
     let engine = Engine::new(environment, flags);
-    let credential = engine.client()?.login(&host, &Credential::Basic { user, password })?;
+    let credential = engine.client(&host)?.login(&host, &Credential::Basic { user, password })?;
     let file = file(args.authfile, &engine.environment);
     let helpers = engine.environment.program_folders();
     match credentials::store(&file, &helpers, &key(&host), &credential)? {

@@ -145,8 +145,15 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
                 screen::line(&format!("{}: {what}", layer.descriptor.digest.short()));
             }
         };
-        let pushed =
-            export::push::push_telling(store, &forms, engine.client()?, &image, &target, &vertex, &tell);
+        let pushed = export::push::push_telling(
+            store,
+            &forms,
+            engine.client(target.host())?,
+            &image,
+            &target,
+            &vertex,
+            &tell,
+        );
         match &pushed {
             Ok(_) => vertex.done(),
             Err(error) => vertex.fail(&error.to_string()),
