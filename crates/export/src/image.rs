@@ -55,13 +55,8 @@ pub fn finish(
     if store.image(&id.to_string())?.is_some_and(|known| known.stack == new.stack && named(&known)) {
         return Ok(id);
     }
-    let image = store::NewImage {
-        config: bytes,
-        stack: new.stack,
-        manifest: None,
-        names: new.names,
-        pulled: None,
-    };
+    let image =
+        store::NewImage { config: bytes, stack: new.stack, manifest: None, names: new.names, pulled: None };
     Ok(store.put_image(&image)?)
 }
 

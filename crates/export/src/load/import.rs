@@ -1,6 +1,6 @@
 //! From checked documents to images in the store: missing layers are unpacked, all become visible together.
 
-use super::members::{Hashing, Members, chain};
+use super::members::{Counting, Hashing, Members, reason};
 use super::{Loaded, wrong};
 use crate::{Error, Result};
 use layer::{Compression, LayerId, ReadAhead, UnpackOptions};
@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use store::{Commit, DiffId, LayerDraft, Store};
 
 /// An image of the archive, its documents read and checked.
@@ -177,7 +177,8 @@ impl Unpacker<'_> {
                 format!("layer `{path}` has the type `{kind}`, which is not supported"),
             ));
         }
-        let transfer = self.vertex.transfer(format!("unpacking {digest}"), size);
+        let transfer = Arc::new(self.vertex.transfer(format!("unpacking {digest}"), size));
+        let blob = Counting { inner: blob, transfer: transfer.clone() };
         let unpacked = match remote {
             Some(id) => {
                 let fill = self.store.fill_layer(id, &mut || true)?;
@@ -195,8 +196,9 @@ impl Unpacker<'_> {
                 Unpacked::Draft(draft)
             }
         };
-        transfer.set(size);
-        transfer.done();
+        if let Some(transfer) = Arc::into_inner(transfer) {
+            transfer.done();
+        }
         Ok(unpacked)
     }
 
@@ -220,7 +222,7 @@ impl Unpacker<'_> {
     }
 
     /// Unpacks into a layer that nobody sees yet.
-    fn draft(&self, diff_id: &Digest, blob: File, path: &str) -> Result<LayerDraft> {
+    fn draft(&self, diff_id: &Digest, blob: impl Read + Send + 'static, path: &str) -> Result<LayerDraft> {
         let mut draft = self.store.new_layer()?;
         let folder = draft.fs();
         let io = |source| Error::Io { action: "make", path: folder.clone(), source };
@@ -232,7 +234,7 @@ impl Unpacker<'_> {
             owners: self.forms.owners(),
             ..UnpackOptions::default()
         };
-        let damaged = |error: layer::Error| wrong(self.name, format!("layer `{path}`: {}", chain(&error)));
+        let damaged = |error: layer::Error| wrong(self.name, format!("layer `{path}`: {}", reason(error)));
         let tar = layer::decompress(blob, options.max_bytes).map_err(damaged)?;
         let tar: Box<dyn Read> =
             if tar.kind() == Compression::None { Box::new(tar) } else { Box::new(ReadAhead::new(tar)) };
@@ -254,7 +256,7 @@ impl Unpacker<'_> {
     fn damaged(&self, path: &str, error: snapshot::Error) -> Error {
         match error {
             snapshot::Error::Layer { source, .. } => {
-                wrong(self.name, format!("layer `{path}`: {}", chain(&source)))
+                wrong(self.name, format!("layer `{path}`: {}", reason(source)))
             }
             error => error.into(),
         }

@@ -4,13 +4,14 @@ use super::wrong;
 use crate::{Error, Result};
 use layer::{MemberKind, ReadAhead, TarReader};
 use oci::{Digest, Hasher, MAX_DOCUMENT};
-use progress::VertexHandle;
+use progress::{Transfer, VertexHandle};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use store::Store;
 
 /// Members up to this size are kept in memory ...
@@ -55,7 +56,7 @@ impl<'a> Archive<'a> {
         name: &'a str,
         vertex: &VertexHandle,
     ) -> Result<Self> {
-        let damaged = |error: layer::Error| wrong(name, chain(&error));
+        let damaged = |error| wrong(name, reason(error));
         let plain = layer::decompress(input, MOST_BYTES).map_err(damaged)?;
         let mut tar = TarReader::new(ReadAhead::new(plain));
         let transfer = vertex.transfer("reading the archive", 0);
@@ -231,7 +232,7 @@ fn pour<R: Read>(tar: &mut TarReader<R>, size: u64, out: &mut dyn Write, name: &
         Ok(())
     };
     let mut at = 0;
-    while let Some(chunk) = tar.chunk().map_err(|error| wrong(name, chain(&error)))? {
+    while let Some(chunk) = tar.chunk().map_err(|error| wrong(name, reason(error)))? {
         zeros(out, chunk.offset.saturating_sub(at)).map_err(fail)?;
         out.write_all(chunk.bytes).map_err(fail)?;
         at = chunk.offset + chunk.bytes.len() as u64;
@@ -285,6 +286,14 @@ fn beside(path: &str, link: &str) -> String {
     if link.starts_with('/') { normal(link) } else { normal(&format!("{folder}/{link}")) }
 }
 
+/// What is wrong with a tar, in one line.
+pub(super) fn reason(error: layer::Error) -> String {
+    match error {
+        layer::Error::Archive { reason } | layer::Error::Compression { reason } => reason,
+        error => chain(&error),
+    }
+}
+
 /// An error with its causes in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -301,6 +310,20 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 pub(super) struct Hashing<R> {
     pub(super) inner: R,
     pub(super) hasher: Hasher,
+}
+
+/// Tells how much was read through it.
+pub(super) struct Counting<R> {
+    pub(super) inner: R,
+    pub(super) transfer: Arc<Transfer>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.transfer.advance(count as u64);
+        Ok(count)
+    }
 }
 
 impl<R: Read> Read for Hashing<R> {

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_bare_tag_is_no_name() {
         let name = |label: &str| reference(label).map(|r| r.familiar());
-        for label in ["latest", "1.2", "v3", "", "UPPER/x"] {
+        for label in ["latest", "1.2", "v3", "", "x/UPPER"] {
             assert_eq!(name(label), None, "{label}");
         }
         assert_eq!(name("app"), Some("app:latest".into()));
