@@ -113,5 +113,44 @@ const MAPS: &[&str] = &[
     "Data",
 ];
 
+/// Fields that Docker's types have and its JSON leaves out where they are empty; with what Go prints for them then.
+const OPTIONAL: &[(&str, &str)] = &[
+    ("StopSignal", ""),
+    ("StopTimeout", "<nil>"),
+    ("Healthcheck", "<nil>"),
+    ("Health", "<nil>"),
+    ("Shell", "[]"),
+    ("ArgsEscaped", "false"),
+    ("ExposedPorts", "map[]"),
+    ("Variant", ""),
+    ("OsVersion", ""),
+    ("Error", ""),
+    ("MacAddress", ""),
+    ("DomainName", ""),
+];
+
+/// What Go prints for a field that is empty: it knows its type, and JSON only says `null`.
+const EMPTY: &[(&str, &str)] = &[
+    ("Cmd", "[]"),
+    ("Entrypoint", "[]"),
+    ("Env", "[]"),
+    ("OnBuild", "[]"),
+    ("Shell", "[]"),
+    ("Args", "[]"),
+    ("Binds", "[]"),
+    ("Mounts", "[]"),
+    ("CapAdd", "[]"),
+    ("CapDrop", "[]"),
+    ("Dns", "[]"),
+    ("RepoTags", "[]"),
+    ("RepoDigests", "[]"),
+    ("Labels", "map[]"),
+    ("Volumes", "map[]"),
+    ("ExposedPorts", "map[]"),
+    ("PortBindings", "map[]"),
+    ("Ports", "map[]"),
+    ("Options", "map[]"),
+];
+
 #[cfg(test)]
 mod tests;

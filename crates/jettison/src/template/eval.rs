@@ -1,8 +1,8 @@
 //! Fills a template's nodes with a value.
 
-use super::MAPS;
 use super::parse::{Command, Node, Operand};
 use super::value::{equal, order, printf, show, truth};
+use super::{EMPTY, MAPS, OPTIONAL};
 use serde_json::Value;
 
 /// The most that a template may print, in bytes.
@@ -38,7 +38,10 @@ impl Scope {
             Node::Text(text) => self.out.push_str(text),
             Node::Print(pipeline) => {
                 let value = self.pipeline(pipeline, dot)?;
-                self.out.push_str(&show(&value));
+                match (&value, field_of(pipeline)) {
+                    (Value::Null, Some(field)) => self.out.push_str(empty(field)),
+                    _ => self.out.push_str(&show(&value)),
+                }
             }
             Node::Set(name, pipeline) => {
                 let value = self.pipeline(pipeline, dot)?;
@@ -120,6 +123,21 @@ impl Scope {
     }
 }
 
+/// The field that an action prints, where it prints nothing but a field.
+fn field_of(pipeline: &[Command]) -> Option<&str> {
+    let [Command { function: None, arguments }] = pipeline else { return None };
+    match &arguments[..] {
+        [Operand::Field(names) | Operand::Variable(_, names)] => names.last().map(String::as_str),
+        _ => None,
+    }
+}
+
+/// What is printed for a field that is `null`.
+fn empty(field: &str) -> &'static str {
+    let known = EMPTY.iter().chain(OPTIONAL).find(|(name, _)| *name == field);
+    known.map_or("<no value>", |(_, shown)| shown)
+}
+
 /// `.A.B` of a value.
 fn fields(value: &Value, names: &[String]) -> Result<Value, String> {
     let mut at = value;
@@ -131,7 +149,9 @@ fn fields(value: &Value, names: &[String]) -> Result<Value, String> {
                     below_map = MAPS.contains(&name.as_str());
                     at = next;
                 }
-                None if below_map => return Ok(Value::Null),
+                None if below_map || OPTIONAL.iter().any(|(optional, _)| optional == name) => {
+                    return Ok(Value::Null);
+                }
                 None => {
                     let mut known: Vec<&str> = fields.keys().map(String::as_str).collect();
                     known.sort_unstable();

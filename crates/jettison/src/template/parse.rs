@@ -63,9 +63,9 @@ pub(super) fn parse(source: &str) -> Result<Vec<Node>, String> {
     let mut reader = Reader { pieces: pieces.into_iter(), depth: 0 };
     let (nodes, end) = reader.block()?;
     match end {
-        End::Source => Ok(nodes),
-        End::End => Err("it has an `{{end}}` too many".to_owned()),
-        End::Else(_) => Err("it has an `{{else}}` without an `{{if}}`".to_owned()),
+        Stop::Source => Ok(nodes),
+        Stop::End => Err("it has an `{{end}}` too many".to_owned()),
+        Stop::Else(_) => Err("it has an `{{else}}` without an `{{if}}`".to_owned()),
     }
 }
 
@@ -126,7 +126,8 @@ fn action_end(text: &str) -> Option<usize> {
     None
 }
 
-enum End {
+/// Where a block ends.
+enum Stop {
     Source,
     End,
     /// With what follows `else`.
@@ -139,14 +140,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn block(&mut self) -> Result<(Vec<Node>, End), String> {
+    fn block(&mut self) -> Result<(Vec<Node>, Stop), String> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(format!("its blocks are nested more than {DEEPEST} deep"));
         }
         let mut nodes = Vec::new();
         let end = loop {
-            let Some(piece) = self.pieces.next() else { break End::Source };
+            let Some(piece) = self.pieces.next() else { break Stop::Source };
             let action = match piece {
                 Piece::Text(text) => {
                     if !text.is_empty() {
@@ -158,8 +159,8 @@ impl Reader {
             };
             let (word, rest) = action.split_once(char::is_whitespace).unwrap_or((action.as_str(), ""));
             match word {
-                "end" => break End::End,
-                "else" => break End::Else(rest.trim().to_owned()),
+                "end" => break Stop::End,
+                "else" => break Stop::Else(rest.trim().to_owned()),
                 "if" | "with" | "range" => nodes.push(self.control(word, rest)?),
                 _ => nodes.push(plain(&action)?),
             }
@@ -172,13 +173,13 @@ impl Reader {
         let (names, pipeline) = declared(tokens(head)?, word)?;
         let (body, end) = self.block()?;
         let otherwise = match end {
-            End::Source => return Err(format!("`{{{{{word}}}}}` has no `{{{{end}}}}`")),
-            End::End => Vec::new(),
-            End::Else(rest) if rest.is_empty() => match self.block()? {
-                (nodes, End::End) => nodes,
+            Stop::Source => return Err(format!("`{{{{{word}}}}}` has no `{{{{end}}}}`")),
+            Stop::End => Vec::new(),
+            Stop::Else(rest) if rest.is_empty() => match self.block()? {
+                (nodes, Stop::End) => nodes,
                 _ => return Err(format!("`{{{{{word}}}}}` has no `{{{{end}}}}` after its `{{{{else}}}}`")),
             },
-            End::Else(rest) => {
+            Stop::Else(rest) => {
                 let (next, rest) = rest.split_once(char::is_whitespace).unwrap_or((&rest, ""));
                 if !matches!(next, "if" | "with") {
                     return Err(format!("`{{{{else {next}}}}}` is not known"));

@@ -39,7 +39,9 @@ fn what_people_write() {
         (r#"{{with .Config.Labels}}{{.k}}{{end}}"#, "v"),
         (r#"{{with .Config.Cmd}}x{{else}}none{{end}}"#, "none"),
         ("{{json .Config.Cmd}}", "null"),
-        ("{{.Config.Cmd}}", "<no value>"),
+        ("{{.Config.Cmd}}", "[]"),
+        ("{{.Config.Healthcheck}}|{{.Config.StopSignal}}", "<nil>|"),
+        ("{{.Config.Cmd | len}}", "0"),
         ("{{$x := .Size}}{{range .RepoTags}}{{$x}}{{$.Size}}{{end}}", "12121212"),
         ("a {{- /* no */ -}} b", "ab"),
         ("a {{- .Size -}} b", "a12b"),
@@ -82,7 +84,7 @@ fn errors_name_the_template_and_what_is_wrong() {
 
 #[test]
 fn deep_nesting_ends() {
-    let deep = format!("{}1{}", "{{(".repeat(1) + &"(".repeat(500), ")".repeat(501) + "}}");
+    let deep = format!("{}1{}", "{{(".to_owned() + &"(".repeat(500), ")".repeat(501) + "}}");
     assert!(render(&deep, &Value::Null).unwrap_err().message.contains("nested"));
     let blocks = format!("{}{}", "{{if 1}}".repeat(500), "{{end}}".repeat(500));
     assert!(render(&blocks, &Value::Null).unwrap_err().message.contains("nested"));

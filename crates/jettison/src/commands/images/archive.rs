@@ -50,7 +50,7 @@ pub(crate) fn load(args: &LoadArgs, environment: Environment) -> Outcome {
     };
     match &loaded {
         Ok(_) => vertex.done(),
-        Err(error) => vertex.fail(&error.to_string()),
+        Err(_) => vertex.cancel(),
     }
     progress.finish();
     let loaded = loaded.map_err(|error| {

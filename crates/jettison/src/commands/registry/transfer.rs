@@ -52,7 +52,7 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
                 pulled.push((name, before == Some(id)));
             }
             Err(error) => {
-                vertex.fail(&error.message);
+                vertex.cancel();
                 progress.finish();
                 engine.store()?.finish()?;
                 return Err(error);
@@ -154,13 +154,13 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
             &vertex,
             &tell,
         );
-        match &pushed {
-            Ok(_) => vertex.done(),
-            Err(error) => vertex.fail(&error.to_string()),
-        }
         let manifest = match pushed {
-            Ok(manifest) => manifest,
+            Ok(manifest) => {
+                vertex.done();
+                manifest
+            }
             Err(error) => {
+                vertex.cancel();
                 progress.finish();
                 store.finish()?;
                 return Err(error.into());
@@ -193,8 +193,11 @@ fn targets(args: &PushArgs, engine: &Engine) -> Outcome<Vec<(String, Reference)>
         )));
     }
     if !args.all_tags {
-        let image = engine.image(&target.to_string())?;
-        return Ok(vec![(image.id.to_string(), target)]);
+        return match engine.store()?.image_id(&target.to_string())? {
+            Some(id) => Ok(vec![(id.to_string(), target)]),
+            None => Err(CommandError::new(format!("no image `{}` is in the store", target.familiar()))
+                .hint("`jettison tag IMAGE NAME` names an image for its registry")),
+        };
     }
     let mut targets = Vec::new();
     for image in engine.store()?.images()? {
