@@ -65,6 +65,8 @@ pub enum How {
     Slirp,
     /// The pasta program.
     Pasta,
+    /// No way at all: loopback alone. See [`Network::isolate`].
+    Isolated,
 }
 
 /// A network that namespaces can be connected to. Cheap to make and to clone: nothing is touched before the
@@ -142,6 +144,22 @@ impl Network {
         if path.as_ref().is_some_and(|path| Arc::ptr_eq(path, gone)) {
             *path = None;
         }
+    }
+
+    /// A fresh namespace with loopback alone, for a plain user on a machine that has no way out for one. Published
+    /// ports still work: their proxy makes its sockets inside.
+    ///
+    /// # Errors
+    /// The kernel's refusals.
+    pub fn isolate(&self) -> Result<Attachment> {
+        Ok(Attachment {
+            netns: namespace::isolated()?,
+            address: None,
+            gateway: None,
+            how: How::Isolated,
+            _running: None,
+            _lease: None,
+        })
     }
 
     /// The way that namespaces are connected; finds it out, setting the bridge up, where that is not yet done.

@@ -115,7 +115,18 @@ impl Prepared {
                 _ => None,
             })
             .collect();
-        self.network = Some(network::Network::open(options).connect()?);
+        let rootless = options.rootless;
+        let network = network::Network::open(options);
+        self.network = Some(match network.connect() {
+            Ok(attachment) => attachment,
+            // A plain user may have no way out at all; published ports work all the same.
+            Err(error) if rootless => {
+                let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                self.warnings.push(format!("The container has no way out: {error}{hint}."));
+                network.isolate()?
+            }
+            Err(error) => return Err(error.into()),
+        });
         Ok(())
     }
 
