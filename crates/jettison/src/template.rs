@@ -16,7 +16,7 @@ mod eval;
 mod parse;
 mod value;
 
-use crate::error::{CommandError, Outcome};
+use crate::error::{CommandError, Outcome, USAGE};
 use crate::table::Table;
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ impl Template {
     /// Reads a template. `\t` and `\n` mean tab and line end, as in Docker's `--format`.
     pub(crate) fn parse(source: &str) -> Outcome<Self> {
         let unescaped = source.replace("\\t", "\t").replace("\\n", "\n");
-        let nodes = parse::parse(&unescaped).map_err(|reason| wrong(source, &reason))?;
+        let nodes = parse::parse(&unescaped).map_err(|reason| wrong(source, &reason).with_code(USAGE))?;
         Ok(Self { source: source.to_owned(), nodes })
     }
 

@@ -128,14 +128,42 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
     };
     match &args.output {
         None => {
-            let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-            archive::save(store, &forms, &images, kind, &mut out)?;
-            out.flush()?;
+            let mut pipe = Pipe { out: std::io::stdout().lock(), gone: false };
+            let mut out = BufWriter::with_capacity(1 << 20, &mut pipe);
+            let saved = archive::save(store, &forms, &images, kind, &mut out)
+                .map_err(CommandError::from)
+                .and_then(|()| Ok(out.flush()?));
+            drop(out.into_parts());
+            match saved {
+                // A reader that has read enough is no error.
+                Err(_) if pipe.gone => {}
+                saved => saved?,
+            }
         }
         Some(path) => whole(path, |out| Ok(archive::save(store, &forms, &images, kind, out)?))?,
     }
     store.finish()?;
     Ok(0)
+}
+
+/// Standard output that remembers that its reader has gone away.
+struct Pipe<W> {
+    out: W,
+    gone: bool,
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.gone |= written.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+        written
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let flushed = self.out.flush();
+        self.gone |= flushed.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+        flushed
+    }
 }
 
 /// An image by name goes with this name, by id without one; by a repository alone with all its tags.

@@ -76,12 +76,7 @@ pub(crate) fn remove(args: &RemoveArgs, environment: Environment) -> Outcome {
             }
             Err(error) => {
                 let missing = error.is_not_found();
-                let in_use = matches!(error, store::Error::InUse { .. });
-                let mut error = CommandError::from(error);
-                if in_use && !args.force {
-                    error = error.hint("`--force` removes it all the same");
-                }
-                error.show();
+                in_use(store, name, error).show();
                 if !(missing && args.force) {
                     code = 1;
                 }
@@ -94,4 +89,21 @@ pub(crate) fn remove(args: &RemoveArgs, environment: Environment) -> Outcome {
     }
     store.finish()?;
     Ok(code)
+}
+
+/// The store's error; where a container is in the way, with its id.
+fn in_use(store: &store::Store, name: &str, error: store::Error) -> CommandError {
+    if !matches!(error, store::Error::InUse { .. }) {
+        return error.into();
+    }
+    let users = store.image_id(name).ok().flatten().zip(store.containers().ok());
+    let users: Vec<String> = users.map_or_else(Vec::new, |(id, containers)| {
+        let users = containers.iter().filter(|container| container.image == Some(id));
+        users.map(|container| format!("{} ({:.12})", container.name, container.id)).collect()
+    });
+    let error = match users.is_empty() {
+        true => CommandError::from(error),
+        false => CommandError::new(format!("image `{name}` is in use by container {}", users.join(", "))),
+    };
+    error.hint("`--force` takes its names all the same")
 }

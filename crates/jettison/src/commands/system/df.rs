@@ -1,6 +1,6 @@
 //! `system df` and `builder du`: what takes how much space.
 
-use crate::commands::rootless;
+use crate::commands::{containers, rootless};
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::Outcome;
@@ -32,7 +32,11 @@ pub(crate) fn df(args: &DfArgs, environment: Environment) -> Outcome {
         screen::out(&verbose(&engine)?);
         return Ok(0);
     }
-    let usage = engine.store()?.usage()?;
+    let mut usage = engine.store()?.usage()?;
+    usage.containers.active = running(&engine)?;
+    if usage.containers.active == 0 {
+        usage.containers.reclaimable = usage.containers.bytes;
+    }
     let rows = [
         line("Images", usage.images),
         line("Containers", usage.containers),
@@ -41,6 +45,17 @@ pub(crate) fn df(args: &DfArgs, environment: Environment) -> Outcome {
     ];
     screen::out(&shown(args, &rows)?);
     Ok(0)
+}
+
+/// How many containers run.
+fn running(engine: &Engine) -> Outcome<usize> {
+    let mut running = 0;
+    for container in engine.store()?.containers()? {
+        let value = containers::inspect_value(engine, &container.id)?;
+        let state = value.as_ref().and_then(|value| value["State"]["Running"].as_bool());
+        running += usize::from(state == Some(true));
+    }
+    Ok(running)
 }
 
 /// Runs `builder du`.
