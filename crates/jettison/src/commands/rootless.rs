@@ -18,14 +18,17 @@ fn mode() -> &'static Mode {
 }
 
 /// Enters the user namespace that folders are touched in; for root nothing is to be done. Before any thread starts.
-/// Says once what a single id cannot do.
 pub(crate) fn enter() -> Outcome<()> {
+    Ok(sandbox::rootless::enter(mode())?)
+}
+
+/// Says what a single id cannot do; for the commands that run something.
+pub(crate) fn say_limits() {
     if let Mode::SingleId { reason } = mode() {
         screen::say(&format!(
             "note: {reason}; everything belongs to one id: steps and containers run as root inside only, and cannot change owners"
         ));
     }
-    Ok(sandbox::rootless::enter(mode())?)
 }
 
 /// Whether all files belong to the one id there is.

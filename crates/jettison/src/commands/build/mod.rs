@@ -27,6 +27,9 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     if args.push && names.is_empty() {
         return Err(CommandError::usage("--push needs a name: give one with --tag"));
     }
+    if !args.quiet {
+        rootless::say_limits();
+    }
     rootless::enter()?;
     let registry = RegistryFlags::from_args(&args.registry)?;
     let engine = Engine::new(environment, registry);
