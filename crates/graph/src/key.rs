@@ -6,7 +6,8 @@
 //! | here-documents of a run | by content | the process reads them |
 //! | the snapshot a run or a COPY stands on | by its own key | its files and names decide what happens |
 //! | files of a context or of another snapshot that a COPY takes | by content, mode, type, path, and owner where it is kept | nothing else of the source reaches the layer |
-//! | an image | by its layers' diff ids and its platform | names move, content does not |
+//! | an image | by its layers' diff ids | names move, content does not; a run has its platform |
+//! | what `--exclude` says | in definition keys alone | in a content key the digest of the taken files says it |
 //! | `--chown`, `--chmod`, destination | as written | names are looked up in the snapshot below, which is in the key |
 //! | time stamps of context files, the user's own ids | no | they change with every checkout |
 //! | proxy variables, the host's certificate authorities, the build host's name | no | ports of the outside world |

@@ -1,6 +1,6 @@
 //! Why a result was not known: the key of this build beside the key that stood in the same place before.
 
-use crate::{FileAction, Key, KeyInput, KeyOp, RunOp};
+use crate::{FileAction, Key, KeyInput, KeyOp, Mount, MountKind, RunOp};
 use oci::Digest;
 use std::fmt;
 
@@ -56,8 +56,6 @@ pub enum MissReason {
     },
     /// What it stands on differs: the base image, or the step before.
     BaseChanged,
-    /// The same key, but what it stands on was built anew.
-    InputBuiltAnew,
 }
 
 /// How a file differs from the one of the build before.
@@ -95,7 +93,6 @@ impl MissReason {
             Self::SettingChanged { .. } => "setting-changed",
             Self::FilesChanged { .. } => "files-changed",
             Self::BaseChanged => "base-changed",
-            Self::InputBuiltAnew => "input-built-anew",
         }
     }
 }
@@ -123,7 +120,11 @@ impl fmt::Display for MissReason {
                 )
             }
             Self::SettingChanged { what, old, new } => {
-                write!(f, "runs because its {what} changed from `{}` to `{}`", short(old), short(new))
+                let shown = |text: &str| match text {
+                    "" => "unset".to_owned(),
+                    text => format!("`{}`", short(text)),
+                };
+                write!(f, "runs because its {what} changed from {} to {}", shown(old), shown(new))
             }
             Self::FilesChanged { first, count } if first.is_empty() && *count == 0 => {
                 f.write_str("runs because the files it copies changed")
@@ -134,7 +135,6 @@ impl fmt::Display for MissReason {
                 if *count > first.len() { f.write_str(", ...") } else { Ok(()) }
             }
             Self::BaseChanged => f.write_str("runs because what it stands on changed"),
-            Self::InputBuiltAnew => f.write_str("runs because what it stands on was built anew"),
         }
     }
 }
@@ -181,7 +181,18 @@ pub fn explain(old: &Key, new: &Key, files: impl FnOnce() -> (Vec<FileChange>, u
         let (first, count) = files();
         return MissReason::FilesChanged { first, count };
     }
-    if old.inputs != new.inputs || old.op != new.op || old.mode != new.mode || old.version != new.version {
+    if old.inputs != new.inputs {
+        return MissReason::BaseChanged;
+    }
+    if old.mode != new.mode {
+        let mode = |key: &Key| key.mode.clone().unwrap_or_else(|| "all ids".to_owned());
+        return MissReason::SettingChanged { what: "mapping of owners", old: mode(old), new: mode(new) };
+    }
+    if old.version != new.version {
+        let version = |key: &Key| key.version.to_string();
+        return MissReason::SettingChanged { what: "format of keys", old: version(old), new: version(new) };
+    }
+    if old.op != new.op {
         return MissReason::BaseChanged;
     }
     MissReason::Evicted
@@ -207,12 +218,56 @@ fn explain_run(old: &RunOp, new: &RunOp) -> Option<MissReason> {
     let setting = |what, old: String, new: String| {
         (old != new).then_some(MissReason::SettingChanged { what, old, new })
     };
+    let pairs = |pairs: &[(String, String)]| {
+        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    let limits = |op: &RunOp| {
+        let limits = op.ulimits.iter().map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard));
+        limits.collect::<Vec<_>>().join(" ")
+    };
+    let mounts = |op: &RunOp| op.mounts.iter().map(describe_mount).collect::<Vec<_>>().join(" ");
+    let lower = |value: &dyn fmt::Debug| format!("{value:?}").to_lowercase();
     setting("working directory", old.cwd.clone(), new.cwd.clone())
         .or_else(|| setting("user", old.user.clone(), new.user.clone()))
-        .or_else(|| setting("network", format!("{:?}", old.network), format!("{:?}", new.network)))
+        .or_else(|| setting("network", lower(&old.network), lower(&new.network)))
+        .or_else(|| setting("confinement", lower(&old.security), lower(&new.security)))
         .or_else(|| setting("platform", old.platform.to_string(), new.platform.to_string()))
-        .or_else(|| setting("mounts", format!("{:?}", old.mounts), format!("{:?}", new.mounts)))
+        .or_else(|| setting("mounts", mounts(old), mounts(new)))
+        .or_else(|| {
+            let name = |op: &RunOp| op.hostname.clone().unwrap_or_default();
+            setting("host name", name(old), name(new))
+        })
+        .or_else(|| setting("host entries", pairs(&old.extra_hosts), pairs(&new.extra_hosts)))
+        .or_else(|| setting("size of /dev/shm", old.shm_size.to_string(), new.shm_size.to_string()))
+        .or_else(|| setting("limits", limits(old), limits(new)))
+        // What is left is the order of the environment, and details of mounts.
         .or_else(|| (old != new).then(|| MissReason::CommandChanged { old: command(old), new: command(new) }))
+}
+
+/// A mount as people write it.
+fn describe_mount(mount: &Mount) -> String {
+    let target = &mount.target;
+    match &mount.kind {
+        MountKind::Bind { source, writable, .. } => {
+            format!("type=bind,source={source},target={target}{}", if *writable { ",rw" } else { "" })
+        }
+        MountKind::Cache { id, sharing, mode, uid, gid, readonly, .. } => {
+            let sharing = format!("{sharing:?}").to_lowercase();
+            let readonly = if *readonly { ",ro" } else { "" };
+            format!(
+                "type=cache,id={id},target={target},sharing={sharing},mode={mode:o},uid={uid},gid={gid}{readonly}"
+            )
+        }
+        MountKind::Tmpfs { size } => format!("type=tmpfs,target={target},size={size}"),
+        MountKind::Secret { id, file, env, required, mode, uid, gid } => {
+            let file = if *file { format!(",target={target}") } else { String::new() };
+            let env = env.as_ref().map(|name| format!(",env={name}")).unwrap_or_default();
+            format!("type=secret,id={id}{file}{env},required={required},mode={mode:o},uid={uid},gid={gid}")
+        }
+        MountKind::Ssh { id, required, mode, uid, gid } => {
+            format!("type=ssh,id={id},target={target},required={required},mode={mode:o},uid={uid},gid={gid}")
+        }
+    }
 }
 
 /// The command as people wrote it: the last argument of `/bin/sh -c TEXT`, else all words.
@@ -232,6 +287,9 @@ fn describe(action: &FileAction) -> String {
             }
             if let Some(mode) = &copy.chmod {
                 text = format!("--chmod={mode} {text}");
+            }
+            if copy.parents {
+                text = format!("--parents {text}");
             }
             text
         }

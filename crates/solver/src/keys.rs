@@ -12,23 +12,26 @@ pub(crate) struct InputKey {
     pub(crate) files: Option<Digest>,
 }
 
-/// The inputs of a node that it only takes files from, so that their content can stand for them.
+/// The inputs of a node that it only takes files from, so that their content can stand for them: the sources of
+/// copies and of bind mounts, and what a new cache mount begins with.
 pub(crate) fn taken_by_content(node: &Node) -> Vec<usize> {
-    match &node.op {
+    let mut inputs = match &node.op {
         Op::File(op) => op.sources(),
-        Op::Run(run) => {
-            let mut inputs = Vec::new();
-            for mount in &run.mounts {
-                if let MountKind::Bind { input, .. } = &mount.kind
-                    && *input != 0
-                    && !inputs.contains(input)
-                {
-                    inputs.push(*input);
-                }
-            }
-            inputs
-        }
+        Op::Run(run) => run.mounts.iter().filter_map(|mount| taken_by_mount(&mount.kind)).collect(),
         Op::Scratch | Op::Image(_) | Op::Local(_) | Op::Merge => Vec::new(),
+    };
+    // What a step stands on decides more than the files it takes.
+    inputs.retain(|input| *input != 0);
+    inputs.sort_unstable();
+    inputs.dedup();
+    inputs
+}
+
+fn taken_by_mount(mount: &MountKind) -> Option<usize> {
+    match mount {
+        MountKind::Bind { input, .. } => Some(*input),
+        MountKind::Cache { from, .. } => from.as_ref().map(|(input, _)| *input),
+        MountKind::Tmpfs { .. } | MountKind::Secret { .. } | MountKind::Ssh { .. } => None,
     }
 }
 
@@ -38,7 +41,7 @@ pub(crate) fn definition(node: &Node, inputs: &[InputKey]) -> Option<Key> {
     let part = |(_, input): (usize, &InputKey)| {
         input.snapshot.map(KeyInput::Snapshot).or(input.files.map(KeyInput::Files))
     };
-    assemble(node, inputs, part)
+    assemble(node, inputs, part, Clone::clone)
 }
 
 /// The key with the content of the taken files in place of their sources. Nothing if a part is not known.
@@ -51,32 +54,32 @@ pub(crate) fn content(node: &Node, inputs: &[InputKey]) -> Option<Key> {
             input.snapshot.map(KeyInput::Snapshot)
         }
     };
-    assemble(node, inputs, part)
+    assemble(node, inputs, part, without_exclusions)
 }
 
 fn assemble<'a>(
     node: &Node,
     inputs: &'a [InputKey],
     part: impl Fn((usize, &'a InputKey)) -> Option<KeyInput>,
+    files: impl Fn(&FileOp) -> FileOp,
 ) -> Option<Key> {
     let op = match &node.op {
         Op::Scratch => KeyOp::Scratch,
         Op::Image(image) => return Some(Key::of_image(image)),
         Op::Local(_) => return None,
         Op::Run(run) => KeyOp::Run(run.clone()),
-        Op::File(file) => KeyOp::File(without_source_paths(file)),
+        Op::File(file) => KeyOp::File(files(file)),
         Op::Merge => KeyOp::Merge,
     };
     let inputs = inputs.iter().enumerate().map(part).collect::<Option<Vec<_>>>()?;
     Some(Key::new(op, inputs))
 }
 
-/// Source paths stay in the key: they are part of what the instruction says, and of what the explanation shows.
-fn without_source_paths(file: &FileOp) -> FileOp {
+/// What `--exclude` leaves out shows in the digest of what is taken. Source paths stay: the explanation shows them.
+fn without_exclusions(file: &FileOp) -> FileOp {
     let mut file = file.clone();
     for action in &mut file.actions {
         if let FileAction::Copy(copy) = action {
-            // Only which files are taken counts, and their digest says that.
             copy.exclude.clear();
         }
     }
