@@ -226,6 +226,34 @@ fn layers_that_are_here_are_not_made_again() {
 }
 
 #[test]
+fn what_was_saved_here_takes_its_space_once() {
+    let kit = Kit::new();
+    kit.load(tar(&docker(&[layer(&[("a", "1")]), layer(&[("b", &"2".repeat(5000))])], "app"))).unwrap();
+    let image = kit.store.image("app").unwrap().unwrap();
+    // Of a foreign tar the bytes are kept.
+    assert_eq!(kit.store.layer(image.stack[0]).unwrap().unwrap().blobs.len(), 1);
+    let mut ours = Vec::new();
+    for id in &image.stack {
+        let listing = kit.store.listing(*id).unwrap();
+        let mut tar = Vec::new();
+        layer::write_tar(&listing, &mut kit.forms.content(*id, &listing).unwrap(), &mut tar).unwrap();
+        ours.push(tar);
+    }
+    let other = Kit::new();
+    other.load(tar(&docker(&ours, "app"))).unwrap();
+    let image = other.store.image("app").unwrap().unwrap();
+    assert_eq!(other.read("app", "b").map(|text| text.len()), Some(5000));
+    for (id, tar) in image.stack.iter().zip(&ours) {
+        let info = other.store.layer(*id).unwrap().unwrap();
+        assert!(info.blobs.is_empty());
+        let mut again = Vec::new();
+        other.forms.write_tar(*id, &mut again).unwrap();
+        assert!(again == *tar);
+    }
+    assert_eq!(std::fs::read_dir(other.store.options().root.join("blobs/sha256")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_layer_that_could_only_be_pulled_gets_its_files() {
     let kit = Kit::new();
     let base = layer(&[("base", "b")]);

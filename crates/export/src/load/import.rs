@@ -1,9 +1,9 @@
 //! From checked documents to images in the store: missing layers are unpacked, all become visible together.
 
 use super::members::{Counting, Hashing, Members, reason};
-use super::{Loaded, wrong};
+use super::{Loaded, ours, wrong};
 use crate::{Error, Result};
-use layer::{Compression, LayerId, ReadAhead, UnpackOptions};
+use layer::{Compression, LayerId, Listing, ReadAhead, UnpackOptions};
 use oci::{Descriptor, Digest, Hasher, ImageConfig, Reference, media_type};
 use progress::VertexHandle;
 use snapshot::Forms;
@@ -191,8 +191,19 @@ impl Unpacker<'_> {
                 Unpacked::Filled(id)
             }
             None => {
-                let mut draft = self.draft(diff_id, blob, path)?;
-                draft.add_blob(descriptor);
+                let (mut draft, listing, size) = self.draft(diff_id, blob, path)?;
+                let plain = descriptor.media_type == media_type::OCI_LAYER && part.descriptor.is_none();
+                let mut writer = 0;
+                if plain {
+                    let mut content = self.forms.content_at(draft.dir(), &listing)?;
+                    if ours::is_ours(&listing, &mut content, self.store.open_blob(&digest)?) {
+                        writer = layer::WRITER_VERSION;
+                    }
+                }
+                if writer == 0 {
+                    draft.add_blob(descriptor);
+                }
+                draft.set_diff_id(DiffId { digest: *diff_id, size, writer });
                 Unpacked::Draft(draft)
             }
         };
@@ -221,8 +232,13 @@ impl Unpacker<'_> {
         Ok(media_type::layer(compression, false))
     }
 
-    /// Unpacks into a layer that nobody sees yet.
-    fn draft(&self, diff_id: &Digest, blob: impl Read + Send + 'static, path: &str) -> Result<LayerDraft> {
+    /// Unpacks into a layer that nobody sees yet. Gives also its listing and the size of its tar.
+    fn draft(
+        &self,
+        diff_id: &Digest,
+        blob: impl Read + Send + 'static,
+        path: &str,
+    ) -> Result<(LayerDraft, Listing, u64)> {
         let mut draft = self.store.new_layer()?;
         let folder = draft.fs();
         let io = |source| Error::Io { action: "make", path: folder.clone(), source };
@@ -249,8 +265,7 @@ impl Unpacker<'_> {
             return Err(wrong(self.name, reason));
         }
         draft.write_listing(&listing)?;
-        draft.set_diff_id(DiffId { digest, size, writer: 0 });
-        Ok(draft)
+        Ok((draft, listing, size))
     }
 
     fn damaged(&self, path: &str, error: snapshot::Error) -> Error {

@@ -16,6 +16,7 @@ mod docker;
 mod import;
 mod members;
 mod oci;
+mod ours;
 
 use crate::{Error, Result};
 use ::oci::{Digest, Reference};
