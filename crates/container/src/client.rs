@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use sandbox::signals::Watch;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// What the user's side has.
 #[derive(Default)]
@@ -27,9 +27,9 @@ pub struct Streams<'a> {
     pub stderr: Option<BorrowedFd<'a>>,
     /// The bytes that end the session and leave the process running; empty for none.
     pub detach_keys: Vec<u8>,
-    /// Signals of this process. SIGWINCH passes the terminal's size on, others go to the process if `proxy_signals`.
+    /// Signals of this process. SIGWINCH passes the terminal's size on.
     pub signals: Option<&'a Watch>,
-    /// See `signals`.
+    /// Other signals go to the process; else those that ask this one to end end the session.
     pub proxy_signals: bool,
     /// The terminal whose size is passed on.
     pub terminal: Option<BorrowedFd<'a>>,
@@ -42,21 +42,23 @@ pub enum Outcome {
     Ended(i32),
     /// The user typed the detach keys; it runs on.
     Detached,
-    /// The user interrupted for the third time; it runs on.
-    Interrupted,
+    /// This side was asked to end by this signal, or interrupted for the third time; the process runs on.
+    Interrupted(i32),
 }
 
 /// How many interrupts end the session however the process takes them.
 const INTERRUPTS: u32 = 3;
 
 const SIGINT: i32 = 2;
+/// Hangup, interrupt, quit, terminate.
+const ENDING: [i32; 4] = [1, SIGINT, 3, 15];
 const SIGWINCH: i32 = 28;
 
 pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome> {
     // Closing the write end wakes both threads.
     let (over, end) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|error| Error::io("make", "a pipe", error))?;
-    let (left, interrupted) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (left, interrupted) = (AtomicBool::new(false), AtomicI32::new(0));
     let code = std::thread::scope(|scope| {
         if let Some(stdin) = streams.stdin {
             let (over, left) = (&over, &left);
@@ -71,8 +73,8 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
         if let Some(signals) = streams.signals {
             let (over, interrupted) = (&over, &interrupted);
             scope.spawn(move || {
-                if pass_signals(attached, signals, streams, over) {
-                    interrupted.store(true, Ordering::Release);
+                if let Some(signal) = pass_signals(attached, signals, streams, over) {
+                    interrupted.store(signal, Ordering::Release);
                     let _ = attached.stream.shutdown(Shutdown::Both);
                 }
             });
@@ -81,11 +83,11 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
         drop(end);
         code
     });
-    match code {
-        Some(code) => Ok(Outcome::Ended(code)),
-        None if left.load(Ordering::Acquire) => Ok(Outcome::Detached),
-        None if interrupted.load(Ordering::Acquire) => Ok(Outcome::Interrupted),
-        None => Err(Error::MonitorGone { name: attached.name.clone() }),
+    match (code, interrupted.into_inner()) {
+        (Some(code), _) => Ok(Outcome::Ended(code)),
+        (None, _) if left.into_inner() => Ok(Outcome::Detached),
+        (None, signal @ 1..) => Ok(Outcome::Interrupted(signal)),
+        (None, _) => Err(Error::MonitorGone { name: attached.name.clone() }),
     }
 }
 
@@ -197,37 +199,34 @@ impl Detach<'_> {
     }
 }
 
-/// Passes signals on; says whether the user interrupted often enough.
-fn pass_signals(attached: &Attached, signals: &Watch, streams: &Streams<'_>, over: &OwnedFd) -> bool {
+/// Passes signals on; gives the one that ends the session.
+fn pass_signals(attached: &Attached, signals: &Watch, streams: &Streams<'_>, over: &OwnedFd) -> Option<i32> {
+    let session = attached.session;
     let mut interrupts = 0;
     while readable(signals.as_fd(), over) {
         let Ok(Some(signal)) = signals.next() else { continue };
-        let session = attached.session;
-        let request = match (signal, streams.terminal) {
-            (SIGWINCH, Some(terminal)) => match sandbox::tty::size(terminal) {
-                Ok((rows, columns)) => Request::Resize { session, rows, columns },
-                Err(_) => continue,
-            },
-            (SIGWINCH, None) => continue,
-            (signal, _) => {
-                if signal == SIGINT {
-                    interrupts += 1;
-                    if interrupts >= INTERRUPTS {
-                        return true;
-                    }
-                }
-                if !streams.proxy_signals {
-                    continue;
-                }
-                Request::Signal { session, signal }
+        let request = if signal == SIGWINCH {
+            match streams.terminal.map(sandbox::tty::size) {
+                Some(Ok((rows, columns))) => Request::Resize { session, rows, columns },
+                _ => continue,
             }
+        } else {
+            interrupts += u32::from(signal == SIGINT);
+            let enough = interrupts >= INTERRUPTS || !streams.proxy_signals;
+            if enough && ENDING.contains(&signal) {
+                return Some(signal);
+            }
+            if !streams.proxy_signals {
+                continue;
+            }
+            Request::Signal { session, signal }
         };
         if let Ok(Some(side)) = monitor::connect(&attached.dir) {
             let _ = protocol::send_request(&side, &request);
             let _ = protocol::receive_reply(&side);
         }
     }
-    false
+    None
 }
 
 #[cfg(test)]

@@ -160,8 +160,8 @@ impl Containers {
     /// # Errors
     /// [`Error::Copy`] names the path.
     pub fn copy(&self, from: &Place, to: &Place, follow: bool, keep_owners: bool) -> Result<()> {
-        let (source, path) = self.side(from)?;
-        let (target, to_path) = self.side(to)?;
+        let (source, path) = self.side(from, false)?;
+        let (target, to_path) = self.side(to, true)?;
         let plan = plan(&source, &path, &target, &to_path, follow)?;
         let (read, write) = io::pipe().map_err(|error| Error::io("make", "a pipe", error))?;
         std::thread::scope(|scope| {
@@ -189,7 +189,7 @@ impl Containers {
     /// # Errors
     /// As [`Containers::copy`].
     pub fn copy_out(&self, name: &str, path: &str, follow: bool, out: &mut dyn Write) -> Result<()> {
-        let (source, path) = self.side(&Place::Container { name: name.to_owned(), path: path.to_owned() })?;
+        let (source, path) = self.side(&container_place(name, path), false)?;
         if source.stat(&path, follow)?.is_none() {
             return Err(Error::copy(&path, "no such file or directory"));
         }
@@ -201,7 +201,7 @@ impl Containers {
     /// # Errors
     /// As [`Containers::copy`].
     pub fn copy_in(&self, name: &str, path: &str, from: &mut dyn Read, keep_owners: bool) -> Result<()> {
-        let (target, path) = self.side(&Place::Container { name: name.to_owned(), path: path.to_owned() })?;
+        let (target, path) = self.side(&container_place(name, path), true)?;
         match target.stat(&path, true)? {
             Some(stat) if stat.is_directory() => target.put(&path, from, keep_owners),
             Some(_) => Err(Error::copy(&path, "it is not a folder, and an archive needs one")),
@@ -209,7 +209,7 @@ impl Containers {
         }
     }
 
-    fn side(&self, place: &Place) -> Result<(Side, Vec<u8>)> {
+    fn side(&self, place: &Place, write: bool) -> Result<(Side, Vec<u8>)> {
         match place {
             Place::Host(path) => {
                 if !path.is_absolute() {
@@ -237,22 +237,30 @@ impl Containers {
                     let container = Box::new(container);
                     return Ok((Side::Running { container, containers: self.clone() }, path.into_bytes()));
                 }
-                Ok((Side::Still(self.still(&container, &dir)?), path.into_bytes()))
+                Ok((Side::Still(self.still(&container, &dir, write)?), path.into_bytes()))
             }
         }
     }
 
-    fn still(&self, container: &store::Container, dir: &Path) -> Result<Still> {
+    fn still(&self, container: &store::Container, dir: &Path, write: bool) -> Result<Still> {
         let lock = state::lock(dir)?;
         let config = config_of(container)?;
-        let lowers: Vec<PathBuf> = self.lowers(&config.image, &container.stack)?.into_iter().rev().collect();
+        let mut lowers: Vec<PathBuf> =
+            self.lowers(&config.image, &container.stack)?.into_iter().rev().collect();
         let layer = container
             .layer
             .map(|layer| self.store.layer_dir(layer))
             .ok_or_else(|| Error::NoContainer { name: container.name.clone() })?;
         let userxattr = self.store.options().xattrs == Xattrs::User;
-        let options = overlay::Options { userxattr, volatile: false, readonly: false };
-        let root = overlay::mount_detached(&lowers, Some((layer.join("fs"), layer.join("work"))), options)?;
+        let upper = if write {
+            Some((layer.join("fs"), layer.join("work")))
+        } else {
+            // For reading its own layer is one more below: unmounting that syncs nothing.
+            lowers.insert(0, layer.join("fs"));
+            None
+        };
+        let options = overlay::Options { userxattr, volatile: false, readonly: !write };
+        let root = overlay::mount_detached(&lowers, upper, options)?;
         let mut mounts = Vec::new();
         for mount in &config.mounts {
             let path = match &mount.source {
@@ -269,6 +277,10 @@ impl Containers {
         mounts.sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
         Ok(Still { root, mounts, _lock: lock })
     }
+}
+
+fn container_place(name: &str, path: &str) -> Place {
+    Place::Container { name: name.to_owned(), path: path.to_owned() }
 }
 
 /// What lands where.

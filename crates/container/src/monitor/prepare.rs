@@ -29,7 +29,11 @@ pub(super) struct Prepared {
 pub(super) fn prepare(start: &Start) -> Result<(Spec, Prepared)> {
     let config = &start.config;
     let lowers: Vec<PathBuf> = start.lowers.iter().rev().cloned().collect();
-    let options = overlay::Options { userxattr: start.user_xattrs, volatile: false, readonly: false };
+    // What is thrown away at its end need not be synced when it is unmounted. A mark of an earlier such mount, left by a
+    // machine that went down, would be in the way.
+    let options =
+        overlay::Options { userxattr: start.user_xattrs, volatile: config.auto_remove, readonly: false };
+    let _ = std::fs::remove_dir(start.work.join("work/incompat/volatile"));
     let root = overlay::mount_detached(&lowers, Some((start.upper.clone(), start.work.clone())), options)?;
     let root = Arc::new(root);
     let user = sandbox::user::lookup_with_groups(&root, &config.user, &config.group_add)?;

@@ -117,9 +117,8 @@ pub(super) fn run(args: RunArgs, environment: Environment) -> Outcome {
     let started = match containers.start(&created.id, !args.detach, stdin, size) {
         Ok(started) => started,
         Err(error) => {
-            if args.rm {
-                let _ = containers.remove(&created.id, true, true);
-            }
+            // It never ran: nothing half-made stays, and its name is free.
+            let _ = containers.remove(&created.id, true, true);
             return Err(failed(error));
         }
     };
@@ -269,7 +268,7 @@ pub(super) fn exec(args: &ExecArgs, environment: Environment) -> Outcome {
         size: args.tty.then(terminal_size).flatten(),
     };
     let (_engine, containers) = super::open_index(environment)?;
-    let signals = sandbox::signals::watch(&[28])?;
+    let signals = sandbox::signals::watch(&SIGNALS)?;
     let attached = containers.exec(&args.words[0], &exec).map_err(failed)?;
     warn(&attached.warnings);
     if args.detach {
@@ -349,7 +348,8 @@ impl Session {
             // Keys are of a terminal: what is piped in goes through as it is.
             detach_keys: if raw.is_some() { self.keys } else { Vec::new() },
             signals,
-            proxy_signals: self.proxy,
+            // The keys of a terminal reach the process as they are; a signal is for this side.
+            proxy_signals: self.proxy && !self.tty,
             terminal,
         };
         let ended = attached.run(&streams);
@@ -360,7 +360,7 @@ impl Session {
                 screen::say("detached: the container runs on");
                 Ok(0)
             }
-            Ended::Interrupted => Ok(130),
+            Ended::Interrupted(signal) => Ok(u8::try_from(128 + signal).unwrap_or(255)),
         }
     }
 }
