@@ -3,7 +3,7 @@
 use crate::lower::{CONTEXT, Lowering};
 use crate::names::Mention;
 use crate::stage::StageState;
-use crate::{Error, Result, history, paths};
+use crate::{Error, Result, history, mode, paths};
 use dockerfile::command::{AddCommand, CopyCommand, CopyPaths, InlineFile};
 use dockerfile::expand::Lex;
 use dockerfile::lint::{Rule, messages};
@@ -76,11 +76,11 @@ impl Lowering<'_> {
     fn chmod(&mut self, state: &StageState, flag: Option<&Spanned<String>>) -> Result<Option<String>> {
         let mode = self.flag(state, flag)?;
         if let (Some(mode), Some(flag)) = (&mode, flag)
-            && mode.starts_with(|c: char| c.is_ascii_digit())
-            && u32::from_str_radix(mode, 8).map_or(true, |mode| mode > 0o7777)
+            && mode::of_file(mode).is_none()
         {
-            let message = format!("`--chmod={mode}` is no octal number from 0 to 7777");
-            return Err(Error::at(state.span(flag.span), message));
+            let message = format!("`--chmod={mode}` is no mode");
+            let hint = "a mode is an octal number from 0 to 7777, or clauses such as `u+x,go=r`";
+            return Err(Error::at(state.span(flag.span), message).hint(hint));
         }
         Ok(mode)
     }
@@ -187,29 +187,17 @@ impl Lowering<'_> {
         file: &InlineFile,
         destination: &str,
     ) -> Result<MakeFile> {
-        let span: Span = state.span(file.name.span);
         let content = if file.expand {
             self.text(state, &Lex::heredoc(), &file.content, file.name.span)?
         } else {
             file.content.clone()
         };
-        let path = if destination.ends_with('/') {
-            paths::join(destination, &file.name.value)
-        } else {
-            destination.to_owned()
-        };
-        let mode = match &common.chmod {
-            None => 0o644,
-            Some(text) => {
-                u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| {
-                    Error::at(
-                        span,
-                        format!("`--chmod={text}` is no octal mode, which is what a heredoc needs"),
-                    )
-                })?
-            }
-        };
-        Ok(MakeFile { path, content, mode, owner: common.chown.clone() })
+        let name = &file.name.value;
+        let path =
+            if destination.ends_with('/') { paths::join(destination, name) } else { destination.to_owned() };
+        let mode =
+            mode::of_file(common.chmod.as_deref().unwrap_or("644")).expect("because it was read before");
+        Ok(MakeFile { path, name: name.clone(), content, mode, owner: common.chown.clone() })
     }
 
     fn copy_source(&mut self, state: &StageState, common: &Common<'_>) -> Result<NodeId> {

@@ -14,6 +14,7 @@ mod error;
 mod findings;
 mod history;
 mod lower;
+mod mode;
 mod names;
 mod options;
 mod paths;

@@ -64,6 +64,9 @@ pub struct MakeDirectory {
 pub struct MakeFile {
     /// Where; absolute; a trailing slash is not allowed.
     pub path: String,
+    /// What it is called in a directory that stands at `path` already; empty where that is an error.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// Its content.
     pub content: String,
     /// The permission bits.

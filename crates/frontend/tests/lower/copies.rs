@@ -116,6 +116,15 @@ fn heredocs_are_files() {
 }
 
 #[test]
+fn heredocs_take_symbolic_modes() {
+    let text = "FROM alpine\nCOPY --chmod=+x <<run.sh /\n#!/bin/sh\nrun.sh\n";
+    assert_snapshot!(graph(&lowered(text, &options(), &images())), @r##"
+     0 image alpine linux/amd64  [1/2] FROM alpine
+    *1 file on 0: write /run.sh 755 "#!/bin/sh\n"  [2/2] COPY --chmod=+x <<run.sh /
+    "##);
+}
+
+#[test]
 fn an_empty_source_is_everything() {
     assert_snapshot!(dump("FROM alpine\nARG MORE\nCOPY a $MORE /\n"), @r#"
      0 image alpine linux/amd64  [1/2] FROM alpine
@@ -214,24 +223,30 @@ fn what_copy_does_not_take() {
       = hint: fetch it in a RUN of an earlier stage and COPY it from there
     ");
     assert_snapshot!(error("FROM alpine\nCOPY --chmod=9 a /\n"), @r"
-    error: `--chmod=9` is no octal number from 0 to 7777
+    error: `--chmod=9` is no mode
      --> Dockerfile:2:14
       |
     2 | COPY --chmod=9 a /
       |              ^
+      |
+      = hint: a mode is an octal number from 0 to 7777, or clauses such as `u+x,go=r`
     ");
     assert_snapshot!(error("FROM alpine\nENV M=17777\nCOPY --chmod=$M a /\n"), @r"
-    error: `--chmod=17777` is no octal number from 0 to 7777
+    error: `--chmod=17777` is no mode
      --> Dockerfile:3:14
       |
     3 | COPY --chmod=$M a /
       |              ^^
-    ");
-    assert_snapshot!(error("FROM alpine\nCOPY --chmod=u+x <<E /e\nE\n"), @r"
-    error: `--chmod=u+x` is no octal mode, which is what a heredoc needs
-     --> Dockerfile:2:18
       |
-    2 | COPY --chmod=u+x <<E /e
-      |                  ^^^
+      = hint: a mode is an octal number from 0 to 7777, or clauses such as `u+x,go=r`
+    ");
+    assert_snapshot!(error("FROM alpine\nCOPY --chmod=u+q <<E /e\nE\n"), @r"
+    error: `--chmod=u+q` is no mode
+     --> Dockerfile:2:14
+      |
+    2 | COPY --chmod=u+q <<E /e
+      |              ^^^
+      |
+      = hint: a mode is an octal number from 0 to 7777, or clauses such as `u+x,go=r`
     ");
 }
