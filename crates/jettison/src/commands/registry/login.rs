@@ -7,7 +7,7 @@ use crate::screen;
 use clap::Args;
 use registry::Credential;
 use registry::credentials::{self, DOCKER_HUB_KEY, Stored};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
@@ -137,6 +137,7 @@ fn prompt(question: &str, echo: bool) -> Outcome<String> {
     screen::ask(question);
     let before = tcgetattr(&input)?;
     if !echo {
+        echo_on_interrupt(before.clone())?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
         tcsetattr(&input, OptionalActions::Flush, &silent)?;
@@ -149,6 +150,21 @@ fn prompt(question: &str, echo: bool) -> Outcome<String> {
     }
     read?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Whoever gives up at the prompt gets the terminal back as it was.
+fn echo_on_interrupt(before: Termios) -> Outcome<()> {
+    const SIGINT: i32 = 2;
+    const SIGTERM: i32 = 15;
+    let watch = sandbox::signals::watch(&[SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if let Ok(signal) = watch.wait() {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &before);
+            screen::say("");
+            std::process::exit(128 + signal);
+        }
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]
