@@ -88,10 +88,10 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return error.hint().map(Into::into);
     }
     if let Some(error) = error.downcast_ref::<registry::Error>() {
-        return error.hint().map(Into::into);
+        return error.hint();
     }
     if let Some(error) = error.downcast_ref::<network::Error>() {
-        return error.hint().map(Into::into);
+        return error.hint();
     }
     None
 }

@@ -37,12 +37,12 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let dockerfile = context.dockerfile(&args)?;
     let parsed = dockerfile::parse(&dockerfile.bytes, &dockerfile.name)
         .map_err(|failure| failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics()))?;
-    if let Some(frontend) = parsed.directives.frontend() {
-        if !dockerfile::is_builtin_frontend(frontend) {
-            return Err(CommandError::new(format!(
-                "the syntax `{frontend}` is not supported; only docker/dockerfile is built in"
-            )));
-        }
+    if let Some(frontend) = parsed.directives.frontend()
+        && !dockerfile::is_builtin_frontend(frontend)
+    {
+        return Err(CommandError::new(format!(
+            "the syntax `{frontend}` is not supported; only docker/dockerfile is built in"
+        )));
     }
     let options = args.frontend_options(&engine.environment)?;
     let cancel = Cancel::new();
