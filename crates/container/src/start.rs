@@ -35,6 +35,8 @@ pub struct Attached {
     pub(crate) name: String,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
+    /// Where the container is to go at its end (`--rm`): this side removes it, because it has the store open.
+    pub(crate) remove: Option<(store::Store, String)>,
 }
 
 /// Another process in a running container. The default is the container's own user, folder and environment.
@@ -66,7 +68,14 @@ impl Attached {
     /// # Errors
     /// [`Error::MonitorGone`].
     pub fn run(self, streams: &Streams<'_>) -> Result<Outcome> {
-        client::run(&self, streams)
+        let outcome = client::run(&self, streams)?;
+        if let (Outcome::Ended(_), Some((store, id))) = (outcome, &self.remove) {
+            match store.remove_container(id, true) {
+                Ok(()) | Err(store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(outcome)
     }
 }
 
@@ -88,6 +97,7 @@ impl Containers {
             .map(|layer| self.store.layer_dir(layer))
             .ok_or_else(|| Error::NoContainer { name: text.to_owned() })?;
         let options = self.store.options();
+        let remove = config.auto_remove;
         let wanted = attach.then_some(Attach { stdin, stdout: true, stderr: true, size });
         let request = Request::Start(Box::new(protocol::Start {
             id: container.id.clone(),
@@ -130,6 +140,7 @@ impl Containers {
                     dir,
                     name: container.name.clone(),
                     warnings: Vec::new(),
+                    remove: remove.then(|| (self.store.clone(), container.id.clone())),
                 });
                 Ok(Started { id: container.id, warnings, attached })
             }
@@ -197,6 +208,7 @@ impl Containers {
                 dir: self.store.container_dir(&container.id),
                 name: container.name,
                 warnings,
+                remove: None,
             }),
             (_, other) => Err(Error::Answer { name: container.name, message: format!("{other:?}") }),
         }

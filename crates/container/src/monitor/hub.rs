@@ -6,7 +6,8 @@ use crate::protocol::{self, Attach, CHUNK, Kind, Reply};
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// A client that is attached.
 pub(super) struct Client {
@@ -47,11 +48,20 @@ pub(super) struct Hub {
     log: Mutex<logs::Writer>,
     clients: Mutex<Vec<Arc<Client>>>,
     waiters: AtomicUsize,
+    /// Whoever started the container and is attached.
+    starter: Mutex<Option<Arc<Client>>>,
+    starter_changed: Condvar,
 }
 
 impl Hub {
     pub(super) fn new(log: logs::Writer) -> Self {
-        Self { log: Mutex::new(log), clients: Mutex::default(), waiters: AtomicUsize::new(0) }
+        Self {
+            log: Mutex::new(log),
+            clients: Mutex::default(),
+            waiters: AtomicUsize::new(0),
+            starter: Mutex::default(),
+            starter_changed: Condvar::new(),
+        }
     }
 
     pub(super) fn add(&self, client: Arc<Client>) {
@@ -96,6 +106,25 @@ impl Hub {
                 client.reply(&Reply::Ended { code });
             }
         }
+    }
+
+    pub(super) fn set_starter(&self, client: Arc<Client>) {
+        *locked(&self.starter) = Some(client);
+    }
+
+    pub(super) fn starter_left(&self) {
+        *locked(&self.starter) = None;
+        self.starter_changed.notify_all();
+    }
+
+    pub(super) fn has_starter(&self) -> bool {
+        locked(&self.starter).as_ref().is_some_and(|client| !client.gone.load(Ordering::Acquire))
+    }
+
+    /// Waits until the starter has left.
+    pub(super) fn wait_starter(&self, limit: Duration) {
+        let starter = locked(&self.starter);
+        let _ = self.starter_changed.wait_timeout_while(starter, limit, |starter| starter.is_some());
     }
 
     /// Counts who waits for the end on a thread of its own.

@@ -178,11 +178,17 @@ fn begin(start: Start, starter: &UnixStream) -> std::result::Result<Begun, (Box<
         // Before any output is read, so that the starter misses none.
         let client = Client::new(&stream, attach);
         running.hub.add(client.clone());
+        running.hub.set_starter(client.clone());
         let served = running.clone();
-        spawn("starter", move || serve::attached(&served, &stream, &client, attach));
+        spawn("starter", move || {
+            serve::attached(&served, &stream, &client, attach);
+            served.hub.starter_left();
+        });
     }
     let served = running.clone();
     spawn("clients", move || serve::accept(&served, &listener));
+    let asked = running.clone();
+    spawn("signals", move || asked.stop_when_asked());
     if health::wanted(&running.start.config) {
         let checked = running.clone();
         spawn("health", move || health::watch(&checked));
@@ -235,13 +241,22 @@ fn finish(running: &Arc<Running>, prepared: Prepared, lock: OwnedFd) {
         let _ = state::write(&running.start.dir, &state);
     }
     drop(prepared);
-    if running.start.config.auto_remove {
+    // A starter that is still there has the store open and removes it sooner.
+    let handed_on = running.start.config.auto_remove && running.hub.has_starter();
+    if running.start.config.auto_remove && !handed_on {
         let _ = remove(&running.start);
     }
     drop(lock);
     *locked(&running.ended) = Some(code);
     running.ended_changed.notify_all();
     running.hub.end(code);
+    if handed_on {
+        running.hub.wait_starter(DRAIN);
+        // Nothing is left of it unless the starter was killed just now.
+        if running.start.dir.exists() {
+            let _ = remove(&running.start);
+        }
+    }
     // Those who wait on threads of their own are told by them.
     let deadline = Instant::now() + Duration::from_secs(1);
     while Arc::strong_count(running) > 1 && running.hub.waiters() > 0 && Instant::now() < deadline {
@@ -322,6 +337,21 @@ impl Running {
             .wait_timeout_while(stopping, time, |stopping| !*stopping)
             .unwrap_or_else(PoisonError::into_inner);
         *stopping
+    }
+
+    /// A machine that goes down asks every process to end: the container is asked in turn, and killed after a while.
+    fn stop_when_asked(&self) {
+        const SIGTERM: i32 = 15;
+        let Ok(watch) = sandbox::signals::watch(&[SIGTERM]) else { return };
+        if watch.wait().is_err() {
+            return;
+        }
+        let config = &self.start.config;
+        let _ = self.child.kill(config.stop_signal_number());
+        let seconds = config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(10);
+        if !self.wait_stopping(Duration::from_secs(seconds)) {
+            let _ = self.child.kill(9);
+        }
     }
 
     /// Changes the state, in memory and in its file.

@@ -10,6 +10,10 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long output is waited for once the process of an `exec` has ended and others hold its streams.
+const LEFTOVERS: Duration = Duration::from_millis(500);
 
 /// A process of `exec`.
 pub(super) struct Session {
@@ -204,28 +208,37 @@ fn execute(running: &Arc<Running>, stream: &UnixStream, exec: &Exec) -> Result<(
         let typed = session.clone();
         spawn("exec input", move || exec_input(&input, stdin.map(File::from), &typed));
     }
-    let shared = Mutex::new(stream);
-    std::thread::scope(|scope| {
-        let shared = &shared;
-        for (fd, kind) in [(stdout, Kind::Stdout), (stderr, Kind::Stderr)] {
-            if let Some(fd) = fd {
-                scope.spawn(move || exec_output(&fd, kind, shared));
-            }
-        }
-    });
+    let shared =
+        Arc::new(Mutex::new(stream.try_clone().map_err(|error| Error::io("keep open", "a client", error))?));
+    let mut outputs = Vec::new();
+    for (fd, kind) in [(stdout, Kind::Stdout), (stderr, Kind::Stderr)] {
+        let Some(fd) = fd else { continue };
+        let shared = shared.clone();
+        let (done, over) = std::sync::mpsc::channel();
+        spawn("exec output", move || {
+            exec_output(&fd, kind, &shared);
+            let _ = done.send(());
+        });
+        outputs.push(over);
+    }
     let code = session.child.wait().map_or(255, sandbox::ExitStatus::code);
-    let _ = protocol::send_reply(stream, &Reply::Ended { code });
+    // What it left running may hold its streams open for ever.
+    let deadline = Instant::now() + LEFTOVERS;
+    for over in outputs {
+        let _ = over.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+    let _ = protocol::send_reply(&*locked(&shared), &Reply::Ended { code });
     let _ = stream.shutdown(std::net::Shutdown::Both);
     locked(&running.sessions).remove(&number);
     Ok(())
 }
 
-fn exec_output(from: &OwnedFd, kind: Kind, to: &Mutex<&UnixStream>) {
+fn exec_output(from: &OwnedFd, kind: Kind, to: &Mutex<UnixStream>) {
     let mut buffer = vec![0; CHUNK];
     loop {
         match rustix::io::read(from, &mut buffer[..]) {
             // The client's leaving does not stop the process; what it says is dropped.
-            Ok(count @ 1..) => drop(protocol::send(*locked(to), kind, &buffer[..count])),
+            Ok(count @ 1..) => drop(protocol::send(&*locked(to), kind, &buffer[..count])),
             Err(rustix::io::Errno::INTR) => {}
             Ok(_) | Err(_) => return,
         }

@@ -115,6 +115,35 @@ fn it_removes_itself_where_that_was_asked() {
 }
 
 #[test]
+fn it_removes_itself_without_its_starter_too() {
+    let kit = Kit::new();
+    let new = |script: &str| NewContainer { auto_remove: true, ..sh(script) };
+    let id = kit.start(new("exit 3"));
+    let _ = kit.containers.wait(&id);
+    kit.until("it is gone", || kit.containers.list().unwrap().is_empty());
+    // A starter that goes away in the middle.
+    let id = kit.containers.create(&new("sleep 0.3")).unwrap().id;
+    drop(kit.containers.start(&id, true, false, None).unwrap());
+    kit.until("it is gone", || kit.containers.list().unwrap().is_empty());
+}
+
+#[test]
+fn a_monitor_that_is_asked_to_end_asks_the_container() {
+    let kit = Kit::new();
+    let id = kit.start(sh("trap 'exit 21' TERM; echo up; while :; do sleep 0.01; done"));
+    kit.until("it is up", || kit.log(&id) == "up\n");
+    sandbox::signals::send(monitor_of(&kit, &id), 15).unwrap();
+    kit.until("it has ended", || !kit.containers.get(&id).unwrap().state.is_running());
+    assert_eq!(kit.containers.get(&id).unwrap().state.exit_code, 21);
+}
+
+fn monitor_of(kit: &Kit, id: &str) -> i32 {
+    let main = kit.containers.get(id).unwrap().state.pid;
+    let status = std::fs::read_to_string(format!("/proc/{main}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap()
+}
+
+#[test]
 fn of_two_starts_one_wins() {
     let kit = Kit::new();
     let id = kit.containers.create(&sh("sleep 1000")).unwrap().id;
@@ -133,9 +162,7 @@ fn a_killed_monitor_takes_the_container_with_it() {
     let id = kit.start(sh("echo up; sleep 1000"));
     kit.until("it is up", || kit.log(&id) == "up\n");
     let main = kit.containers.get(&id).unwrap().state.pid;
-    let status = std::fs::read_to_string(format!("/proc/{main}/status")).unwrap();
-    let monitor: i32 =
-        status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
+    let monitor = monitor_of(&kit, &id);
     let waiting = std::thread::spawn({
         let (containers, id) = (kit.containers.clone(), id.clone());
         move || containers.wait(&id).unwrap()

@@ -277,3 +277,13 @@ fn a_health_check_says_how_it_is() {
     assert!(health().log.last().unwrap().output.contains("fine"));
     std::thread::sleep(Duration::from_millis(1));
 }
+
+#[test]
+fn a_process_that_leaves_others_behind_does_not_hold_its_client() {
+    let kit = Kit::new();
+    let id = kit.start(sh("sleep 1000"));
+    let begun = std::time::Instant::now();
+    let (code, out, _) = kit.exec(&id, "sleep 1000 & echo started");
+    assert_eq!((code, out.as_str()), (0, "started\n"));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
