@@ -426,3 +426,121 @@ struct Security {
     no_new_privileges: bool,
     seccomp_unconfined: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: super::super::Command,
+    }
+
+    fn run(words: &[&str]) -> Result<RunArgs, String> {
+        let line =
+            Line::try_parse_from(["jettison", "run"].iter().chain(words)).map_err(|e| e.to_string())?;
+        match line.command {
+            super::super::Command::Run(args) => Ok(*args),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    fn container(words: &[&str]) -> NewContainer {
+        run(words).unwrap().container.container(&Environment::default(), false, true).unwrap()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_image_is_the_command() {
+        let new = container(&[
+            "-it", "-e", "A=1", "-h", "box", "--name=x", "image", "ls", "-l", "--rm", "-e", "--", "x",
+        ]);
+        assert_eq!(new.command, ["ls", "-l", "--rm", "-e", "--", "x"]);
+        assert_eq!((new.image.as_str(), new.name.as_deref()), ("image", Some("x")));
+        assert_eq!((new.env, new.hostname.as_deref()), (vec!["A=1".to_owned()], Some("box")));
+        assert!(new.tty && new.open_stdin && new.stdin_once && !new.auto_remove);
+    }
+
+    #[test]
+    fn flags_become_wishes() {
+        let new = container(&[
+            "-p",
+            "8080:80",
+            "-p",
+            "127.0.0.1::53/udp",
+            "-v",
+            "data:/d",
+            "--tmpfs",
+            "/t",
+            "--mount",
+            "type=bind,src=/a,dst=/b",
+            "--network",
+            "none",
+            "-m",
+            "64m",
+            "--cpus",
+            "1.5",
+            "--memory-swap",
+            "-1",
+            "--pids-limit",
+            "-1",
+            "--health-cmd",
+            "true",
+            "--entrypoint",
+            "",
+            "--stop-timeout",
+            "-1",
+            "--security-opt",
+            "no-new-privileges",
+            "--expose",
+            "90-91",
+            "--init",
+            "--read-only",
+            "-l",
+            "a=b",
+            "i",
+            "sh",
+        ]);
+        assert_eq!(new.ports.len(), 2);
+        assert_eq!(new.mounts.len(), 3);
+        assert_eq!(new.network, NetworkMode::None);
+        assert_eq!(new.limits.memory, Some(64 << 20));
+        assert_eq!(
+            (new.limits.nano_cpus, new.limits.memory_swap, new.limits.pids),
+            (Some(1_500_000_000), Some(u64::MAX), None)
+        );
+        assert_eq!(new.healthcheck.unwrap().test, ["CMD-SHELL", "true"]);
+        assert_eq!((new.entrypoint, new.stop_timeout), (Some(Vec::new()), Some(-1)));
+        assert_eq!(new.expose, ["90/tcp", "91/tcp"]);
+        assert!(new.init && new.read_only && new.no_new_privileges);
+    }
+
+    #[test]
+    fn what_is_not_there_fails_by_name() {
+        for (words, named) in [
+            (&["--link", "db", "i"][..], "--link"),
+            (&["--volumes-from", "x", "i"], "--volumes-from"),
+            (&["--restart", "always", "i"], "--restart=always"),
+            (&["--network", "container:x", "i"], "--network=container:x"),
+            (&["--security-opt", "seccomp=file.json", "i"], "seccomp=file.json"),
+            (&["--device", "/dev/fuse:/dev/other", "i"], "/dev/fuse:/dev/other"),
+            (&["--oom-score-adj", "2000", "i"], "2000"),
+            (&["-p", "x", "i"], "`x`"),
+            (&["--dns", "x", "i"], "--dns"),
+        ] {
+            let said = match run(words) {
+                Err(text) => text,
+                Ok(args) => {
+                    args.container.container(&Environment::default(), false, true).unwrap_err().message
+                }
+            };
+            assert!(said.contains(named), "{words:?}: {said}");
+        }
+    }
+}

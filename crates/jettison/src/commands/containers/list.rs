@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut() {
         assert_eq!(cut("\"node server.js\"", 20), "\"node server.js\"");
-        assert_eq!(cut("\"node server.js and more\"", 20), "\"node server.js and …");
+        assert_eq!(cut("\"node server.js and more\"", 20), "\"node server.js and…");
         assert_eq!(image("sha256:0123456789abcdef", false), "0123456789ab");
         assert_eq!(image("nginx:stable", false), "nginx:stable");
     }

@@ -201,6 +201,7 @@ fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
             screen::say(&format!("Unable to find image `{}` locally, pulling it.", reference.familiar()));
         }
         engine.pull(&reference, &platform, &VertexHandle::none())?;
+        engine.store()?.finish()?;
     }
     Ok(name.to_owned())
 }
