@@ -103,6 +103,24 @@ fn what_a_copy_stands_on_is_not_run_when_the_copy_hits() {
 }
 
 #[test]
+fn a_pruned_copy_is_not_missed_where_one_above_it_hits() {
+    let world = World::new();
+    let mut plan = Plan::default();
+    let (base, context) = (plan.image("node"), plan.local("context"));
+    let one = plan.run(base, "one");
+    let sources = plan.copy(base, context, "sources");
+    let two = plan.run(sources, "two");
+    let first = plan.copy(base, one, "first");
+    let second = plan.copy(first, two, "second");
+    world.output("two", "always this");
+    ran(&world, &plan, second);
+    world.evict("@first");
+    world.evict("@one");
+    world.folder("context", "v2");
+    assert_eq!(ran_one_by_one(&world, &plan, second), "node sources two");
+}
+
+#[test]
 fn a_copy_that_comes_out_otherwise_gives_new_keys_to_what_stands_on_it() {
     let world = World::new();
     let (plan, last) = Plan::two_stages();

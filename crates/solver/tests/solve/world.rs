@@ -99,7 +99,7 @@ impl World {
         self.slow.lock().unwrap().insert(command.to_owned(), pause);
     }
 
-    /// Removes what a step left, as `prune` does: all records whose text holds a word.
+    /// Removes what a step left, as `prune` does: all records whose text holds a word; `@slot` is at its end.
     pub(crate) fn evict(&self, word: &str) {
         let before = self.kept.lock().unwrap().records.len();
         self.kept.lock().unwrap().records.retain(|_, (_, text)| !text.contains(word));
@@ -261,7 +261,8 @@ impl Executor for World {
         };
         stack.push(layer);
         if let Some(record) = &task.record {
-            kept.records.insert(record.key, (stack.clone(), record.text.clone()));
+            let text = format!("{} @{}", record.text, task.node.about.slot);
+            kept.records.insert(record.key, (stack.clone(), text));
             for link in &record.links {
                 kept.links.insert(*link, record.key);
             }
