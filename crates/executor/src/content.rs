@@ -58,6 +58,9 @@ fn takes(node: &Node, at: usize) -> Vec<Copy> {
                 MountKind::Bind { input, source, .. } if *input == at => {
                     Some(Copy { input: at, sources: vec![source.clone()], ..Copy::default() })
                 }
+                MountKind::Cache { from: Some((input, source)), .. } if *input == at => {
+                    Some(Copy { input: at, sources: vec![source.clone()], ..Copy::default() })
+                }
                 _ => None,
             })
             .collect(),

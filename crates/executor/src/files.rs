@@ -59,7 +59,7 @@ impl Worker {
                 FileAction::MakeFile(make) => {
                     let owner = self.owner(base, stack, make.owner.as_deref())?.unwrap_or_default();
                     let kind = bytes.text(make.content.as_bytes())?;
-                    plan.file(&make.path, make.mode, owner, kind)?;
+                    plan.file(&make.path, &make.name, make.mode, owner, kind)?;
                 }
                 FileAction::Copy(copy) => {
                     self.copy(&mut plan, &mut bytes, base, stack, &inputs[copy.input], copy)?;

@@ -112,8 +112,12 @@ impl<'a> Plan<'a> {
     }
 
     /// A file at a path, over whatever file is there.
-    pub(crate) fn file(&mut self, path: &str, mode: u32, owner: Ids, kind: Kind) -> Result<()> {
-        let path = self.resolve(path.as_bytes())?;
+    /// In a directory it gets `name`, where it has one.
+    pub(crate) fn file(&mut self, path: &str, name: &str, mode: u32, owner: Ids, kind: Kind) -> Result<()> {
+        let mut path = self.resolve(path.as_bytes())?;
+        if !name.is_empty() && matches!(self.there(&path), There::Directory) {
+            path = join(&path, name.as_bytes());
+        }
         if matches!(self.there(&path), There::Directory) {
             return Err(Error::Destination { path: show(&path), reason: "a directory stands there" });
         }

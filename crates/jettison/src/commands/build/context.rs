@@ -178,7 +178,8 @@ impl Context {
         };
         locals.insert("context".to_owned(), LocalContext { path: self.path.clone(), ignore });
         for (name, value) in args.contexts()? {
-            if value.contains("://") {
+            // The build context and nothing cannot be replaced.
+            if value.contains("://") || name == "context" || name == "scratch" {
                 continue;
             }
             let path = std::fs::canonicalize(&value).map_err(|error| {

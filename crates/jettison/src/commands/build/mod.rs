@@ -47,7 +47,9 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let options = args.frontend_options(&engine.environment)?;
     let cancel = Cancel::new();
     watch::interrupts(&cancel)?;
-    let resolver = resolver::Resolver::new(&engine, args.pull);
+    let locals = context.locals(&args, &dockerfile)?;
+    let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
+    let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
     let lowered = frontend::lower(&parsed, &options, &resolver)
         .map_err(|error| failure::frontend(&parsed.source, &error))?;
     let (progress, tail) = watch::progress(&args, &engine.environment);
@@ -57,7 +59,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         store.clone(),
         engine.fetcher(),
         WorkerOptions {
-            contexts: context.locals(&args, &dockerfile)?,
+            contexts: locals.clone(),
             secrets: args.secrets(&engine.environment)?,
             network: rootless::network_options(&engine.environment),
             resolv_conf: watch::resolv_conf(),
@@ -111,14 +113,25 @@ fn show_warnings(
         return;
     }
     let colour = screen::err_is_terminal() && environment.get("NO_COLOR").is_none();
-    // What concerns no place in the file is a line of its own.
+    // Rules speak in a line each; what concerns no place in the file, too.
+    let (rules, others): (Vec<_>, Vec<_>) =
+        warnings.iter().cloned().partition(|warning| warning.rule.is_some());
     let (whole, placed): (Vec<_>, Vec<_>) =
-        warnings.iter().cloned().partition(|warning| warning.span == dockerfile::Span::default());
+        others.into_iter().partition(|warning| warning.span == dockerfile::Span::default());
     for warning in whole {
         screen::say(&format!("warning: {}", warning.message));
     }
     if !placed.is_empty() {
         screen::say(dockerfile::diagnostic::render(source, &placed, colour).trim_end());
+    }
+    if !rules.is_empty() {
+        let count =
+            if rules.len() == 1 { "1 warning".to_owned() } else { format!("{} warnings", rules.len()) };
+        screen::say(&format!("{count} about {}:", source.name()));
+    }
+    for warning in rules {
+        let line = source.line(warning.span.start);
+        screen::say(&format!(" - {}: {} (line {line})", warning.rule.unwrap_or_default(), warning.message));
     }
 }
 

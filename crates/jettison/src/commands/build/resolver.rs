@@ -3,6 +3,7 @@
 
 use crate::engine::Engine;
 use crate::error::CommandError;
+use dockerfile::ignore::Patterns;
 use frontend::{BaseImage, BoxError, MetaResolver};
 use oci::{Digest, ImageConfig, Platform, Reference};
 
@@ -10,6 +11,7 @@ use oci::{Digest, ImageConfig, Platform, Reference};
 pub(crate) struct Resolver<'a> {
     engine: &'a Engine,
     pull: bool,
+    ignored: Option<&'a Patterns>,
 }
 
 /// A command's error as a cause.
@@ -29,9 +31,10 @@ fn cause(error: CommandError) -> BoxError {
 }
 
 impl<'a> Resolver<'a> {
-    /// A resolver; with `pull` registries are asked what names mean now.
-    pub(crate) fn new(engine: &'a Engine, pull: bool) -> Self {
-        Self { engine, pull }
+    /// A resolver; with `pull` registries are asked what names mean now. `ignored` is what the build context leaves
+    /// out.
+    pub(crate) fn new(engine: &'a Engine, pull: bool, ignored: Option<&'a Patterns>) -> Self {
+        Self { engine, pull, ignored }
     }
 
     fn local(&self, name: &str, platform: &Platform) -> Result<Option<BaseImage>, BoxError> {
@@ -67,6 +70,10 @@ impl<'a> Resolver<'a> {
 }
 
 impl MetaResolver for Resolver<'_> {
+    fn ignored(&self) -> Option<&Patterns> {
+        self.ignored
+    }
+
     fn image(&self, name: &str, platform: &Platform) -> Result<BaseImage, BoxError> {
         if !self.pull
             && let Some(image) = self.local(name, platform)?
