@@ -54,7 +54,11 @@ fn the_dockerfile_comes_from_standard_input() {
 fn the_whole_context_comes_from_standard_input() {
     let (house, context) = (shared(), simple());
     // A Dockerfile alone.
-    let out = house.build_from("-", &["--output", "type=tar,dest=-"], Some(b"FROM busybox\nRUN echo stdin > /stdin\n"));
+    let out = house.build_from(
+        "-",
+        &["--output", "type=tar,dest=-"],
+        Some(b"FROM busybox\nRUN echo stdin > /stdin\n"),
+    );
     assert_eq!(out.out.code, Some(0), "{}", out.out.stderr);
     assert_eq!(crate::harness::Files::read(&out.out.bytes).text("stdin"), "stdin\n");
     // An archive, in each of the usual compressions.
@@ -119,7 +123,9 @@ fn other_folders_and_images_are_contexts_by_name() {
     house.build(&Context::dockerfile("FROM scratch\nCOPY <<EOF /of-image\nimage\nEOF\n"), &["--tag", &image]);
     let other = Context::new();
     other.write("of-folder", "folder\n");
-    let context = Context::dockerfile("FROM scratch\nCOPY --from=files /of-folder /\nCOPY --from=picture /of-image /\n");
+    let context = Context::dockerfile(
+        "FROM scratch\nCOPY --from=files /of-folder /\nCOPY --from=picture /of-image /\n",
+    );
     let folder = format!("files={}", other.text());
     let picture = format!("picture=docker-image://{image}");
     let files = house.files_of(&context, &["--build-context", &folder, "--build-context", &picture]);
@@ -143,8 +149,15 @@ fn raw_progress_is_json_line_by_line() {
     context.replace("Dockerfile", "nobody", &unique("raw"));
     let out = house.ok(&["build", "--progress", "rawjson", context.text()]);
     let lines: Vec<Value> = out.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    let names: Vec<&Value> = lines.iter().flat_map(|line| line["vertexes"].as_array().into_iter().flatten()).map(|vertex| &vertex["name"]).collect();
-    assert!(names.iter().any(|name| name.as_str().is_some_and(|name| name.contains("RUN echo"))), "{names:?}");
+    let names: Vec<&Value> = lines
+        .iter()
+        .flat_map(|line| line["vertexes"].as_array().into_iter().flatten())
+        .map(|vertex| &vertex["name"])
+        .collect();
+    assert!(
+        names.iter().any(|name| name.as_str().is_some_and(|name| name.contains("RUN echo"))),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -156,7 +169,12 @@ fn flags_of_the_old_builder_are_accepted_and_told() {
 #[test]
 fn flags_that_are_not_there_are_refused_by_name() {
     let (house, context) = (shared(), simple());
-    for flag in [&["--platform", "linux/s390x,linux/amd64"][..], &["--ssh", "default"], &["--cache-to", "type=inline"], &["--bake-me"]] {
+    for flag in [
+        &["--platform", "linux/s390x,linux/amd64"][..],
+        &["--ssh", "default"],
+        &["--cache-to", "type=inline"],
+        &["--bake-me"],
+    ] {
         let mut args = vec!["build"];
         args.extend(flag);
         args.push(context.text());
@@ -168,7 +186,9 @@ fn flags_that_are_not_there_are_refused_by_name() {
 
 #[test]
 fn steps_have_hosts_and_limits() {
-    let context = Context::dockerfile("FROM busybox\nRUN grep -c '10.9.8.7.*db.example' /etc/hosts > /hosts\nRUN ulimit -n > /files\nRUN df -k /dev/shm | tail -1 | awk '{print $2}' > /shm\n");
+    let context = Context::dockerfile(
+        "FROM busybox\nRUN grep -c '10.9.8.7.*db.example' /etc/hosts > /hosts\nRUN ulimit -n > /files\nRUN df -k /dev/shm | tail -1 | awk '{print $2}' > /shm\n",
+    );
     let files = shared().files_of(
         &context,
         &["--add-host", "db.example:10.9.8.7", "--ulimit", "nofile=123:456", "--shm-size", "3m"],
@@ -186,13 +206,18 @@ fn steps_reach_the_network_only_as_allowed() {
     let port = server.local_addr().unwrap().port();
     std::thread::spawn(move || server.incoming().for_each(drop));
     let probe = |flags: &str| {
-        Context::dockerfile(&format!("FROM busybox\nRUN {flags} nc -w 2 127.0.0.1 {port} < /dev/null && echo reached > /result || echo refused > /result\n"))
+        Context::dockerfile(&format!(
+            "FROM busybox\nRUN {flags} nc -w 2 127.0.0.1 {port} < /dev/null && echo reached > /result || echo refused > /result\n"
+        ))
     };
     assert_eq!(house.files_of(&probe(""), &[]).text("result"), "refused\n");
     let refused = house.try_build(&probe("--network=host"), &[]);
     assert_ne!(refused.out.code, Some(0));
     refused.out.says("network.host");
-    assert_eq!(house.files_of(&probe("--network=host"), &["--allow", "network.host"]).text("result"), "reached\n");
+    assert_eq!(
+        house.files_of(&probe("--network=host"), &["--allow", "network.host"]).text("result"),
+        "reached\n"
+    );
 }
 
 #[test]
@@ -242,7 +267,10 @@ fn an_image_of_scratch_is_empty_but_for_what_was_put_there() {
     house.build(&context, &["--tag", &name]);
     assert_eq!(files_of(house, &name), ["f"]);
     assert_eq!(house.inspect(&name)["RootFS"]["Layers"].as_array().map(Vec::len), Some(1));
-    assert_eq!(house.config(&name)["Env"], json!(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]));
+    assert_eq!(
+        house.config(&name)["Env"],
+        json!(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+    );
 }
 
 fn files_of(house: &House, name: &str) -> Vec<String> {

@@ -16,7 +16,9 @@ fn salted(text: &str) -> Context {
 #[test]
 fn a_second_process_finds_everything() {
     let house = shared();
-    let context = salted("FROM busybox AS a\nRUN echo SALT > /a\nFROM busybox\nWORKDIR /SALT\nCOPY f .\nCOPY --from=a /a .\nRUN cat a f > both\n");
+    let context = salted(
+        "FROM busybox AS a\nRUN echo SALT > /a\nFROM busybox\nWORKDIR /SALT\nCOPY f .\nCOPY --from=a /a .\nRUN cat a f > both\n",
+    );
     context.write("f", "f\n");
     let first = house.build(&context, &["--tag", &unique("cache")]);
     assert_eq!(first.ran("[a 2/2] RUN").reason(), "runs because it was not built before");
@@ -64,7 +66,10 @@ fn reasons_name_files_that_came_changed_and_went() {
     context.write("new", "1\n");
     fs::remove_file(context.path().join("gone")).unwrap();
     let built = house.build(&context, &[]);
-    assert_eq!(built.ran("COPY").reason(), "runs because 3 files changed: changed, new (new), gone (removed)");
+    assert_eq!(
+        built.ran("COPY").reason(),
+        "runs because 3 files changed: changed, new (new), gone (removed)"
+    );
     assert_eq!(built.ran("RUN").notes, [""; 0]);
 }
 
@@ -84,7 +89,10 @@ fn reasons_name_instructions_arguments_and_variables() {
     context.replace("Dockerfile", "echo b > /b", "echo c > /b");
     let built = house.build(&context, &["--build-arg", "VERSION=2"]);
     built.cached("> /a");
-    assert_eq!(built.ran("> /b").reason(), "runs because the instruction changed from `echo b > /b` to `echo c > /b`");
+    assert_eq!(
+        built.ran("> /b").reason(),
+        "runs because the instruction changed from `echo b > /b` to `echo c > /b`"
+    );
 
     context.replace("Dockerfile", "RUN echo c", "WORKDIR /elsewhere\nRUN echo c");
     let built = house.build(&context, &["--build-arg", "VERSION=2"]);
@@ -105,7 +113,8 @@ fn an_argument_before_its_first_use_changes_nothing_above() {
 #[test]
 fn no_cache_runs_everything() {
     let house = shared();
-    let context = salted("FROM busybox AS a\nRUN echo SALT > /a\nFROM busybox\nCOPY --from=a /a /\nRUN cat /a\n");
+    let context =
+        salted("FROM busybox AS a\nRUN echo SALT > /a\nFROM busybox\nCOPY --from=a /a /\nRUN cat /a\n");
     house.build(&context, &[]);
     let built = house.build(&context, &["--no-cache"]);
     assert_eq!(built.ran("[a 2/2] RUN").reason(), "runs because of --no-cache");
@@ -120,7 +129,9 @@ fn no_cache_runs_everything() {
 #[test]
 fn a_stage_that_makes_the_same_files_is_as_good_as_the_old_one() {
     let house = shared();
-    let context = salted("FROM busybox AS a\nRUN echo SALT > /a\nFROM busybox\nCOPY --from=a /a /SALT/\nRUN cat /SALT/a\n");
+    let context = salted(
+        "FROM busybox AS a\nRUN echo SALT > /a\nFROM busybox\nCOPY --from=a /a /SALT/\nRUN cat /SALT/a\n",
+    );
     house.build(&context, &[]);
     context.replace("Dockerfile", "RUN echo salt", "RUN true && echo salt");
     let built = house.build(&context, &[]);
@@ -133,7 +144,9 @@ fn a_stage_that_makes_the_same_files_is_as_good_as_the_old_one() {
 fn a_failed_step_is_tried_again_and_what_was_finished_stays() {
     let house = shared();
     let id = unique("gate");
-    let context = salted(&format!("FROM busybox\nRUN echo SALT > /a\nRUN --mount=type=cache,id={id},target=/c test -e /c/open || {{ touch /c/open; exit 3; }}\n"));
+    let context = salted(&format!(
+        "FROM busybox\nRUN echo SALT > /a\nRUN --mount=type=cache,id={id},target=/c test -e /c/open || {{ touch /c/open; exit 3; }}\n"
+    ));
     let failed = house.try_build(&context, &[]);
     assert_eq!(failed.out.code, Some(1), "{}", failed.out.stderr);
     failed.ran("RUN echo");
@@ -180,7 +193,11 @@ fn a_killed_build_leaves_nothing_half_done() {
     // The step dies with the build.
     let begun = Instant::now();
     while !processes_with(&seconds).is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the step goes on: {:?}", processes_with(&seconds));
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the step goes on: {:?}",
+            processes_with(&seconds)
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     let built = house.build(&context, &[]);
@@ -228,7 +245,9 @@ fn stages_run_side_by_side() {
     let id = unique("meet");
     // Each stage waits for the other one; in a row neither would ever end.
     let stage = |own: &str, other: &str| {
-        format!("FROM busybox AS {own}\nRUN --mount=type=cache,id={id},target=/c touch /c/{own}; i=0; until test -e /c/{other}; do i=$((i+1)); test $i -lt 300 || exit 1; sleep 0.1; done; echo {own} > /{own}\n")
+        format!(
+            "FROM busybox AS {own}\nRUN --mount=type=cache,id={id},target=/c touch /c/{own}; i=0; until test -e /c/{other}; do i=$((i+1)); test $i -lt 300 || exit 1; sleep 0.1; done; echo {own} > /{own}\n"
+        )
     };
     let context = Context::dockerfile(&format!(
         "{}{}FROM scratch\nCOPY --from=left /left /\nCOPY --from=right /right /\n",

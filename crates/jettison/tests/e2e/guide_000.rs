@@ -31,7 +31,10 @@ fn xyz_adds_the_development_packages_to_abc() {
     assert!(built.step("RUN npm install --only=dev").error.is_none());
 
     let files = house.files_of(&context, &["--target", "xyz"]);
-    assert_eq!(files.names("app/node_modules"), [".bin", ".package-lock.json", "express-lite", "nodemon-lite"]);
+    assert_eq!(
+        files.names("app/node_modules"),
+        [".bin", ".package-lock.json", "express-lite", "nodemon-lite"]
+    );
     let config = house.config(&name);
     assert_eq!(config["Cmd"], json!(["/bin/sh", "-c", "npm start"]));
     assert_eq!(config["ExposedPorts"], json!({"8000/tcp": {}}));

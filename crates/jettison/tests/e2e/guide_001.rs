@@ -15,8 +15,11 @@ fn holds_only_what_runs(files: &Files, lock: &str) {
     assert!(files.has(&format!("{app}/node_modules/express-lite/index.js")));
     // WORKDIR behind USER, COPY --chown, and what RUN made: all of it is node's.
     assert_eq!(files.owner(app), (1000, 1000));
-    let strangers: Vec<&str> =
-        files.below(app).filter(|(_, entry)| (entry.uid, entry.gid) != (1000, 1000)).map(|(path, _)| path).collect();
+    let strangers: Vec<&str> = files
+        .below(app)
+        .filter(|(_, entry)| (entry.uid, entry.gid) != (1000, 1000))
+        .map(|(path, _)| path)
+        .collect();
     assert_eq!(strangers, [""; 0]);
 }
 

@@ -5,7 +5,8 @@ use serde_json::json;
 
 #[test]
 fn only_the_built_page_reaches_nginx() {
-    let (house, context, name) = (shared(), Context::fixture("guides/002"), format!("{}:prod", unique("hello-dock")));
+    let (house, context, name) =
+        (shared(), Context::fixture("guides/002"), format!("{}:prod", unique("hello-dock")));
     house.ok(&["image", "build", "--tag", &name, context.text()]);
     let files = house.files_of(&context, &[]);
     let html = "usr/share/nginx/html";
@@ -31,15 +32,25 @@ fn only_the_built_page_reaches_nginx() {
 
 #[test]
 fn the_page_is_served() {
-    let (house, context, name) = (shared(), Context::fixture("guides/002"), format!("{}:prod", unique("hello-dock")));
+    let (house, context, name) =
+        (shared(), Context::fixture("guides/002"), format!("{}:prod", unique("hello-dock")));
     house.ok(&["image", "build", "--tag", &name, context.text()]);
     let container = house.container();
     let started = house.ok(&[
-        "container", "run", "--rm", "--detach", "--name", &container.name, "--publish", "127.0.0.1::80", &name,
+        "container",
+        "run",
+        "--rm",
+        "--detach",
+        "--name",
+        &container.name,
+        "--publish",
+        "127.0.0.1::80",
+        &name,
     ]);
     assert_eq!(started.text().len(), 64, "the id of the container");
     let page = http_get(container.port(80), "/");
-    let script = page.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page names a script");
+    let script =
+        page.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page names a script");
     assert!(script.starts_with("/assets/main-"), "{script}");
     assert!(http_get(container.port(80), script).contains("Hello from the dock"));
     house.ok(&["container", "stop", &container.name]);

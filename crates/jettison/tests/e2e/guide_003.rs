@@ -23,7 +23,10 @@ fn answers(house: &House, image: &str, text: &str) {
 fn a_single_stage_ships_the_development_packages_too() {
     let (house, context) = (shared(), app());
     let (name, files) = built(house, &context, "single");
-    assert_eq!(files.names("app/node_modules"), [".bin", ".package-lock.json", "express-lite", "nodemon-lite"]);
+    assert_eq!(
+        files.names("app/node_modules"),
+        [".bin", ".package-lock.json", "express-lite", "nodemon-lite"]
+    );
     assert!(files.has("root/.npm"), "npm's cache is left behind");
     let config = house.config(&name);
     assert_eq!(config["Cmd"], json!(["node", "server.js"]));
@@ -37,7 +40,10 @@ fn two_stages_leave_npms_cache_behind() {
     let (name, files) = built(house, &context, "basic");
     assert!(files.has("app/server.js"));
     assert!(!files.has("root/.npm"));
-    assert!(files.has("app/node_modules/nodemon-lite"), "the whole folder is copied, development packages too");
+    assert!(
+        files.has("app/node_modules/nodemon-lite"),
+        "the whole folder is copied, development packages too"
+    );
     assert!(house.config(&name)["Env"].as_array().unwrap().contains(&json!("PORT=3000")));
     answers(house, &name, "Hello from a stage\n");
 }
@@ -73,7 +79,10 @@ fn target_deps_stops_there() {
     assert!(!deps.has_step("[production-deps"), "{}", deps.out.stderr);
     assert!(!deps.has_step("COPY server.js"), "{}", deps.out.stderr);
     let files = house.files_of(&context, &["--file", &file, "--target=deps"]);
-    assert_eq!(files.names("app/node_modules"), [".bin", ".package-lock.json", "express-lite", "nodemon-lite"]);
+    assert_eq!(
+        files.names("app/node_modules"),
+        [".bin", ".package-lock.json", "express-lite", "nodemon-lite"]
+    );
     assert!(!files.has("app/server.js"));
 }
 
@@ -85,7 +94,8 @@ fn typescript_ships_what_was_compiled() {
     assert_eq!(files.names("app"), ["dist", "node_modules", "package.json"]);
     assert_eq!(files.names("app/dist"), ["server.js"]);
     assert!(!files.has("app/node_modules/tsc-lite"), "the compiler stays behind");
-    let sources: Vec<&str> = files.below("app").map(|(path, _)| path).filter(|path| path.ends_with(".ts")).collect();
+    let sources: Vec<&str> =
+        files.below("app").map(|(path, _)| path).filter(|path| path.ends_with(".ts")).collect();
     assert_eq!(sources, [""; 0]);
     answers(house, &name, "Hello from TypeScript\n");
 }
@@ -136,7 +146,11 @@ fn distroless_has_no_shell_and_runs_the_script() {
 fn a_changed_source_leaves_npm_install_a_hit() {
     let (house, context) = (shared(), app());
     // A package of this test alone, so that no other test has run this step.
-    context.replace("package.json", "\"version\": \"1.0.0\"", &format!("\"version\": \"1.0.0\", \"test\": \"{}\"", unique("order")));
+    context.replace(
+        "package.json",
+        "\"version\": \"1.0.0\"",
+        &format!("\"version\": \"1.0.0\", \"test\": \"{}\"", unique("order")),
+    );
     let file = context.at("Dockerfile.cache-order");
     let first = house.build(&context, &["--file", &file]);
     first.ran("RUN npm install");
@@ -153,7 +167,11 @@ fn a_changed_source_leaves_npm_install_a_hit() {
 fn a_changed_package_json_runs_npm_install_and_is_named_as_the_reason() {
     let (house, context) = (shared(), app());
     let salt = unique("package");
-    context.replace("package.json", "\"version\": \"1.0.0\"", &format!("\"version\": \"1.0.0\", \"test\": \"{salt}\""));
+    context.replace(
+        "package.json",
+        "\"version\": \"1.0.0\"",
+        &format!("\"version\": \"1.0.0\", \"test\": \"{salt}\""),
+    );
     let file = context.at("Dockerfile.cache-order");
     house.build(&context, &["--file", &file]).ran("RUN npm install");
 
@@ -195,7 +213,17 @@ fn mistake_two_the_ignore_file_keeps_secrets_and_tests_out() {
     context.write("sub/.env", "KEY=not-at-the-root\n");
     context.write("sub/util.test.js", "// not at the root either\n");
     let (_, files) = built(house, &context, "basic");
-    for missing in [".git", ".gitignore", ".env", ".env.local", ".env.production", "tests", "server.test.js", "coverage", ".vscode"] {
+    for missing in [
+        ".git",
+        ".gitignore",
+        ".env",
+        ".env.local",
+        ".env.production",
+        "tests",
+        "server.test.js",
+        "coverage",
+        ".vscode",
+    ] {
         assert!(!files.has(&format!("app/{missing}")), "{missing} is in the image");
     }
     assert!(!files.has("app/node_modules/left-behind"));
@@ -203,7 +231,10 @@ fn mistake_two_the_ignore_file_keeps_secrets_and_tests_out() {
     // Patterns are anchored at the root, as moby's are.
     assert!(files.has("app/sub/.env") && files.has("app/sub/util.test.js"));
     // No file of the host's node_modules came along.
-    let hosts: Vec<_> = std::fs::read_dir(context.path().join("node_modules")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let hosts: Vec<_> = std::fs::read_dir(context.path().join("node_modules"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert!(!hosts.is_empty());
     for host in hosts {
         assert!(!files.has(&format!("app/node_modules/{}", host.to_str().unwrap())), "{host:?}");

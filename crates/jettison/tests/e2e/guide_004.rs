@@ -22,7 +22,8 @@ fn is_served(house: &House, image: &str) {
     let container = house.detached(&["--publish", "127.0.0.1::80"], image, &[]);
     let html = http_get(container.port(80), "/");
     assert!(html.contains("Сборка в два этапа"), "{html}");
-    let script = html.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page names a script");
+    let script =
+        html.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page names a script");
     assert!(http_get(container.port(80), script).contains("собрано в контейнере"));
 }
 

@@ -75,7 +75,11 @@ fn a_user_by_name_owns_what_it_makes() {
     let house = shared();
     let name = unique("user");
     // /tmp may be missing in a small image.
-    context.replace("Dockerfile", "RUN mkdir -p /home/app", "RUN mkdir -p /tmp && chmod 1777 /tmp && mkdir -p /home/app");
+    context.replace(
+        "Dockerfile",
+        "RUN mkdir -p /home/app",
+        "RUN mkdir -p /tmp && chmod 1777 /tmp && mkdir -p /home/app",
+    );
     house.build(&context, &["--tag", &name]);
     let files = house.files_of(&context, &[]);
     assert_eq!(files.owner("made/by/app"), (1234, 2345), "WORKDIR behind USER");
@@ -94,12 +98,26 @@ fn wildcards_take_what_matches() {
     let context = Context::dockerfile(
         "FROM scratch\nCOPY *.txt ?.md src/*/main.[ch] /all/\nCOPY package*.json ./\nCOPY missing* here.txt /maybe/\n",
     );
-    for path in ["one.txt", "two.txt", "here.txt", "a.md", "long.md", "src/x/main.c", "src/y/main.h", "src/z/main.o", "package.json", "package-lock.json"] {
+    for path in [
+        "one.txt",
+        "two.txt",
+        "here.txt",
+        "a.md",
+        "long.md",
+        "src/x/main.c",
+        "src/y/main.h",
+        "src/z/main.o",
+        "package.json",
+        "package-lock.json",
+    ] {
         context.write(path, path);
     }
     context.write(".hidden.txt", "hidden\n");
     let files = shared().files_of(&context, &[]);
-    assert_eq!(files.names("all"), [".hidden.txt", "a.md", "here.txt", "main.c", "main.h", "one.txt", "two.txt"]);
+    assert_eq!(
+        files.names("all"),
+        [".hidden.txt", "a.md", "here.txt", "main.c", "main.h", "one.txt", "two.txt"]
+    );
     assert!(files.has("package.json") && files.has("package-lock.json"));
     assert_eq!(files.names("maybe"), ["here.txt"]);
 }
@@ -150,7 +168,10 @@ COPY --from=third /other /
     );
     let files = shared().files_of(&context, &["--build-arg", "GIVEN=from the command line"]);
     // Within one ENV all words see the environment before it; single quotes do not protect from it.
-    assert_eq!(files.text("seen"), "global|global-own|from the command line|2|two words|$A|1|1|fallback|set|$A\n");
+    assert_eq!(
+        files.text("seen"),
+        "global|global-own|from the command line|2|two words|$A|1|1|fallback|set|$A\n"
+    );
     assert_eq!(files.text("inherited"), "global|global-own|2\n");
     assert_eq!(files.text("other"), "nothing|nothing\n");
 }
@@ -263,12 +284,14 @@ COPY --chmod=755 --chown=3:4 <<-EOF /tabs
 #[test]
 fn onbuild_waits_for_the_image_that_stands_on_it() {
     let (house, base) = (shared(), unique("onbuild"));
-    let first = Context::dockerfile("FROM busybox\nONBUILD COPY marker /marker\nONBUILD RUN cat /marker > /copied\n");
+    let first =
+        Context::dockerfile("FROM busybox\nONBUILD COPY marker /marker\nONBUILD RUN cat /marker > /copied\n");
     let built = house.build(&first, &["--tag", &base]);
     assert!(!built.has_step("marker"), "{}", built.out.stderr);
     assert_eq!(house.config(&base)["OnBuild"], json!(["COPY marker /marker", "RUN cat /marker > /copied"]));
 
-    let (second, name) = (Context::dockerfile(&format!("FROM {base}\nRUN test -e /copied\n")), unique("onbuild-user"));
+    let (second, name) =
+        (Context::dockerfile(&format!("FROM {base}\nRUN test -e /copied\n")), unique("onbuild-user"));
     second.write("marker", "of the second context\n");
     house.build(&second, &["--tag", &name]);
     assert_eq!(house.files_of(&second, &[]).text("copied"), "of the second context\n");
@@ -333,7 +356,8 @@ fn steps_get_their_surroundings_and_leave_none_of_them() {
 fn what_a_step_leaves_running_ends_with_it() {
     let house = shared();
     let seconds = format!("{}", 3_000_000 + std::process::id());
-    let context = Context::dockerfile(&format!("FROM busybox\nRUN sleep {seconds} & echo started > /started\n"));
+    let context =
+        Context::dockerfile(&format!("FROM busybox\nRUN sleep {seconds} & echo started > /started\n"));
     house.build(&context, &[]).ran("RUN sleep");
     assert_eq!(processes_with(&seconds), [""; 0]);
 }
@@ -413,7 +437,8 @@ fn files_of_store_with(folder: &std::path::Path, text: &str) -> Vec<String> {
 #[test]
 fn a_missing_secret_is_an_error_only_where_it_is_required() {
     let house = shared();
-    let optional = Context::dockerfile("FROM busybox\nRUN --mount=type=secret,id=none test ! -e /run/secrets/none\n");
+    let optional =
+        Context::dockerfile("FROM busybox\nRUN --mount=type=secret,id=none test ! -e /run/secrets/none\n");
     house.build(&optional, &[]);
     let required = Context::dockerfile("FROM busybox\nRUN --mount=type=secret,id=none,required true\n");
     let failed = house.try_build(&required, &[]);
@@ -459,7 +484,19 @@ fn bind_mounts_show_files_and_keep_no_change() {
 fn the_ignore_file_has_mobys_rules() {
     let context = Context::dockerfile("FROM scratch\nCOPY . /\n");
     context.write(".dockerignore", "# comment\n*.log\n**/*.tmp\nfolder\n!folder/kept\nfolder/kept/not\n/rooted\n a-space \nDockerfile\n.dockerignore\n");
-    for path in ["a.log", "sub/a.log", "a.tmp", "sub/deep/a.tmp", "folder/x", "folder/kept/y", "folder/kept/not", "rooted/x", "sub/rooted", "a-space", "plain"] {
+    for path in [
+        "a.log",
+        "sub/a.log",
+        "a.tmp",
+        "sub/deep/a.tmp",
+        "folder/x",
+        "folder/kept/y",
+        "folder/kept/not",
+        "rooted/x",
+        "sub/rooted",
+        "a-space",
+        "plain",
+    ] {
         context.write(path, "x\n");
     }
     let files = shared().files_of(&context, &[]);

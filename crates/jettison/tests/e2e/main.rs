@@ -7,10 +7,19 @@
 
 mod build;
 mod cache;
+mod containers;
+mod errors;
 mod guide_000;
 mod guide_001;
 mod guide_002;
 mod guide_003;
 mod guide_004;
 mod harness;
+mod images;
 mod language;
+mod networks;
+mod outputs;
+mod real_npm;
+mod registry;
+mod rootless;
+mod volumes;

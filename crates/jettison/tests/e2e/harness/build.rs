@@ -57,7 +57,9 @@ impl Built {
     pub(crate) fn new(out: Out) -> Self {
         let mut steps: BTreeMap<u32, Step> = BTreeMap::new();
         for line in out.stderr.lines() {
-            let Some((number, text)) = line.strip_prefix('#').and_then(|line| line.split_once(' ')) else { continue };
+            let Some((number, text)) = line.strip_prefix('#').and_then(|line| line.split_once(' ')) else {
+                continue;
+            };
             let Ok(number) = number.parse() else { continue };
             let Some(step) = steps.get_mut(&number) else {
                 steps.insert(number, Step { name: text.to_owned(), ..Step::default() });
@@ -116,7 +118,11 @@ impl Built {
     /// Every RUN, COPY, ADD and WORKDIR must have been a hit.
     #[track_caller]
     pub(crate) fn all_cached(&self) {
-        let steps: Vec<&Step> = self.steps.iter().filter(|step| step.name.starts_with('[') && !step.name.contains("] FROM ")).collect();
+        let steps: Vec<&Step> = self
+            .steps
+            .iter()
+            .filter(|step| step.name.starts_with('[') && !step.name.contains("] FROM "))
+            .collect();
         assert!(!steps.is_empty(), "no step was shown:\n{}", self.out.stderr);
         assert!(steps.iter().all(|step| step.cached && !step.done), "something ran:\n{}", self.out.stderr);
     }

@@ -36,7 +36,9 @@ impl Container<'_> {
     pub(crate) fn port(&self, port: u16) -> u16 {
         let out = self.house.ok(&["port", &self.name, &port.to_string()]);
         let line = out.stdout.lines().next().unwrap_or_default();
-        line.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_else(|| panic!("`port` printed {:?}", out.stdout))
+        line.rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or_else(|| panic!("`port` printed {:?}", out.stdout))
     }
 
     /// `exec` in it.

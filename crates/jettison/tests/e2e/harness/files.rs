@@ -40,7 +40,8 @@ impl Files {
         let mut archive = tar::Archive::new(tar);
         for entry in archive.entries().unwrap() {
             let mut entry = entry.unwrap();
-            let path = entry.path().unwrap().to_str().unwrap().trim_start_matches("./").trim_matches('/').to_owned();
+            let path =
+                entry.path().unwrap().to_str().unwrap().trim_start_matches("./").trim_matches('/').to_owned();
             let header = entry.header().clone();
             let link = entry.link_name().unwrap().map(|link| link.to_str().unwrap().to_owned());
             if header.entry_type().is_hard_link() {
@@ -104,7 +105,10 @@ impl Files {
     /// Everything below a folder.
     pub(crate) fn below<'a>(&'a self, folder: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
         let prefix = format!("{}/", folder.trim_matches('/'));
-        self.0.iter().filter(move |(path, _)| path.starts_with(&prefix)).map(|(path, entry)| (path.as_str(), entry))
+        self.0
+            .iter()
+            .filter(move |(path, _)| path.starts_with(&prefix))
+            .map(|(path, entry)| (path.as_str(), entry))
     }
 
     /// Every path.

@@ -16,7 +16,11 @@ pub(crate) fn http(port: u16, path: &str) -> Result<(u16, String), Error> {
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| Error::other("no answer"))?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| Error::other("no status"))?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .ok_or_else(|| Error::other("no status"))?;
     let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
     Ok((status, if chunked { unchunk(body) } else { body.to_owned() }))
 }

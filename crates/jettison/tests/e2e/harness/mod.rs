@@ -177,16 +177,37 @@ impl House {
 
     /// Gives a command the environment of this house.
     pub(crate) fn surround(&self, command: &mut Command) {
-        for name in ["PATH", "http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE"] {
+        for name in [
+            "PATH",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "HTTPS_PROXY",
+            "HTTP_PROXY",
+            "NO_PROXY",
+            "SSL_CERT_FILE",
+        ] {
             match std::env::var_os(name) {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
-        for name in ["DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "BUILDKIT_PROGRESS", "SOURCE_DATE_EPOCH"] {
+        for name in [
+            "DOCKER_CONFIG",
+            "REGISTRY_AUTH_FILE",
+            "DOCKER_AUTH_CONFIG",
+            "BUILDKIT_PROGRESS",
+            "SOURCE_DATE_EPOCH",
+        ] {
             command.env_remove(name);
         }
-        for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "DOCKER_DEFAULT_PLATFORM", "JETTISON_TRUST_HOST_CA"] {
+        for name in [
+            "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME",
+            "XDG_RUNTIME_DIR",
+            "DOCKER_DEFAULT_PLATFORM",
+            "JETTISON_TRUST_HOST_CA",
+        ] {
             command.env_remove(name);
         }
         command

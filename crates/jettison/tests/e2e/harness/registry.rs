@@ -3,6 +3,7 @@
 use super::{LIMIT, folder, http, run};
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -12,7 +13,7 @@ pub(crate) struct Registry {
     /// Its address: `127.0.0.1:PORT`.
     pub(crate) address: String,
     process: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Registry {
@@ -26,6 +27,20 @@ impl Registry {
         let mut htpasswd = Command::new("htpasswd");
         htpasswd.args(["-Bbn", "-C", "4", user, password]);
         Self::start(Some(run(htpasswd, LIMIT).ok().stdout))
+    }
+
+    /// Changes a byte of the largest blob it holds.
+    pub(crate) fn damage_largest_blob(&self) {
+        let blobs = self.folder.path().join("data/docker/registry/v2/blobs/sha256");
+        let folders =
+            |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        let blobs =
+            folders(&blobs).into_iter().flat_map(|folder| folders(&folder)).map(|blob| blob.join("data"));
+        let largest = blobs.max_by_key(|blob| fs::metadata(blob).unwrap().len()).expect("it holds blobs");
+        let mut bytes = fs::read(&largest).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(largest, bytes).unwrap();
     }
 
     fn start(htpasswd: Option<String>) -> Self {
@@ -55,14 +70,17 @@ impl Registry {
             let begun = Instant::now();
             while process.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
                 if http(port, "/v2/").is_ok() {
-                    return Self { address, process, _folder: folder };
+                    return Self { address, process, folder };
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
             let _ = process.kill();
             let _ = process.wait();
         }
-        panic!("the registry does not start: {}", fs::read_to_string(folder.path().join("log")).unwrap_or_default())
+        panic!(
+            "the registry does not start: {}",
+            fs::read_to_string(folder.path().join("log")).unwrap_or_default()
+        )
     }
 }
 
