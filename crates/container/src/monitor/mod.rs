@@ -156,7 +156,7 @@ fn begin(start: Start, starter: &UnixStream) -> std::result::Result<Begun, (Box<
     };
     let running = Arc::new(Running {
         launcher,
-        root: prepared.root.clone(),
+        root: prepared.root().clone(),
         hub: Hub::new(log),
         stdin: Mutex::new(stdin.map(File::from)),
         terminal,

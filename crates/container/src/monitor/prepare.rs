@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What lives as long as the container runs; dropped, ports, network and control group are given back.
+#[derive(Default)]
 pub(super) struct Prepared {
-    pub(super) root: Arc<OwnedFd>,
+    root: Option<Arc<OwnedFd>>,
     pub(super) warnings: Vec<String>,
     bound: Option<Bound>,
     serving: Option<Serving>,
@@ -34,19 +35,17 @@ pub(super) fn prepare(start: &Start) -> Result<(Spec, Prepared)> {
     let options =
         overlay::Options { userxattr: start.user_xattrs, volatile: config.auto_remove, readonly: false };
     let _ = std::fs::remove_dir(start.work.join("work/incompat/volatile"));
-    let root = overlay::mount_detached(&lowers, Some((start.upper.clone(), start.work.clone())), options)?;
-    let root = Arc::new(root);
+    // Network and root side by side: each is a wait for the kernel.
+    let (mounted, prepared) = std::thread::scope(|scope| {
+        let connecting = scope.spawn(|| Prepared::connect(start));
+        let mounted =
+            overlay::mount_detached(&lowers, Some((start.upper.clone(), start.work.clone())), options);
+        (mounted, connecting.join().expect("because connecting does not panic"))
+    });
+    let root = Arc::new(mounted?);
+    let mut prepared = prepared?;
+    prepared.root = Some(root.clone());
     let user = sandbox::user::lookup_with_groups(&root, &config.user, &config.group_add)?;
-    let mut prepared = Prepared {
-        root: root.clone(),
-        warnings: Vec::new(),
-        bound: None,
-        serving: None,
-        network: None,
-        cgroup: None,
-        published: Vec::new(),
-    };
-    prepared.connect(start)?;
     let mut spec = Spec::new(Tree::Mount(root), config.args().into_iter().map(Into::into).collect());
     if spec.args.is_empty() {
         return Err(Error::NoCommand { image: config.image.clone() });
@@ -87,20 +86,21 @@ pub(super) fn prepare(start: &Start) -> Result<(Spec, Prepared)> {
 
 impl Prepared {
     /// Takes the ports, then connects.
-    fn connect(&mut self, start: &Start) -> Result<()> {
+    fn connect(start: &Start) -> Result<Self> {
+        let mut made = Self::default();
         let config = &start.config;
         if config.network != NetworkMode::Bridge {
             if !config.ports.is_empty() {
-                self.warnings
+                made.warnings
                     .push(format!("Published ports are discarded with --network={}.", config.network.name()));
             }
-            return Ok(());
+            return Ok(made);
         }
         let mappings: Vec<_> = config.ports.iter().map(Port::mapping).collect();
         if !mappings.is_empty() {
             let bound = Publisher::bind(&mappings)?;
-            self.published = bound.mappings().iter().map(Port::from).collect();
-            self.bound = Some(bound);
+            made.published = bound.mappings().iter().map(Port::from).collect();
+            made.bound = Some(bound);
         }
         let settings = &start.network;
         let mut options = NetworkOptions { rootless: settings.rootless, ..NetworkOptions::default() };
@@ -121,17 +121,17 @@ impl Prepared {
             .collect();
         let rootless = options.rootless;
         let network = network::Network::open(options);
-        self.network = Some(match network.connect() {
+        made.network = Some(match network.connect() {
             Ok(attachment) => attachment,
             // A plain user may have no way out at all; published ports work all the same.
             Err(error) if rootless => {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                self.warnings.push(format!("The container has no way out: {error}{hint}."));
+                made.warnings.push(format!("The container has no way out: {error}{hint}."));
                 network.isolate()?
             }
             Err(error) => return Err(error.into()),
         });
-        Ok(())
+        Ok(made)
     }
 
     fn namespace(&self, config: &Config) -> Result<Network> {
@@ -163,6 +163,11 @@ impl Prepared {
         };
         self.serving = Some(bound.serve(target)?);
         Ok(())
+    }
+
+    /// The merged root.
+    pub(super) fn root(&self) -> &Arc<OwnedFd> {
+        self.root.as_ref().expect("because preparing ends with it")
     }
 
     pub(super) fn address(&self) -> Option<Ipv4Addr> {

@@ -2,6 +2,7 @@
 
 use super::arguments::{ContainerArgs, CreateArgs, RunArgs};
 use super::{open, values};
+use crate::commands::registry;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
@@ -9,7 +10,6 @@ use crate::screen;
 use clap::{ArgAction, Args};
 use container::{Attached, Containers, Created, Exec, Outcome as Ended, Streams};
 use oci::{Platform, Reference};
-use progress::VertexHandle;
 use sandbox::signals::Watch;
 use sandbox::tty::{self, RawMode};
 use std::io::{IsTerminal, Write};
@@ -200,8 +200,16 @@ fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
         if args.pull == "missing" && !args.quiet {
             screen::say(&format!("Unable to find image `{}` locally, pulling it.", reference.familiar()));
         }
-        engine.pull(&reference, &platform, &VertexHandle::none())?;
+        let progress = registry::progress(args.quiet, &engine.environment);
+        let vertex = progress.start(&format!("pulling {}", reference.familiar()));
+        let pulled = engine.pull(&reference, &platform, &vertex);
+        match &pulled {
+            Ok(_) => vertex.done(),
+            Err(_) => vertex.cancel(),
+        }
+        progress.finish();
         engine.store()?.finish()?;
+        pulled?;
     }
     Ok(name.to_owned())
 }
