@@ -14,7 +14,7 @@ use crate::cli::RegistryArgs;
 use crate::commands::rootless;
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
-use crate::error::{CommandError, Outcome};
+use crate::error::{CommandError, Outcome, USAGE};
 use clap::Subcommand;
 use container::{BoxError, Containers, Roots, Settings};
 use layer::LayerId;
@@ -85,8 +85,8 @@ pub(crate) use list::ListArgs;
 /// Runs one of the commands that have the same name alone and after `container`.
 pub(crate) fn command(command: Command, environment: Environment) -> Outcome {
     match command {
-        Command::Run(args) => session::run(*args, environment),
-        Command::Create(args) => session::create(*args, environment),
+        Command::Run(args) => session::run(*args, environment).map_err(|error| recode(error, 1, USAGE)),
+        Command::Create(args) => session::create(*args, environment).map_err(|error| recode(error, 1, USAGE)),
         Command::Start(args) => session::start(&args, environment),
         Command::Stop(args) => single::stop(&args, environment),
         Command::Restart(args) => single::restart(&args, environment),
@@ -94,7 +94,7 @@ pub(crate) fn command(command: Command, environment: Environment) -> Outcome {
         Command::Rm(args) => single::remove(&args, environment),
         Command::Wait(args) => single::wait(&args, environment),
         Command::Logs(args) => logs::logs(&args, environment),
-        Command::Exec(args) => session::exec(&args, environment),
+        Command::Exec(args) => session::exec(&args, environment).map_err(|error| recode(error, USAGE, 1)),
         Command::Attach(args) => session::attach(&args, environment),
         Command::Cp(args) => copy::copy(&args, environment),
         Command::Port(args) => single::port(&args, environment),
@@ -102,6 +102,11 @@ pub(crate) fn command(command: Command, environment: Environment) -> Outcome {
         Command::Rename(args) => single::rename(&args, environment),
         Command::Monitor => Ok(container::monitor::main()),
     }
+}
+
+/// As Docker's: the own errors of `run` and `create` are 125, those of `exec` 1.
+fn recode(error: CommandError, from: u8, to: u8) -> CommandError {
+    if error.code == from { error.with_code(to) } else { error }
 }
 
 /// Runs a command after `container`.
