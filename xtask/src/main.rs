@@ -1,9 +1,10 @@
-//! The project's own chores: `cargo xtask demo`, `test`, `bases` and `setup`.
+//! The project's own chores: `cargo xtask demo`, `test`, `bench`, `bases` and `setup`.
 //!
 //! | chore | what it does |
 //! |---|---|
 //! | `demo` | builds the release binary, gets base images, builds an Express app three ways, runs one of them |
 //! | `test` | installs what the tests need, then fmt, clippy, the library tests and the end-to-end tests |
+//! | `bench` | measures jettison and its peers by the same works, in turn |
 //! | `bases` | makes the stand-in base images, once, and prints the folder they are in |
 //! | `setup` | only installs what the tests need |
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
 mod bases;
+mod bench;
 mod demo;
 mod http;
 mod setup;
@@ -26,6 +28,7 @@ Usage: cargo xtask <chore>
 
   demo              build an Express app three ways, compare the sizes, run one of them
   test [section..]  set up, fmt, clippy, library tests, end-to-end tests (or only the sections named)
+  bench [options]   measure jettison and the peers on this machine by the same works (--help)
   bases             make the stand-in base images where they are missing, print their folder
   setup             install what the tests need (Debian and Ubuntu, as root or with sudo)
 ";
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("demo") => demo::run(),
         Some("test") => test::run(rest),
+        Some("bench") => bench::run(rest),
         Some("bases") => bases::ready().map(|layout| println!("{}", layout.display())),
         Some("setup") => setup::for_tests(),
         Some("help" | "--help" | "-h") => {

@@ -1,0 +1,127 @@
+//! Times, by line of the table and runner.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Every time that was taken.
+#[derive(Default)]
+pub(super) struct Figures {
+    samples: BTreeMap<Key, Vec<Duration>>,
+}
+
+/// Phase, runner, and what is unlike the others about it: `""`, or `default network`.
+type Key = (&'static str, String, &'static str);
+
+/// Several times of one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Times {
+    /// Ascending; at least one.
+    sorted: Vec<Duration>,
+}
+
+impl Figures {
+    /// Adds one time.
+    pub(super) fn add(&mut self, phase: &'static str, runner: &str, variant: &'static str, took: Duration) {
+        self.samples.entry((phase, runner.to_owned(), variant)).or_default().push(took);
+    }
+
+    /// What `runner` took for `phase`, if it was measured.
+    pub(super) fn of(&self, phase: &'static str, runner: &str, variant: &'static str) -> Option<Times> {
+        Times::of(self.samples.get(&(phase, runner.to_owned(), variant))?.clone())
+    }
+
+    /// The variants in which `runner` has done `phase`, the plain one (`""`) first.
+    pub(super) fn variants(&self, phase: &'static str, runner: &str) -> Vec<&'static str> {
+        let keys = self.samples.keys();
+        keys.filter(|(one, by, _)| *one == phase && by == runner).map(|(_, _, variant)| *variant).collect()
+    }
+}
+
+impl Times {
+    fn of(mut times: Vec<Duration>) -> Option<Self> {
+        times.sort_unstable();
+        (!times.is_empty()).then_some(Self { sorted: times })
+    }
+
+    /// The middle one; between two middle ones, their mean.
+    pub(super) fn median(&self) -> Duration {
+        let count = self.sorted.len();
+        (self.sorted[(count - 1) / 2] + self.sorted[count / 2]) / 2
+    }
+
+    /// The shortest and the longest.
+    pub(super) fn spread(&self) -> (Duration, Duration) {
+        (self.sorted[0], self.sorted[self.sorted.len() - 1])
+    }
+
+    /// Every time, ascending.
+    pub(super) fn all(&self) -> &[Duration] {
+        &self.sorted
+    }
+
+    /// How many times longer `other` took, by the medians.
+    pub(super) fn ratio(&self, other: &Self) -> f64 {
+        other.median().as_secs_f64() / self.median().as_secs_f64().max(1e-9)
+    }
+}
+
+/// A time as a reader wants it: three digits at most, in milliseconds below a second.
+pub(super) fn shown(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1e3;
+    match ms {
+        ms if ms < 9.95 => format!("{ms:.1} ms"),
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
+        ms if ms < 9995.0 => format!("{:.2} s", ms / 1e3),
+        ms => format!("{:.1} s", ms / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(ms: &[u64]) -> Times {
+        Times::of(ms.iter().map(|ms| Duration::from_millis(*ms)).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_median_is_the_middle_or_the_mean_of_two() {
+        assert_eq!(times(&[9, 1, 4]).median(), Duration::from_millis(4));
+        assert_eq!(times(&[9, 1, 4, 6]).median(), Duration::from_millis(5));
+        assert_eq!(times(&[7]).median(), Duration::from_millis(7));
+    }
+
+    #[test]
+    fn the_spread_is_from_the_shortest_to_the_longest() {
+        assert_eq!(times(&[9, 1, 4]).spread(), (Duration::from_millis(1), Duration::from_millis(9)));
+    }
+
+    #[test]
+    fn a_ratio_compares_medians() {
+        assert!((times(&[10, 20, 30]).ratio(&times(&[100])) - 5.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn variants_of_one_phase_stand_apart() {
+        let mut figures = Figures::default();
+        figures.add("chain", "jettison", "default network", Duration::from_millis(2));
+        figures.add("chain", "jettison", "", Duration::from_millis(1));
+        figures.add("chain", "docker", "", Duration::from_millis(3));
+        assert_eq!(figures.variants("chain", "jettison"), ["", "default network"]);
+        assert_eq!(figures.of("chain", "jettison", "").unwrap(), times(&[1]));
+        assert!(figures.of("wide", "jettison", "").is_none());
+    }
+
+    #[test]
+    fn times_are_shown_with_three_digits() {
+        for (us, text) in [
+            (7_440, "7.4 ms"),
+            (12_600, "13 ms"),
+            (999_400, "999 ms"),
+            (1_280_000, "1.28 s"),
+            (24_900_000, "24.9 s"),
+        ] {
+            assert_eq!(shown(Duration::from_micros(us)), text);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What came of a bench, as a table for people, for BENCHMARKS.md, and as JSON.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::figures::{Times, shown};
+use super::machine::is_busy;
+use super::works::Does;
+
+/// What holds for every run, beside what went wrong in one.
+const ALWAYS: [&str; 6] = [
+    "A time is the wall time of whole processes, from start to end. Daemons run before and go on afterwards, \
+     so what they do later is not counted; neither is what jettison's one sync at a build's end does after \
+     the command has ended. Everything is synced between two measurements.",
+    "Every round's works are new to everyone: a salt is in each step, file and stage. No cache is cleared, \
+     because there is nothing in it; the base images are in every store, and unpacked.",
+    "Steps have no network but in `express`, where they have the host's, the same for all. Jettison's own \
+     default, a private network for each step, has lines of its own.",
+    "`docker` and `buildah` write an archive by `save` and `push` after the cached build: both commands \
+     are counted.",
+    "Every program has its default options: `buildah` builds one stage after another unless told otherwise.",
+    "`express` asks the npm registry; its first line measures the network as well.",
+];
+
+/// One line of a table: a phase, in one of jettison's variants.
+struct Line {
+    name: String,
+    goal: Option<Duration>,
+    /// In the order of the runners.
+    times: Vec<Option<Times>>,
+}
+
+fn lines(outcome: &Outcome) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for phase in outcome.works.iter().flat_map(|work| work.phases) {
+        let of = |variant| {
+            let runners = outcome.runners.iter();
+            runners.map(|(runner, _)| outcome.figures.of(phase.name, runner, variant)).collect::<Vec<_>>()
+        };
+        lines.push(Line { name: phase.name.to_owned(), goal: Some(phase.goal), times: of("") });
+        for variant in outcome.figures.variants(phase.name, "jettison") {
+            if !variant.is_empty() {
+                lines.push(Line {
+                    name: format!("{}, {variant}", phase.name),
+                    goal: None,
+                    times: of(variant),
+                });
+            }
+        }
+    }
+    lines
+}
+
+/// The table with columns aligned, the machine above and the caveats below.
+pub(super) fn text(outcome: &Outcome) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}\n", about(outcome));
+    let rows = rows(outcome);
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = widths[column];
+            let _ =
+                if column == 0 { write!(line, "{cell:<width$}") } else { write!(line, "  {cell:>width$}") };
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    let _ = writeln!(out, "\nMedian of {}; in brackets the shortest and longest.", rounds(outcome.rounds));
+    let _ = writeln!(out, "N x: what the peer takes, in jettison's times.\n");
+    for caveat in caveats(outcome) {
+        let _ = writeln!(out, "- {caveat}");
+    }
+    out
+}
+
+/// The same for BENCHMARKS.md.
+pub(super) fn markdown(outcome: &Outcome) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}\n", about(outcome));
+    for (number, row) in rows(outcome).iter().enumerate() {
+        let _ = writeln!(out, "| {} |", row.join(" | "));
+        if number == 0 {
+            let _ = writeln!(out, "|---|{}", "---:|".repeat(row.len() - 1));
+        }
+    }
+    let _ = writeln!(
+        out,
+        "\nMedian of {}, in brackets the shortest and the longest; *N x* is what the peer takes in jettison's \
+         times; *goal* is the time that the project wants to stay under.\n",
+        rounds(outcome.rounds)
+    );
+    for caveat in caveats(outcome) {
+        let _ = writeln!(out, "- {caveat}");
+    }
+    out
+}
+
+fn rounds(rounds: u32) -> String {
+    if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") }
+}
+
+fn about(outcome: &Outcome) -> String {
+    let machine = &outcome.machine;
+    let mut out = format!(
+        "{}, revision {}. {} ({} cores, {:.0} GB), kernel {}, {}; load {} before, {} after.",
+        machine.date,
+        machine.revision,
+        machine.cpu,
+        machine.cores,
+        machine.memory as f64 / 1e9,
+        machine.kernel,
+        machine.file_system,
+        machine.load,
+        outcome.load_after,
+    );
+    for (name, version) in &outcome.runners {
+        let _ = write!(out, " {name}: {version}.");
+    }
+    out
+}
+
+fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
+    let mut head = vec!["work".to_owned(), "jettison".to_owned(), "goal".to_owned()];
+    for (name, _) in outcome.runners.iter().skip(1) {
+        head.extend([name.clone(), "N x".to_owned()]);
+    }
+    let mut rows = vec![head];
+    for line in lines(outcome) {
+        let own = line.times.first().and_then(Option::as_ref);
+        let mut row = vec![line.name];
+        row.push(own.map_or_else(dash, cell));
+        row.push(line.goal.map_or_else(dash, shown));
+        for peer in line.times.iter().skip(1) {
+            row.push(peer.as_ref().map_or_else(dash, cell));
+            row.push(match (own, peer) {
+                (Some(own), Some(peer)) => times(own.ratio(peer)),
+                _ => dash(),
+            });
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+fn cell(times: &Times) -> String {
+    let (least, most) = times.spread();
+    match times.all().len() {
+        1 => shown(times.median()),
+        _ => format!("{} ({} – {})", shown(times.median()), shown(least), shown(most)),
+    }
+}
+
+fn times(ratio: f64) -> String {
+    if ratio < 9.95 { format!("{ratio:.1} x") } else { format!("{ratio:.0} x") }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+fn caveats(outcome: &Outcome) -> Vec<String> {
+    let mut caveats = outcome.caveats.clone();
+    if is_busy(&outcome.machine.load) {
+        caveats.insert(
+            0,
+            format!(
+                "THE MACHINE WAS BUSY before the bench began (load {} on {} cores): times are too long, and \
+                 ratios tell more than they do.",
+                outcome.machine.load, outcome.machine.cores
+            ),
+        );
+    }
+    let has = |does| outcome.works.iter().any(|work| work.phases.iter().any(|phase| phase.does == does));
+    let concerns = |text: &&&str| {
+        (has(Does::Archive) || !text.contains("an archive"))
+            && (outcome.works.iter().any(|work| work.name == "express") || !text.contains("npm registry"))
+    };
+    caveats.extend(ALWAYS.iter().filter(concerns).map(|text| (*text).to_owned()));
+    caveats
+}
+
+/// Everything, times in seconds:
+/// `{machine, rounds, runners: [{name, version}], lines: [{work, goal, runners: {NAME: {median, least, most,
+/// all, ratio}}}], caveats}`. `ratio` is absent where jettison was not measured.
+pub(super) fn json(outcome: &Outcome) -> String {
+    let machine = &outcome.machine;
+    let runner = |(name, version): &(String, String)| json!({ "name": name, "version": version });
+    let works = outcome.works.iter().map(|work| (work.name.to_owned(), Value::from(work.what)));
+    let whole = json!({
+        "machine": {
+            "date": machine.date,
+            "revision": machine.revision,
+            "cpu": machine.cpu,
+            "cores": machine.cores,
+            "memory": machine.memory,
+            "kernel": machine.kernel,
+            "file_system": machine.file_system,
+            "load_before": machine.load,
+            "load_after": outcome.load_after,
+        },
+        "rounds": outcome.rounds,
+        "runners": outcome.runners.iter().map(runner).collect::<Vec<_>>(),
+        "works": works.collect::<serde_json::Map<_, _>>(),
+        "lines": lines(outcome).iter().map(|line| json_line(outcome, line)).collect::<Vec<_>>(),
+        "caveats": caveats(outcome),
+    });
+    format!("{whole:#}\n")
+}
+
+fn json_line(outcome: &Outcome, line: &Line) -> Value {
+    let seconds = |time: &Duration| (time.as_secs_f64() * 1e6).round() / 1e6;
+    let own = line.times.first().and_then(Option::as_ref);
+    let mut runners = serde_json::Map::new();
+    for ((name, _), times) in outcome.runners.iter().zip(&line.times) {
+        let Some(times) = times else { continue };
+        let (least, most) = times.spread();
+        let mut value = json!({
+            "median": seconds(&times.median()),
+            "least": seconds(&least),
+            "most": seconds(&most),
+            "all": times.all().iter().map(seconds).collect::<Vec<_>>(),
+        });
+        if let Some(own) = own.filter(|_| name != "jettison") {
+            value["ratio"] = json!((own.ratio(times) * 100.0).round() / 100.0);
+        }
+        runners.insert(name.clone(), value);
+    }
+    json!({ "work": line.name, "goal": line.goal.as_ref().map(seconds), "runners": runners })
+}
