@@ -102,13 +102,21 @@ impl Store {
         let lock_path = self.path(&format!("locks/cache-{folder}"));
         let mut mode = if sharing == Sharing::Shared { Mode::Shared } else { Mode::Exclusive };
         loop {
-            let lock = if sharing == Sharing::Private {
-                match FileLock::try_take(&lock_path, mode)? {
+            let lock = match (sharing, mode) {
+                (Sharing::Private, _) => match FileLock::try_take(&lock_path, mode)? {
                     Some(lock) => lock,
                     None => return Ok(None),
-                }
-            } else {
-                FileLock::take(&lock_path, mode, &mut *wait)?
+                },
+                // A shared mount that is to be filled: who comes second waits for the shared lock, which the first
+                // gives up its own for once it is filled; waiting to be alone would wait for the first one's end.
+                (Sharing::Shared, Mode::Exclusive) => match FileLock::try_take(&lock_path, mode)? {
+                    Some(lock) => lock,
+                    None => {
+                        mode = Mode::Shared;
+                        continue;
+                    }
+                },
+                _ => FileLock::take(&lock_path, mode, &mut *wait)?,
             };
             let ready = self.write(|transaction| {
                 let tick = self.tick(transaction)?;
