@@ -1,6 +1,8 @@
 //! The flags of `build`.
 
-use crate::harness::{Context, House, LIMIT, free_port, program, run, run_with_input, shared, unique};
+use crate::harness::{
+    Context, House, LIMIT, free_port, program, run, run_with_input, shared, terminal, unique,
+};
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
@@ -275,4 +277,28 @@ fn an_image_of_scratch_is_empty_but_for_what_was_put_there() {
 
 fn files_of(house: &House, name: &str) -> Vec<String> {
     house.files(name).paths().filter(|path| !path.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_log_is_told_whole_however_long() {
+    let context = Context::dockerfile(&format!(
+        "FROM busybox\nRUN seq 20000 && echo {} && printf 'no newline'\n",
+        unique("end")
+    ));
+    let built = shared().build(&context, &[]);
+    let log = &built.ran("RUN seq").log;
+    assert_eq!(log.len(), 20_002);
+    assert_eq!((log[0].as_str(), log[19_999].as_str(), log[20_001].as_str()), ("1", "20000", "no newline"));
+}
+
+#[test]
+fn in_a_terminal_progress_is_drawn() {
+    let house = shared();
+    let context = Context::dockerfile(&format!("FROM busybox\nRUN echo {}\n", unique("drawn")));
+    let out = run(terminal(house, "stty rows 30 cols 100; ", &["build", context.text()]), LIMIT).ok();
+    assert!(out.stdout.contains("RUN echo drawn-") && out.stdout.contains('\u{1b}'), "{}", out.stdout);
+    assert!(!out.stdout.contains("#1 "), "no plain progress: {}", out.stdout);
+    let mut command = terminal(house, "", &["build", context.text()]);
+    command.env("TERM", "dumb");
+    assert!(run(command, LIMIT).ok().stdout.contains("CACHED"));
 }

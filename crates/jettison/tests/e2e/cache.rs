@@ -292,3 +292,58 @@ fn a_pruned_store_builds_again() {
     let built = house.build(&context, &["--no-cache"]);
     built.ran("[a 2/2] RUN");
 }
+
+#[test]
+fn killed_at_any_instant_the_next_build_is_right() {
+    let house = own_with_busybox();
+    let context = Context::dockerfile(
+        "FROM busybox AS a\nCOPY files /files\nRUN cat /files/* > /all && for i in $(seq 200); do echo $i > /n$i; done\nFROM busybox AS b\nRUN for i in $(seq 200); do echo $i > /m$i; done\nFROM scratch\nCOPY --from=a /all /n* /a/\nCOPY --from=b /m* /b/\n",
+    );
+    for number in 0..50 {
+        context.write(&format!("files/{number:02}"), &format!("{number}\n"));
+    }
+    for pause in [5, 20, 40, 60, 80, 120, 160, 250] {
+        let mut command = house.command(&["build", "--progress", "none", "--tag", "killed", context.text()]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // An image that has a name is whole.
+        if house.has_image("killed") {
+            assert!(house.files("killed").has("b/m200"), "after {pause} ms");
+        }
+    }
+    house.build(&context, &["--tag", "killed"]);
+    let files = house.files("killed");
+    let expected: String = (0..50).map(|number| format!("{number}\n")).collect();
+    assert_eq!(files.text("a/all"), expected);
+    assert_eq!((files.names("a").len(), files.names("b").len()), (201, 200));
+    assert!(files.below("b").all(|(path, entry)| entry.bytes == format!("{}\n", &path[3..]).into_bytes()));
+    house.build(&context, &[]).all_cached();
+    // And nothing of the killed ones stays once it is tidied up.
+    house.ok(&["system", "prune", "--all", "--force"]);
+    assert_eq!(fs::read_dir(house.root().join("layers")).unwrap().count(), 0);
+}
+
+#[test]
+fn many_builds_at_once_share_a_store() {
+    let house = shared();
+    let salt = unique("many");
+    std::thread::scope(|scope| {
+        let salt = &salt;
+        let all: Vec<_> = (0..6)
+            .map(|number| {
+                scope.spawn(move || {
+                    let context = Context::dockerfile(&format!(
+                        "FROM busybox AS common\nRUN echo {salt} > /common\nFROM common\nCOPY f /f\nRUN cat /common /f > /both\n"
+                    ));
+                    context.write("f", &format!("{}\n", number % 3));
+                    house.files_of(&context, &[]).text("both").to_owned()
+                })
+            })
+            .collect();
+        for (number, one) in all.into_iter().enumerate() {
+            assert_eq!(one.join().unwrap(), format!("{salt}\n{}\n", number % 3));
+        }
+    });
+}

@@ -1,6 +1,6 @@
 //! Containers: how they run, how they end, and what is told of them.
 
-use crate::harness::{Container, House, LIMIT, Out, folder, program, run, run_with_input, shared, unique};
+use crate::harness::{Container, House, LIMIT, Out, folder, run, run_with_input, shared, terminal, unique};
 use crate::language::processes_with;
 use serde_json::{Value, json};
 use std::fs;
@@ -21,17 +21,6 @@ fn busybox(flags: &[&str], command: &[&str]) -> Out {
 #[track_caller]
 fn prints(flags: &[&str], command: &str) -> String {
     busybox(flags, &["sh", "-c", command]).ok().text().to_owned()
-}
-
-/// The program in a terminal of its own; `setup` is for the shell before it.
-fn terminal(house: &House, setup: &str, args: &[&str]) -> Command {
-    let words: Vec<String> = args.iter().map(|arg| format!("'{}'", arg.replace('\'', "'\\''"))).collect();
-    let line = format!("{setup}exec {} {}", program().display(), words.join(" "));
-    let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    house.surround(&mut command);
-    command.env("SHELL", "/bin/sh").env("TERM", "xterm");
-    command
 }
 
 #[test]
@@ -237,7 +226,7 @@ fn a_terminal_is_given_where_it_is_asked_for() {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     assert_eq!(lines[..3], ["/dev/pts/0", "17 91", "xterm"]);
     // Without a terminal here there is none to give.
-    house.fails(1, &["run", "--rm", "-it", "busybox", "true"]).says("terminal");
+    house.fails(125, &["run", "--rm", "-it", "busybox", "true"]).says("terminal");
     assert_eq!(prints(&["-t"], "tty"), "/dev/pts/0");
 
     let container = house.detached(&[], "busybox", &["sleep", "1000"]);
@@ -250,6 +239,31 @@ fn a_terminal_is_given_where_it_is_asked_for() {
         LIMIT,
     );
     assert_eq!(out.stdout.replace("^@", "").trim(), "20 70");
+}
+
+#[test]
+fn a_resized_window_is_passed_on() {
+    let (house, files) = (shared(), folder());
+    let container = house.container();
+    let device = files.path().join("tty");
+    let setup = format!("stty rows 20 cols 60; tty > {}; ", device.display());
+    let inside = "trap 'stty size' WINCH; stty size; while true; do sleep 0.05; done";
+    let words = ["run", "-it", "--name", &container.name, "busybox", "sh", "-c", inside];
+    let mut child = terminal(house, &setup, &words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    container_started(house, &container);
+    container.wait_for_log("20 60");
+    let device = fs::read_to_string(device).unwrap();
+    let mut stty = Command::new("stty");
+    stty.args(["-F", device.trim(), "rows", "33", "cols", "77"]);
+    run(stty, LIMIT).ok();
+    container.wait_for_log("33 77");
+    house.ok(&["rm", "--force", &container.name]);
+    child.wait().unwrap();
 }
 
 #[test]
@@ -522,13 +536,13 @@ fn ps_shows_and_filters() {
         names.sort();
         names
     };
-    assert_eq!(names(&[]), [running.name.clone()]);
+    assert_eq!(names(&[]), [running.name.as_str()]);
     let mut both = [running.name.clone(), ended.name.clone()];
     both.sort();
     assert_eq!(names(&["-a"]), both);
-    assert_eq!(names(&["-a", "--filter", "status=exited"]), [ended.name.clone()]);
-    assert_eq!(names(&["-a", "--filter", "exited=3"]), [ended.name.clone()]);
-    assert_eq!(names(&["-a", "--filter", &format!("name={}", running.name)]), [running.name.clone()]);
+    assert_eq!(names(&["-a", "--filter", "status=exited"]), [ended.name.as_str()]);
+    assert_eq!(names(&["-a", "--filter", "exited=3"]), [ended.name.as_str()]);
+    assert_eq!(names(&["-a", "--filter", &format!("name={}", running.name)]), [running.name.as_str()]);
     assert_eq!(names(&["-a", "--filter", "ancestor=busybox"]), both);
     house.fails(125, &["ps", "--filter", "no-such-filter=1"]).says("no-such-filter");
 
@@ -612,4 +626,41 @@ fn a_crashed_monitor_leaves_no_lie() {
         std::thread::sleep(Duration::from_millis(20));
     }
     house.ok(&["rm", "--force", &container.name]);
+}
+
+#[test]
+fn the_images_stop_signal_and_health_check_are_honoured() {
+    let (house, name) = (shared(), unique("healthy"));
+    let context = crate::harness::Context::dockerfile(
+        "FROM busybox\nSTOPSIGNAL SIGUSR1\nHEALTHCHECK --interval=100ms CMD test -e /ok\nCMD trap 'exit 21' USR1; touch /ok; while true; do sleep 0.05; done\n",
+    );
+    house.build(&context, &["--tag", &name]);
+    let container = house.detached(&[], &name, &[]);
+    let begun = Instant::now();
+    while container.inspect()["State"]["Health"]["Status"] != "healthy" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", container.inspect()["State"]);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let filter = format!("name={}", container.name);
+    let status = house.ok(&["ps", "--filter", &filter, "--format", "{{.Status}}"]);
+    assert!(status.text().ends_with("(healthy)"), "{}", status.text());
+    house.ok(&["stop", &container.name]);
+    assert_eq!(container.inspect()["State"]["ExitCode"], 21);
+}
+
+#[test]
+fn many_at_once() {
+    let house = shared();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8)
+            .map(|number: i32| {
+                scope.spawn(move || busybox(&[], &["sh", "-c", &format!("echo {number}; exit {number}")]))
+            })
+            .collect();
+        for (number, one) in all.into_iter().enumerate() {
+            let out = one.join().unwrap().fails(i32::try_from(number).unwrap());
+            assert_eq!(out.text(), number.to_string());
+        }
+    });
+    house.ok(&["ps", "--all"]);
 }

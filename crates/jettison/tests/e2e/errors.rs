@@ -185,7 +185,9 @@ fn a_missing_file_in_copy() {
     let context = Context::dockerfile("FROM busybox\nCOPY secret.env ./\n");
     context.write("secret.env", "x\n");
     context.write(".dockerignore", "*.env\n");
-    assert_snapshot!(message(shared(), &context, &[]), @r"
+    assert_snapshot!(message(shared(), &context, &[]), @r#"
+    1 warning about Dockerfile:
+     - CopyIgnoredFile: Attempting to Copy file "secret.env" that is excluded by .dockerignore (line 2)
     error: `secret.env` is not in the source
      --> Dockerfile:2:1
       |
@@ -194,7 +196,7 @@ fn a_missing_file_in_copy() {
       |
       = hint: check that `secret.env` exists and is not excluded by .dockerignore; paths are relative to the root of the source
     error: [2/2] COPY secret.env ./ failed: `secret.env` is not in the source
-    ");
+    "#);
     let context =
         Context::dockerfile("FROM busybox AS builder\nFROM busybox\nCOPY --from=builder /app/dist /srv\n");
     assert_snapshot!(message(shared(), &context, &[]), @r"
@@ -323,6 +325,22 @@ fn an_unknown_user() {
     let context = Context::dockerfile("FROM busybox\nCOPY --chown=nodejs f /f\n");
     context.write("f", "x\n");
     assert_eq!(shared().files_of(&context, &[]).owner("f"), (0, 0));
+}
+
+#[test]
+fn what_is_not_there_yet_fails_by_name() {
+    for (text, name) in [
+        ("ADD https://127.0.0.1:1/x /x", "https://127.0.0.1:1/x"),
+        ("RUN --mount=type=ssh true", "type=ssh"),
+        ("RUN --device=x true", "--device"),
+        ("RUN --mount=type=nonsense true", "nonsense"),
+        ("RUN --security=insecure true", "security.insecure"),
+    ] {
+        let text = message(shared(), &Context::dockerfile(&format!("FROM busybox\n{text}\n")), &[]);
+        assert!(text.contains(name) && text.contains("Dockerfile:2:"), "{text}");
+    }
+    let text = message(shared(), &Context::dockerfile("# syntax=other/thing\nFROM busybox\n"), &[]);
+    assert!(text.contains("other/thing"), "{text}");
 }
 
 #[test]

@@ -41,6 +41,10 @@ fn what_is_pushed_is_pulled_as_it_was() {
     third.ok(&["pull", &digests]);
     assert_eq!(third.inspect(&digests)["Id"], here.inspect(&name)["Id"]);
 
+    // A base by its digest, from the store.
+    let context = Context::dockerfile(&format!("FROM {digests}\nRUN cat /pushed > /again\n"));
+    assert_eq!(third.files_of(&context, &[]).text("again"), "pushed\n");
+
     let mut skopeo = Command::new("skopeo");
     skopeo.args(["inspect", "--tls-verify=false", &format!("docker://{name}")]);
     let seen: Value = serde_json::from_str(&run(skopeo, LIMIT).ok().stdout).unwrap();

@@ -28,19 +28,13 @@ pub(crate) fn http(port: u16, path: &str) -> Result<(u16, String), Error> {
 /// The body of a successful GET; a server that is still starting is waited for.
 #[track_caller]
 pub(crate) fn http_get(port: u16, path: &str) -> String {
-    wait_for_http(port, path, |status, _| status == 200)
-}
-
-/// Asks until the answer is right.
-#[track_caller]
-pub(crate) fn wait_for_http(port: u16, path: &str, right: impl Fn(u16, &str) -> bool) -> String {
     let begun = Instant::now();
     loop {
         let answer = http(port, path);
-        match &answer {
-            Ok((status, body)) if right(*status, body) => return body.clone(),
-            _ => assert!(begun.elapsed() < START, "port {port} answers {path} with {answer:?}"),
+        if let Ok((200, body)) = answer {
+            return body;
         }
+        assert!(begun.elapsed() < START, "port {port} answers {path} with {answer:?}");
         std::thread::sleep(Duration::from_millis(30));
     }
 }

@@ -16,14 +16,16 @@ mod files;
 mod http;
 mod output;
 mod registry;
+mod terminal;
 
-pub(crate) use build::{Built, Step};
+pub(crate) use build::Built;
 pub(crate) use container::Container;
 pub(crate) use context::Context;
-pub(crate) use files::{Entry, Files, Kind};
-pub(crate) use http::{http, http_get, wait_for_http};
+pub(crate) use files::{Files, Kind};
+pub(crate) use http::{http, http_get};
 pub(crate) use output::{LIMIT, Out, run, run_with_input};
 pub(crate) use registry::{Registry, free_port};
+pub(crate) use terminal::terminal;
 
 use serde_json::Value;
 use std::fs::{self, File};
