@@ -44,6 +44,8 @@ pub enum Outcome {
     Detached,
     /// This side was asked to end by this signal, or interrupted for the third time; the process runs on.
     Interrupted(i32),
+    /// Nobody reads this side's output any more; the process runs on.
+    OutputGone,
 }
 
 /// How many interrupts end the session however the process takes them.
@@ -59,6 +61,7 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
     let (over, end) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|error| Error::io("make", "a pipe", error))?;
     let (left, interrupted) = (AtomicBool::new(false), AtomicI32::new(0));
+    let mut output_gone = false;
     let code = std::thread::scope(|scope| {
         if let Some(stdin) = streams.stdin {
             let (over, left) = (&over, &left);
@@ -79,7 +82,10 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
                 }
             });
         }
-        let code = show(attached, streams);
+        let code = show(attached, streams, &mut output_gone);
+        if output_gone {
+            let _ = protocol::send(&attached.stream, Kind::Leave, b"");
+        }
         drop(end);
         code
     });
@@ -87,18 +93,26 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
         (Some(code), _) => Ok(Outcome::Ended(code)),
         (None, _) if left.into_inner() => Ok(Outcome::Detached),
         (None, signal @ 1..) => Ok(Outcome::Interrupted(signal)),
+        (None, _) if output_gone => Ok(Outcome::OutputGone),
         (None, _) => Err(Error::MonitorGone { name: attached.name.clone() }),
     }
 }
 
 /// Shows what comes until the end; the exit code, where one came.
-fn show(attached: &Attached, streams: &Streams<'_>) -> Option<i32> {
-    let (mut stdout, mut stderr) = (streams.stdout, streams.stderr);
+fn show(attached: &Attached, streams: &Streams<'_>, output_gone: &mut bool) -> Option<i32> {
+    let mut stderr = streams.stderr;
     loop {
         let (kind, bytes) = protocol::receive(&attached.stream).ok()??;
         match kind {
-            Kind::Stdout => write_all(&mut stdout, &bytes),
-            Kind::Stderr => write_all(&mut stderr, &bytes),
+            Kind::Stdout => {
+                if let Some(stdout) = streams.stdout
+                    && !write_all(stdout, &bytes)
+                {
+                    *output_gone = true;
+                    return None;
+                }
+            }
+            Kind::Stderr => stderr = stderr.filter(|stderr| write_all(*stderr, &bytes)),
             Kind::Reply => match serde_json::from_slice(&bytes).ok()? {
                 Reply::Ended { code } => return Some(code),
                 _ => continue,
@@ -108,9 +122,8 @@ fn show(attached: &Attached, streams: &Streams<'_>) -> Option<i32> {
     }
 }
 
-/// Writes all; a reader that has gone gets nothing more.
-fn write_all(to: &mut Option<BorrowedFd<'_>>, mut bytes: &[u8]) {
-    let Some(fd) = *to else { return };
+/// Writes all; says whether somebody still reads.
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(count) => bytes = &bytes[count..],
@@ -119,12 +132,10 @@ fn write_all(to: &mut Option<BorrowedFd<'_>>, mut bytes: &[u8]) {
             Err(rustix::io::Errno::AGAIN) => {
                 let _ = poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None);
             }
-            Err(_) => {
-                *to = None;
-                return;
-            }
+            Err(_) => return false,
         }
     }
+    true
 }
 
 /// Waits until one of the two can be read: whether the first can. A closed one counts.

@@ -245,36 +245,32 @@ impl Containers {
     pub fn remove(&self, text: &str, force: bool, volumes: bool) -> Result<String> {
         let container = self.find(text)?;
         let dir = self.store.container_dir(&container.id);
-        if state::read(&dir)?.is_running() {
-            if !force {
-                return Err(Error::Running {
-                    name: container.name,
-                    hint: "stop it first, or remove it with `--force`",
-                });
-            }
-            match self.ask(&container, &Request::Signal { session: None, signal: 9 }) {
-                Ok(_) | Err(Error::NotRunning { .. } | Error::MonitorGone { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            self.wait_for(&container, None)?;
-        }
         let gone = |error: Error| match error {
             // It was to be removed at its end, and was.
             Error::Store(store::Error::NotFound { .. }) if force => Ok(container.id.clone()),
             error => Err(error),
         };
-        if !dir.exists() && self.store.container(&container.id)?.is_none() {
-            return gone(store::Error::NotFound { kind: "container", name: text.to_owned() }.into());
-        }
         let deadline = Instant::now() + PATIENCE;
         let _lock = loop {
+            if state::read(&dir)?.is_running() {
+                if !force {
+                    let hint = "stop it first, or remove it with `--force`";
+                    return Err(Error::Running { name: container.name, hint });
+                }
+                match self.ask(&container, &Request::Signal { session: None, signal: 9 }) {
+                    Ok(_) | Err(Error::NotRunning { .. } | Error::MonitorGone { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+                self.wait_for(&container, None)?;
+            }
             match state::try_lock(&dir) {
                 Ok(Some(lock)) => break Some(lock),
+                // It is being started, or about to end.
                 Ok(None) if Instant::now() < deadline => std::thread::sleep(PAUSE),
                 Ok(None) => {
                     return Err(Error::Running { name: container.name, hint: "try again when it has ended" });
                 }
-                // The folder is gone: what is left is its row.
+                // The folder is gone: what is left is its row, if anything.
                 Err(_) if !dir.exists() => break None,
                 Err(error) => return Err(error),
             }

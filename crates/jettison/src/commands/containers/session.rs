@@ -22,6 +22,9 @@ const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
 /// Signals that are passed on (HUP, INT, QUIT, USR1, USR2, TERM, CONT), and WINCH for the size of the window.
 const SIGNALS: [i32; 8] = [1, 2, 3, 10, 12, 15, 18, 28];
 
+/// The exit code of a program that SIGPIPE ended.
+const OUTPUT_GONE: u8 = 128 + 13;
+
 /// Start containers
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
@@ -95,7 +98,6 @@ pub(crate) struct AttachArgs {
 
 /// Runs `run`.
 pub(super) fn run(args: RunArgs, environment: Environment) -> Outcome {
-    let own = |error: CommandError| if error.code == 1 { error.with_code(USAGE) } else { error };
     let wanted = &args.container;
     let attach = Streamed::of(&wanted.attach, wanted.interactive)?;
     if args.detach && !wanted.attach.is_empty() {
@@ -108,11 +110,10 @@ pub(super) fn run(args: RunArgs, environment: Environment) -> Outcome {
             .hint("leave out -t where standard input is a pipe or a file"));
     }
     let new = wanted.container(&environment, args.rm, !args.detach && attach.stdin)?;
-    let (engine, containers) = open(environment, Some(&wanted.registry)).map_err(own)?;
+    let (engine, containers) = open(environment, Some(&wanted.registry))?;
     // Before anything is made, so that an interrupt is not lost in between.
-    let signals =
-        if args.detach { None } else { Some(sandbox::signals::watch(&SIGNALS).map_err(|e| own(e.into()))?) };
-    let created = make(&engine, &containers, wanted, new).map_err(own)?;
+    let signals = if args.detach { None } else { Some(sandbox::signals::watch(&SIGNALS)?) };
+    let created = make(&engine, &containers, wanted, new)?;
     let size = wanted.tty.then(terminal_size).flatten();
     let started = match containers.start(&created.id, !args.detach, stdin, size) {
         Ok(started) => started,
@@ -127,9 +128,14 @@ pub(super) fn run(args: RunArgs, environment: Environment) -> Outcome {
         screen::line(&created.id);
         return Ok(0);
     };
-    engine.store().map_err(own)?.end_lease();
+    engine.store()?.end_lease();
     let session = Session { tty: wanted.tty, streamed: attach, keys, proxy: args.sig_proxy };
-    session.run(attached, signals.as_ref())
+    let code = session.run(attached, signals.as_ref())?;
+    if code == OUTPUT_GONE && args.rm {
+        // As a program at the head of a pipeline would, it ends with its reader.
+        let _ = containers.kill(&created.id, 9);
+    }
+    Ok(code)
 }
 
 /// Runs `create`.
@@ -175,7 +181,7 @@ fn write_id(file: &Path, id: &str) -> Outcome<()> {
 fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
     let name = args.image();
     let host = Platform::host();
-    let platform = match &args.platform {
+    let platform = match args.platform.as_deref().or(engine.environment.get("DOCKER_DEFAULT_PLATFORM")) {
         Some(text) => text.parse::<Platform>().map_err(|error| CommandError::usage(error.to_string()))?,
         None => host.clone(),
     };
@@ -369,6 +375,7 @@ impl Session {
                 screen::say("detached: the container runs on");
                 Ok(0)
             }
+            Ended::OutputGone => Ok(OUTPUT_GONE),
             Ended::Interrupted(signal) => Ok(u8::try_from(128 + signal).unwrap_or(255)),
         }
     }
