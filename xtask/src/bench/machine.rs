@@ -19,6 +19,8 @@ pub(super) struct Machine {
     pub(super) kernel: String,
     /// The file system under the stores.
     pub(super) file_system: String,
+    /// The niceness of everything that is measured; 0 unless the bench was given another.
+    pub(super) nice: i32,
     /// The load of one minute before anything was measured.
     pub(super) load: String,
 }
@@ -39,6 +41,7 @@ impl Machine {
                 .map_or_else(|_| unknown(), |text| text.trim().to_owned()),
             file_system: said(Command::new("stat").args(["--file-system", "--format=%T"]).arg(folder))
                 .unwrap_or_else(unknown),
+            nice: rustix::process::getpriority_process(None).unwrap_or(0),
             load: load(),
         }
     }

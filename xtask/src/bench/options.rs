@@ -1,6 +1,7 @@
 //! The words after `cargo xtask bench`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::trouble::{Result, Trouble};
 
@@ -11,6 +12,7 @@ Usage: cargo xtask bench [options]
   --works A,B      only these works (chain, wide, bigctx, express, run)
   --peers A,B      only these peers (docker, buildah, podman, buildkit), or `none`; else all that are found
   --rounds N       how often each work is done by each (3)
+  --once-past S    a peer that takes longer than S seconds for a work does it in the first round only
   --json           print JSON instead of a table
   --record         write the table into BENCHMARKS.md as well
   --program FILE   measure this jettison instead of building one
@@ -28,6 +30,8 @@ pub(super) struct Options {
     /// Names of peers; absent means all that are found.
     pub(super) peers: Option<Vec<String>>,
     pub(super) rounds: u32,
+    /// A peer that takes longer for a work does it once.
+    pub(super) once_past: Option<Duration>,
     pub(super) json: bool,
     pub(super) record: bool,
     pub(super) program: Option<PathBuf>,
@@ -42,6 +46,7 @@ impl Options {
             works: Vec::new(),
             peers: None,
             rounds: 3,
+            once_past: None,
             json: false,
             record: false,
             program: None,
@@ -63,6 +68,7 @@ impl Options {
                 "--works" => options.works = list(&value()?),
                 "--peers" => options.peers = Some(peers(&value()?)?),
                 "--rounds" => options.rounds = rounds(&value()?)?,
+                "--once-past" => options.once_past = Some(seconds(&value()?)?),
                 "--program" => options.program = Some(PathBuf::from(value()?)),
                 "--json" => options.json = true,
                 "--record" => options.record = true,
@@ -104,6 +110,13 @@ fn rounds(text: &str) -> Result<u32> {
     }
 }
 
+fn seconds(text: &str) -> Result<Duration> {
+    match text.parse() {
+        Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err(Trouble::Said(format!("`--once-past` takes whole seconds, not `{text}`"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +144,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, named) in [
             ("--rounds 0", "`0`"),
+            ("--once-past soon", "`soon`"),
             ("--rounds", "needs a value"),
             ("--peers kaniko", "`kaniko`"),
             ("--fast", "`--fast`"),

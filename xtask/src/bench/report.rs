@@ -108,7 +108,7 @@ fn rounds(rounds: u32) -> String {
 fn about(outcome: &Outcome) -> String {
     let machine = &outcome.machine;
     let mut out = format!(
-        "{}, revision {}. {} ({} cores, {:.0} GB), kernel {}, {}; load {} before, {} after.",
+        "{}, jettison of revision {}. {} ({} cores, {:.0} GB), kernel {}, {}; load {} before, {} after.",
         machine.date,
         machine.revision,
         machine.cpu,
@@ -119,6 +119,9 @@ fn about(outcome: &Outcome) -> String {
         machine.load,
         outcome.load_after,
     );
+    if machine.nice != 0 {
+        let _ = write!(out, " Niceness of all: {}.", machine.nice);
+    }
     for (name, version) in &outcome.runners {
         let _ = write!(out, " {name}: {version}.");
     }
@@ -176,6 +179,13 @@ fn caveats(outcome: &Outcome) -> Vec<String> {
             ),
         );
     }
+    if let Some(limit) = outcome.once_past {
+        caveats.push(format!(
+            "A peer that took longer than {} for a work's phases together did that work in the first round only \
+             (`--once-past`).",
+            shown(limit)
+        ));
+    }
     let has = |does| outcome.works.iter().any(|work| work.phases.iter().any(|phase| phase.does == does));
     let concerns = |text: &&&str| {
         (has(Does::Archive) || !text.contains("an archive"))
@@ -201,6 +211,7 @@ pub(super) fn json(outcome: &Outcome) -> String {
             "memory": machine.memory,
             "kernel": machine.kernel,
             "file_system": machine.file_system,
+            "nice": machine.nice,
             "load_before": machine.load,
             "load_after": outcome.load_after,
         },

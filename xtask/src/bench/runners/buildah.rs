@@ -104,8 +104,4 @@ impl Runner for Tool {
         command.args(["--rm", "--network", network.word(), image, "true"]);
         vec![command]
     }
-
-    fn forget(&self, tag: &str) {
-        let _ = shell::whole(&mut self.command(&["rmi", "--force", tag]));
-    }
 }

@@ -117,8 +117,4 @@ impl Runner for BuildKit {
     fn archive(&self, build: &Build<'_>, to: &Path) -> Vec<Command> {
         self.start(build, &format!("type=docker,name={},dest={}", build.tag, to.display()))
     }
-
-    fn forget(&self, _tag: &str) {
-        // Its worker has no names to remove.
-    }
 }

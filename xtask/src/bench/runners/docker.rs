@@ -1,4 +1,7 @@
 //! Docker's engine with its own BuildKit, and whichever of its command lines can build with it.
+//!
+//! The engine is always one of the bench's own: the machine's may hold real images under the names of the
+//! stand-ins.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,29 +13,23 @@ use super::{Build, Network, Runner, with_proxies};
 use crate::trouble::{Doing, Result, Trouble};
 use crate::{setup, shell};
 
-/// Finds an engine that answers, or starts one of its own, and a command line that builds with it.
+/// Starts an engine and finds a command line that builds with it.
 pub(super) fn find(_layout: &Path, place: &Place) -> Result<Option<Box<dyn Runner>>> {
     let clients = clients();
     let Some(first) = clients.first() else { return Ok(None) };
-    let mut docker = Docker { client: first.clone(), socket: None, version: String::new(), _engine: None };
-    if docker.engine().is_none() {
-        if !shell::has("dockerd") || !setup::is_root() {
-            return Ok(None);
-        }
-        docker.start(place)?;
+    if !shell::has("dockerd") || !setup::is_root() {
+        return Ok(None);
     }
+    let mut docker = Docker::start(first.clone(), place)?;
     let context = place.folder.join("works/docker-client");
     works::make(&works::EMPTY, &context, "")?;
     let build = Build { context: &context, tag: "jettison-bench-client", network: Network::None };
     let mut last = None;
     for client in clients {
         docker.client = client;
-        let mut command = docker.start_build(&build);
-        command.arg(build.context);
-        match shell::output(&mut command) {
-            Ok(_) => {
+        match docker.build(&build).iter_mut().try_for_each(|command| shell::output(command).map(drop)) {
+            Ok(()) => {
                 docker.version = docker.versions();
-                docker.forget(build.tag);
                 return Ok(Some(Box::new(docker)));
             }
             Err(trouble) => last = Some(trouble),
@@ -49,38 +46,14 @@ fn clients() -> Vec<PathBuf> {
 
 struct Docker {
     client: PathBuf,
-    /// Of the engine that was started here.
-    socket: Option<PathBuf>,
+    socket: PathBuf,
     version: String,
-    _engine: Option<Daemon>,
+    _engine: Daemon,
 }
 
 impl Docker {
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.client);
-        command.env("DOCKER_BUILDKIT", "1");
-        if let Some(socket) = &self.socket {
-            command.arg("--host").arg(format!("unix://{}", socket.display()));
-        }
-        command.args(words);
-        command
-    }
-
-    /// The engine's version, if one answers.
-    fn engine(&self) -> Option<String> {
-        machine::said(&mut self.command(&["version", "--format", "{{.Server.Version}}"]))
-    }
-
-    fn versions(&self) -> String {
-        let format = "engine {{.ServerVersion}}, {{.Driver}}";
-        let engine = machine::said(&mut self.command(&["info", "--format", format])).unwrap_or_default();
-        let client = self.command(&["version", "--format", "{{.Client.Version}}"]);
-        let client = { client }.output().map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
-        format!("{engine}, client {}", client.unwrap_or_default())
-    }
-
     /// An engine with a socket and a store of its own, which leaves the machine's network alone.
-    fn start(&mut self, place: &Place) -> Result<()> {
+    fn start(client: PathBuf, place: &Place) -> Result<Self> {
         let run = place.sockets.join("docker");
         let store = place.store("docker");
         for folder in [&run, &store] {
@@ -92,18 +65,30 @@ impl Docker {
         command.arg("--pidfile").arg(run.join("pid"));
         command.arg("--host").arg(format!("unix://{}", socket.display()));
         command.args(["--iptables=false", "--bridge=none"]);
-        self.socket = Some(socket);
         let log = place.folder.join("dockerd.log");
-        self._engine = Some(Daemon::start(&mut command, &log, || self.engine().is_some())?);
-        Ok(())
+        let asked = || {
+            let mut ask = docker(&client, &socket, &["version", "--format", "{{.Server.Version}}"]);
+            machine::said(&mut ask).is_some()
+        };
+        let engine = Daemon::start(&mut command, &log, asked)?;
+        Ok(Self { client, socket, version: String::new(), _engine: engine })
     }
 
-    fn start_build(&self, build: &Build<'_>) -> Command {
-        let mut command = self.command(&["build", "--quiet", "--network", build.network.word()]);
-        command.args(["--tag", build.tag]);
-        with_proxies(&mut command);
-        command
+    fn command(&self, words: &[&str]) -> Command {
+        docker(&self.client, &self.socket, words)
     }
+
+    fn versions(&self) -> String {
+        let said = |words: &[&str]| machine::said(&mut self.command(words)).unwrap_or_default();
+        let engine = said(&["info", "--format", "engine {{.ServerVersion}}, {{.Driver}}"]);
+        format!("{engine}, client {}", said(&["version", "--format", "{{.Client.Version}}"]))
+    }
+}
+
+fn docker(client: &Path, socket: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(client);
+    command.env("DOCKER_BUILDKIT", "1").arg("--host").arg(format!("unix://{}", socket.display())).args(words);
+    command
 }
 
 impl Runner for Docker {
@@ -124,7 +109,9 @@ impl Runner for Docker {
     }
 
     fn build(&self, build: &Build<'_>) -> Vec<Command> {
-        let mut command = self.start_build(build);
+        let mut command = self.command(&["build", "--quiet", "--network", build.network.word()]);
+        command.args(["--tag", build.tag]);
+        with_proxies(&mut command);
         command.arg(build.context);
         vec![command]
     }
@@ -140,9 +127,5 @@ impl Runner for Docker {
 
     fn run(&self, image: &str, network: Network) -> Vec<Command> {
         vec![self.command(&["run", "--rm", "--network", network.word(), image, "true"])]
-    }
-
-    fn forget(&self, tag: &str) {
-        let _ = shell::whole(&mut self.command(&["rmi", "--force", tag]));
     }
 }

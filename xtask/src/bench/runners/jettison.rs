@@ -110,8 +110,4 @@ impl Runner for Jettison {
         command.arg(image).arg("true");
         vec![command]
     }
-
-    fn forget(&self, tag: &str) {
-        let _ = shell::whole(self.command("rmi").arg(tag));
-    }
 }

@@ -94,9 +94,6 @@ pub(super) trait Runner {
     fn run(&self, _image: &str, _network: Network) -> Vec<Command> {
         Vec::new()
     }
-
-    /// Removes a build's image, so that the store does not grow with the rounds; no harm if it cannot.
-    fn forget(&self, tag: &str);
 }
 
 /// Who is there.
