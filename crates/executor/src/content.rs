@@ -2,9 +2,10 @@
 //!
 //! The digest covers, of every taken entry in order: the path relative to the match, type, permission bits, size and
 //! content digest or link target, device numbers, xattrs; owners only where the source is a snapshot (contexts have
-//! none) and the copy keeps them. Every field has its length before it. Times are not covered.
+//! none) and the copy keeps them. Every field has its length before it. Times are not covered, nor is the directory
+//! itself whose content is copied: the destination's mode and owner come from elsewhere.
 
-use crate::select::{Taken, select};
+use crate::select::{Taken, select, tree};
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{Copy, FileAction, FileChange, MountKind, Node, Op};
@@ -20,34 +21,45 @@ const SHOWN: usize = 3;
 pub(crate) fn digest(worker: &Worker, node: &Node, at: usize, source: &Input) -> Result<Digest> {
     let view = worker.view(source)?;
     let mut hasher = Hasher::new();
-    for copy in takes(node, at) {
-        let taken = select(&view, &copy)?;
-        let known = known_digests(worker, source, &taken)?;
-        let owners = matches!(source, Input::Snapshot(_)) && copy.chown.is_none();
+    for take in takes(node, at) {
+        let (taken, is_tree, chown) = match take {
+            Take::Copy(copy) => (select(&view, copy)?, false, copy.chown.is_some()),
+            Take::Tree(source) => (vec![tree(&view, source)?], true, false),
+        };
+        let known = Known::of(worker, source, &taken)?;
+        let owners = matches!(source, Input::Snapshot(_)) && !chown;
         number(&mut hasher, taken.len() as u64);
         for one in &taken {
-            field(&mut hasher, if copy.parents { &one.path } else { &one.name });
-            let skip = if one.real.is_empty() { 0 } else { one.real.len() + 1 };
             number(&mut hasher, one.below.len() as u64);
-            if let Some(root) = &one.root {
-                entry(&mut hasher, b"", root.entry, owners, &known);
+            match &one.root {
+                Some(root) if is_tree || !one.is_directory() => {
+                    entry(&mut hasher, &one.name, known.completed(root.entry), owners);
+                }
+                _ => number(&mut hasher, u64::MAX),
             }
             for found in &one.below {
-                entry(&mut hasher, &found.entry.path[skip..], found.entry, owners, &known);
+                entry(&mut hasher, one.relative(found), known.completed(found.entry), owners);
             }
         }
     }
     Ok(hasher.finish())
 }
 
-/// What a node takes from an input, as copies: a bind mount takes the tree at its source.
-fn takes(node: &Node, at: usize) -> Vec<Copy> {
+/// A way of taking files.
+enum Take<'a> {
+    Copy(&'a Copy),
+    /// The tree at a path, as a mount shows it.
+    Tree(&'a str),
+}
+
+/// What a node takes from an input.
+fn takes(node: &Node, at: usize) -> Vec<Take<'_>> {
     match &node.op {
         Op::File(op) => op
             .actions
             .iter()
             .filter_map(|action| match action {
-                FileAction::Copy(copy) if copy.input == at => Some(copy.clone()),
+                FileAction::Copy(copy) if copy.input == at => Some(Take::Copy(copy)),
                 _ => None,
             })
             .collect(),
@@ -55,11 +67,9 @@ fn takes(node: &Node, at: usize) -> Vec<Copy> {
             .mounts
             .iter()
             .filter_map(|mount| match &mount.kind {
-                MountKind::Bind { input, source, .. } if *input == at => {
-                    Some(Copy { input: at, sources: vec![source.clone()], ..Copy::default() })
-                }
+                MountKind::Bind { input, source, .. } if *input == at => Some(Take::Tree(source)),
                 MountKind::Cache { from: Some((input, source)), .. } if *input == at => {
-                    Some(Copy { input: at, sources: vec![source.clone()], ..Copy::default() })
+                    Some(Take::Tree(source))
                 }
                 _ => None,
             })
@@ -68,36 +78,34 @@ fn takes(node: &Node, at: usize) -> Vec<Copy> {
     }
 }
 
-/// The content digests of context files by path; a snapshot's listing has its own.
-pub(crate) type Known = Option<std::collections::HashMap<Box<[u8]>, Digest>>;
+/// What was found out about taken files that the source's listing does not say: of a context, the digests and
+/// attributes of files that the stat index did not know.
+pub(crate) struct Known(Listing);
 
-pub(crate) fn known_digests(worker: &Worker, source: &Input, taken: &[Taken<'_>]) -> Result<Known> {
-    let Input::Local(name) = source else { return Ok(None) };
-    let tree = worker.tree(name)?;
-    let mut entries: Vec<Entry> = taken
-        .iter()
-        .flat_map(|one| one.root.iter().chain(&one.below))
-        .map(|found| found.entry)
-        .filter(|entry| matches!(entry.kind, Kind::File { .. }))
-        .cloned()
-        .collect();
-    tree.complete(&mut entries)?;
-    Ok(Some(
-        entries
-            .into_iter()
-            .filter_map(|entry| match entry.kind {
-                Kind::File { digest, .. } => Some((entry.path, digest)),
-                _ => None,
-            })
-            .collect(),
-    ))
+impl Known {
+    pub(crate) fn of(worker: &Worker, source: &Input, taken: &[Taken<'_>]) -> Result<Self> {
+        let Input::Local(name) = source else { return Ok(Self(Listing::default())) };
+        let context = worker.tree(name)?;
+        let entries = taken.iter().flat_map(Taken::all).map(|found| found.entry);
+        // A device 0:0 is no file to be completed, but the source refuses it: overlayfs takes it as removed.
+        let unclear = |entry: &&Entry| {
+            source::is_pending(entry) || matches!(entry.kind, Kind::CharDevice { major: 0, minor: 0 })
+        };
+        let mut entries: Vec<Entry> = entries.filter(unclear).cloned().collect();
+        context.complete(&mut entries)?;
+        Ok(Self(Listing::new(entries, Vec::new())))
+    }
+
+    /// The entry with all that is known of it.
+    pub(crate) fn completed<'a>(&'a self, entry: &'a Entry) -> &'a Entry {
+        if source::is_pending(entry) { self.0.get(&entry.path).unwrap_or(entry) } else { entry }
+    }
 }
 
-/// The content digest of a file of a selection.
-pub(crate) fn digest_of(entry: &Entry, known: &Known) -> Option<Digest> {
-    match (&entry.kind, known) {
-        (Kind::File { .. }, Some(known)) => known.get(&entry.path).copied(),
-        (Kind::File { digest, .. }, None) => Some(*digest),
+/// The content digest of a file.
+fn digest_of(entry: &Entry) -> Option<Digest> {
+    match &entry.kind {
+        Kind::File { digest, .. } => Some(*digest),
         _ => None,
     }
 }
@@ -111,7 +119,7 @@ fn field(hasher: &mut Hasher, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-fn entry(hasher: &mut Hasher, path: &[u8], entry: &Entry, owners: bool, known: &Known) {
+fn entry(hasher: &mut Hasher, path: &[u8], entry: &Entry, owners: bool) {
     field(hasher, path);
     number(hasher, u64::from(entry.mode));
     if owners {
@@ -123,10 +131,9 @@ fn entry(hasher: &mut Hasher, path: &[u8], entry: &Entry, owners: bool, known: &
     };
     match &entry.kind {
         Kind::Directory { .. } => number(hasher, 0),
-        Kind::File { size, .. } => {
+        Kind::File { size, digest, .. } => {
             number(hasher, 1);
             number(hasher, *size);
-            let digest = digest_of(entry, known).expect("because all files of the selection were completed");
             hasher.update(digest.as_bytes());
         }
         Kind::Symlink { target } => {
@@ -168,7 +175,7 @@ pub(crate) fn changes(
         let Some(source) = inputs.get(copy.input) else { continue };
         let view = worker.view(source)?;
         let taken = select(&view, copy)?;
-        let known = known_digests(worker, source, &taken)?;
+        let known = Known::of(worker, source, &taken)?;
         let target = base
             .resolve(copy.destination.as_bytes(), true)
             .map_err(|source| Error::Layer { what: "destination".into(), source })?;
@@ -182,19 +189,14 @@ pub(crate) fn changes(
             if one.is_directory() {
                 prefixes.push((into.clone(), String::from_utf8_lossy(&one.real).into_owned()));
             }
-            let skip = if one.real.is_empty() { 0 } else { one.real.len() + 1 };
-            for found in one.root.iter().chain(&one.below) {
+            for found in one.all() {
                 if found.entry.is_directory() {
                     continue;
                 }
-                let path = if found.entry.path.len() < skip || !one.is_directory() {
-                    into.clone()
-                } else {
-                    join(&into, &found.entry.path[skip..])
-                };
+                let path = if one.is_directory() { join(&into, one.relative(found)) } else { into.clone() };
                 let shown = String::from_utf8_lossy(&found.entry.path).into_owned();
                 let mode = if copy.chmod.is_some() { 0 } else { found.entry.mode };
-                now.insert(path, (shown, digest_of(found.entry, &known), mode));
+                now.insert(path, (shown, digest_of(known.completed(found.entry)), mode));
             }
         }
     }
@@ -211,7 +213,7 @@ fn compare(
         match before.get(path) {
             None => changes.push(FileChange::Added(shown.clone())),
             Some(old) => {
-                let content = digest_of(old, &None);
+                let content = digest_of(old);
                 let same_mode = *mode == 0 || *mode == old.mode || matches!(old.kind, Kind::Symlink { .. });
                 if content != *digest || !same_mode {
                     changes.push(FileChange::Changed(shown.clone()));

@@ -1,14 +1,14 @@
 //! The file operation: a plan, its bytes taken into the store, and its record.
 
-use crate::content::{digest_of, known_digests};
+use crate::content::Known;
 use crate::mode::Chmod;
 use crate::owner::{Ids, look_up};
 use crate::place::{Manner, Plan};
-use crate::select::{Taken, select};
+use crate::select::{Taken, clean, select, tree};
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{Copy, FileAction, FileOp};
-use layer::{Content, Kind, LayerId, Listing, PackWriter, Place, Time, UnpackOptions, View};
+use layer::{Content, Entry, Found, Kind, LayerId, Listing, PackWriter, Place, Time, UnpackOptions, View};
 use oci::Digest;
 use solver::{Input, NewRecord, Task};
 use std::collections::HashMap;
@@ -17,6 +17,10 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Commit, LayerDraft};
+
+/// As much of an archive is unpacked to see whether its first member can be read: more than long names and extended
+/// headers take.
+const FIRST_MEMBER: u64 = 16 << 20;
 
 impl Worker {
     /// COPY, ADD, WORKDIR and here-documents: one layer on top of the first input.
@@ -41,14 +45,7 @@ impl Worker {
         op: &FileOp,
         draft: &LayerDraft,
     ) -> Result<Listing> {
-        let mut bytes = Bytes {
-            worker: self,
-            draft,
-            pack: None,
-            borrowed: Vec::new(),
-            links: HashMap::new(),
-            last_link: 0,
-        };
+        let mut bytes = Bytes::new(self, draft);
         let mut plan = Plan::new(base, now());
         for action in &op.actions {
             match action {
@@ -81,23 +78,44 @@ impl Worker {
     ) -> Result<()> {
         let owner = self.owner(base, stack, copy.chown.as_deref())?;
         let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose()?;
-        let manner = Manner { owner, chmod: chmod.as_ref() };
+        let manner = Manner { owner, chmod: chmod.as_ref(), replace: false };
         let view = self.view(source)?;
         let taken = select(&view, copy)?;
-        let known = known_digests(self, source, &taken)?;
-        bytes.links.clear();
+        let known = Known::of(self, source, &taken)?;
         for one in &taken {
             if copy.unpack && !one.is_directory() && self.is_archive(source, one)? {
                 self.unpack(plan, bytes, source, one, &copy.destination, owner)?;
                 continue;
             }
-            let mut localize = |found: &layer::Found<'_>| match source {
-                Input::Local(name) => bytes.take_in(name, found.entry, digest_of(found.entry, &known)),
-                Input::Snapshot(snapshot) => bytes.borrow(&snapshot.stack, found),
-            };
-            plan.copy(one, &copy.destination, copy.parents, manner, &mut localize)?;
+            bytes.links.clear();
+            plan.copy(one, &copy.destination, manner, &mut |found| bytes.localize(source, found, &known))?;
         }
         Ok(())
+    }
+
+    /// What a mount shows of a source: the tree at `path` at exactly that place, or its content at the root.
+    pub(crate) fn plan_tree(
+        &self,
+        source: &Input,
+        path: &str,
+        at_root: bool,
+        draft: &LayerDraft,
+    ) -> Result<Listing> {
+        let view = self.view(source)?;
+        let taken = tree(&view, path)?;
+        let known = Known::of(self, source, std::slice::from_ref(&taken))?;
+        let empty = View::default();
+        let mut bytes = Bytes::new(self, draft);
+        let mut plan = Plan::new(&empty, now());
+        let mut localize = |found: &Found<'_>| bytes.localize(source, found, &known);
+        if at_root {
+            let manner = Manner { owner: None, chmod: None, replace: false };
+            plan.copy(&taken, "/", manner, &mut localize)?;
+        } else {
+            plan.tree(&taken, &clean(path.as_bytes()), &mut localize)?;
+        }
+        let borrowed = bytes.finish()?;
+        Ok(Listing::new(plan.into_entries(), borrowed))
     }
 
     /// ADD of an archive: its content goes into the destination folder, and nowhere else. `--chmod` does not apply.
@@ -115,35 +133,48 @@ impl Worker {
         let archive_error = |source| Error::Layer { what: what(), source };
         let options = UnpackOptions { whiteouts: false, ..UnpackOptions::default() };
         let file = self.tree(name)?.open(root.entry)?;
-        let tar = layer::decompress(file, options.max_bytes).map_err(archive_error)?;
-        let listing = layer::unpack_to_pack(tar, bytes.pack()?, &options).map_err(archive_error)?;
+        let pack = bytes.pack()?;
+        let unpacked = layer::decompress(file, options.max_bytes)
+            .and_then(|tar| layer::unpack_to_pack(tar, pack, &options));
+        // What was unpacked must be what the key has: a file that changed meanwhile is another one still.
+        let known = Known::of(self, source, std::slice::from_ref(taken))?;
+        let Kind::File { digest, .. } = &known.completed(root.entry).kind else { return Ok(()) };
+        if self.digest_now(name, root.entry)? != *digest {
+            return Err(changed(root.entry));
+        }
+        let listing = unpacked.map_err(archive_error)?;
         let view = View::new(vec![Arc::new(listing)]);
-        let content = Taken {
-            name: Vec::new(),
-            path: Vec::new(),
-            root: None,
-            real: Vec::new(),
-            below: view.below(b""),
-        };
+        let content = Taken { name: Vec::new(), root: None, real: Vec::new(), below: view.below(b"") };
         let destination = format!("{}/", destination.trim_end_matches('/'));
-        let manner = Manner { owner, chmod: None };
-        plan.copy(&content, &destination, false, manner, &mut |found| Ok(found.entry.kind.clone()))
+        let manner = Manner { owner, chmod: None, replace: true };
+        plan.copy(&content, &destination, manner, &mut |found| Ok(bytes.renumbered(found)))
     }
 
+    /// The digest of a context's file as it is now.
+    fn digest_now(&self, context: &str, entry: &Entry) -> Result<Digest> {
+        let file = self.tree(context)?.open(entry)?;
+        let mut hashing = PackWriter::new(std::io::sink());
+        Ok(hashing.add_reader(file, &entry.path).map_err(pack_error)?.digest)
+    }
+
+    /// Whether a file of a context is a tar, compressed or not: told by its first member, as BuildKit does. A file
+    /// that is only compressed, or all zeros, is none.
     fn is_archive(&self, source: &Input, taken: &Taken<'_>) -> Result<bool> {
         let (Input::Local(name), Some(root)) = (source, &taken.root) else { return Ok(false) };
         if !matches!(root.entry.kind, Kind::File { .. }) {
             return Ok(false);
         }
-        let mut head = Vec::new();
         let file = self.tree(name)?.open(root.entry)?;
-        file.take(512).read_to_end(&mut head).map_err(|source| Error::Io {
-            action: "read",
-            path: String::from_utf8_lossy(&root.entry.path).into_owned().into(),
-            source,
-        })?;
-        let magic: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
-        Ok(magic.iter().any(|magic| head.starts_with(magic)) || head.get(257..262) == Some(b"ustar"))
+        let tar = match layer::decompress(file, FIRST_MEMBER) {
+            Ok(tar) => tar,
+            // It is known what it is packed with, and that nobody here can unpack it.
+            Err(source @ layer::Error::Compression { .. }) => {
+                let what = format!("archive {}", String::from_utf8_lossy(&root.entry.path));
+                return Err(Error::Layer { what, source });
+            }
+            Err(_) => return Ok(false),
+        };
+        Ok(matches!(layer::TarReader::new(tar).next(), Ok(Some(_))))
     }
 
     /// The numbers of an owner as written, looked up in the snapshot below.
@@ -197,7 +228,11 @@ struct Bytes<'a> {
     last_link: u32,
 }
 
-impl Bytes<'_> {
+impl<'a> Bytes<'a> {
+    fn new(worker: &'a Worker, draft: &'a LayerDraft) -> Self {
+        Self { worker, draft, pack: None, borrowed: Vec::new(), links: HashMap::new(), last_link: 0 }
+    }
+
     fn pack(&mut self) -> Result<&mut PackWriter<File>> {
         if self.pack.is_none() {
             let path = self.draft.pack();
@@ -206,6 +241,17 @@ impl Bytes<'_> {
             self.pack = Some(PackWriter::new(file));
         }
         Ok(self.pack.as_mut().expect("because it was just made"))
+    }
+
+    /// An entry of a source with its bytes in this layer's reach.
+    fn localize(&mut self, source: &Input, found: &Found<'_>, known: &Known) -> Result<Entry> {
+        let entry = known.completed(found.entry);
+        let kind = match (&entry.kind, source) {
+            (Kind::File { .. }, Input::Local(name)) => self.take_in(name, entry)?,
+            (Kind::File { .. }, Input::Snapshot(snapshot)) => self.borrow(&snapshot.stack, found)?,
+            (kind, _) => kind.clone(),
+        };
+        Ok(Entry { kind, ..entry.clone() })
     }
 
     fn text(&mut self, content: &[u8]) -> Result<Kind> {
@@ -220,19 +266,47 @@ impl Bytes<'_> {
 
     /// Takes a context file into the store. It is hashed as it is written: a file that changed since it was hashed
     /// for the key makes the step fail, and the build starts it over.
-    fn take_in(&mut self, context: &str, entry: &layer::Entry, expected: Option<Digest>) -> Result<Kind> {
-        let changed = || Error::Changed { path: String::from_utf8_lossy(&entry.path).into_owned() };
-        let file = self.worker.tree(context)?.open(entry)?;
+    fn take_in(&mut self, context: &str, entry: &Entry) -> Result<Kind> {
+        let Kind::File { digest, .. } = &entry.kind else { return Ok(entry.kind.clone()) };
+        let file = match self.worker.tree(context)?.open(entry) {
+            Ok(file) => file,
+            Err(source::Error::NotAFile { .. }) => return Err(changed(entry)),
+            Err(source::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(changed(entry));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // One that grows is not read to an end that may never come.
+        let file = file.take(entry.size().saturating_add(1));
         let packed = self.pack()?.add_reader(file, &entry.path).map_err(pack_error)?;
-        if expected.is_some_and(|expected| expected != packed.digest) {
-            return Err(changed());
+        if *digest != packed.digest {
+            return Err(changed(entry));
         }
         let content = Content::Own(packed.place());
         Ok(Kind::File { size: packed.size, digest: packed.digest, link: 0, content })
     }
 
+    /// An entry of an unpacked archive: its link groups are its own.
+    fn renumbered(&mut self, found: &Found<'_>) -> Entry {
+        let mut entry = found.entry.clone();
+        if let Kind::File { link, .. } = &mut entry.kind
+            && *link != 0
+        {
+            *link = self.group(LayerId::from_bytes([0; 16]), *link);
+        }
+        entry
+    }
+
+    /// The number here of a link group of the source.
+    fn group(&mut self, owner: LayerId, link: u32) -> u32 {
+        let fresh = self.last_link + 1;
+        let given = *self.links.entry((owner, link)).or_insert(fresh);
+        self.last_link = self.last_link.max(given);
+        given
+    }
+
     /// Refers to a file of another layer.
-    fn borrow(&mut self, stack: &[LayerId], found: &layer::Found<'_>) -> Result<Kind> {
+    fn borrow(&mut self, stack: &[LayerId], found: &Found<'_>) -> Result<Kind> {
         let Kind::File { size, digest, link, content } = &found.entry.kind else {
             return Ok(found.entry.kind.clone());
         };
@@ -255,14 +329,7 @@ impl Bytes<'_> {
                 self.borrowed.len() - 1
             }
         };
-        let link = if *link == 0 {
-            0
-        } else {
-            let fresh = self.last_link + 1;
-            let given = *self.links.entry((owner, *link)).or_insert(fresh);
-            self.last_link = self.last_link.max(given);
-            given
-        };
+        let link = if *link == 0 { 0 } else { self.group(owner, *link) };
         let layer = u32::try_from(index).unwrap_or(u32::MAX);
         Ok(Kind::File { size: *size, digest: *digest, link, content: Content::Borrowed { layer, place } })
     }
@@ -273,6 +340,10 @@ impl Bytes<'_> {
         }
         Ok(self.borrowed)
     }
+}
+
+fn changed(entry: &Entry) -> Error {
+    Error::Changed { path: String::from_utf8_lossy(&entry.path).into_owned() }
 }
 
 fn pack_error(source: layer::Error) -> Error {

@@ -92,9 +92,13 @@ impl Chmod {
         mode & 0o7777
     }
 
-    /// What directories get that the copy makes on its way: the permission bits alone.
+    /// What directories get that the copy makes on its way: the permission bits of an octal mode; clauses say
+    /// nothing of them, as in BuildKit.
     pub(crate) fn parents(&self) -> u32 {
-        self.apply(0o755, true) & 0o777
+        match self {
+            Self::Octal(mode) => mode & 0o777,
+            Self::Clauses(_) => 0o755,
+        }
     }
 }
 

@@ -1,11 +1,10 @@
 //! What a step sees besides its root: bind, cache, tmpfs and secret mounts, name resolution, here-documents.
 
-use crate::files::stack;
 use crate::run::Held;
 use crate::select::clean;
 use crate::worker::Worker;
 use crate::{Error, Result};
-use graph::{CacheSharing, Copy, FileAction, FileOp, MountKind as Wanted, RunOp};
+use graph::{CacheSharing, MountKind as Wanted, RunOp};
 use sandbox::{Mount, MountKind, Tree};
 use solver::{Input, Task};
 use std::os::fd::OwnedFd;
@@ -25,6 +24,7 @@ impl Worker {
         env: &mut Vec<String>,
     ) -> Result<Vec<Mount>> {
         let mut mounts = Vec::new();
+        self.caches(task, run, held)?;
         for wanted in &run.mounts {
             let target = wanted.target.clone().into();
             let kind = match &wanted.kind {
@@ -32,23 +32,10 @@ impl Worker {
                     let root = self.shown(task, &task.inputs[*input], source, *writable, held)?;
                     self.inside(root, source, !*writable)?
                 }
-                Wanted::Cache { id, sharing, from, mode, uid, gid, readonly } => {
-                    let sharing = match sharing {
-                        CacheSharing::Shared => Sharing::Shared,
-                        CacheSharing::Private => Sharing::Private,
-                        CacheSharing::Locked => Sharing::Locked,
-                    };
-                    let mut cache =
-                        self.store.cache_mount(id, sharing, &mut || !task.cancel.is_cancelled())?;
-                    if cache.is_fresh() {
-                        if let Some((input, source)) = from {
-                            self.fill_cache(task, &task.inputs[*input], source, cache.path())?;
-                        }
-                        own(cache.path(), *mode, *uid, *gid, self.options.single_id)?;
-                        cache.ready()?;
-                    }
+                Wanted::Cache { id, readonly, .. } => {
+                    let cache = held.caches.iter().find(|(known, _)| known == id);
+                    let (_, cache) = cache.expect("because all cache mounts were taken first");
                     let source = Tree::Path(cache.path().to_owned());
-                    held.caches.push(cache);
                     MountKind::Bind { source, readonly: *readonly, recursive: false }
                 }
                 Wanted::Tmpfs { size } => MountKind::Tmpfs {
@@ -115,16 +102,8 @@ impl Worker {
             Input::Local(_) => {
                 // The step sees what the key covers, and nothing that .dockerignore leaves out.
                 let draft = self.store.new_layer()?;
-                let copy = Copy {
-                    input: 0,
-                    sources: vec![source.to_owned()],
-                    destination: "/".into(),
-                    parents: true,
-                    ..Copy::default()
-                };
-                let op = FileOp { actions: vec![FileAction::Copy(copy)] };
+                let listing = self.plan_tree(input, source, false, &draft)?;
                 let empty = layer::View::default();
-                let listing = self.plan(&empty, &[], std::slice::from_ref(input), &op, &draft)?;
                 let (folder, _) = draft.make_folders()?;
                 let mut content = self.forms.content_at(draft.dir(), &listing)?;
                 self.forms.write_folder(&listing, &mut content, &folder, &empty)?;
@@ -166,15 +145,44 @@ impl Worker {
     }
 
     /// What a new cache mount starts with.
-    fn fill_cache(&self, task: &Task<'_>, input: &Input, source: &str, cache: &Path) -> Result<()> {
+    fn fill_cache(&self, input: &Input, source: &str, cache: &Path) -> Result<()> {
         let draft = self.store.new_layer()?;
-        let copy =
-            Copy { input: 0, sources: vec![source.to_owned()], destination: "/".into(), ..Copy::default() };
-        let op = FileOp { actions: vec![FileAction::Copy(copy)] };
-        let empty = layer::View::default();
-        let listing = self.plan(&empty, stack(&task.inputs[0]), std::slice::from_ref(input), &op, &draft)?;
+        let listing = self.plan_tree(input, source, true, &draft)?;
         let mut content = self.forms.content_at(draft.dir(), &listing)?;
-        Ok(self.forms.write_folder(&listing, &mut content, cache, &empty)?)
+        Ok(self.forms.write_folder(&listing, &mut content, cache, &layer::View::default())?)
+    }
+
+    /// Takes the cache mounts of a run, each id once however often it is mounted. They are taken in the order of their
+    /// ids, so that two steps that lock the same ones never wait for each other.
+    fn caches(&self, task: &Task<'_>, run: &RunOp, held: &mut Held) -> Result<()> {
+        let mut wanted: Vec<&Wanted> = run.mounts.iter().map(|mount| &mount.kind).collect();
+        wanted.retain(|kind| matches!(kind, Wanted::Cache { .. }));
+        wanted.sort_by_key(|kind| match kind {
+            Wanted::Cache { id, .. } => id.as_str(),
+            _ => "",
+        });
+        for kind in wanted {
+            let Wanted::Cache { id, sharing, from, mode, uid, gid, .. } = kind else { continue };
+            if held.caches.iter().any(|(known, _)| known == id) {
+                continue;
+            }
+            let sharing = match sharing {
+                CacheSharing::Shared => Sharing::Shared,
+                CacheSharing::Private => Sharing::Private,
+                CacheSharing::Locked => Sharing::Locked,
+            };
+            let wait = &mut || !task.cancel.is_cancelled();
+            let mut cache = self.store.cache_mount(id, sharing, wait)?;
+            if cache.is_fresh() {
+                if let Some((input, source)) = from {
+                    self.fill_cache(&task.inputs[*input], source, cache.path())?;
+                }
+                own(cache.path(), *mode, *uid, *gid, self.options.single_id)?;
+                cache.ready()?;
+            }
+            held.caches.push((id.clone(), cache));
+        }
+        Ok(())
     }
 }
 

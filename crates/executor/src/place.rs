@@ -3,19 +3,24 @@
 //! A plan knows the snapshot below it. Every directory on the way to a new file is listed too: one that is there with
 //! its own mode and owner, one that is missing as it is made. So the plan's folder can be laid over the snapshot, and
 //! its tar unpacked on it, without changing what was there.
+//!
+//! As BuildKit has it: a directory that is copied gives its content; the destination itself is made as parents are,
+//! or stays as it is. Directories inside the copied tree come with their own mode and owner, over those that are there.
 
 use crate::mode::Chmod;
 use crate::owner::Ids;
 use crate::select::Taken;
 use crate::{Error, Result};
-use layer::{Entry, Kind, Time, View};
-use std::collections::HashMap;
+use layer::{Entry, Found, Kind, Time, View, is_below};
+use std::collections::{HashMap, HashSet};
 
 /// A layer in the making over a snapshot.
 pub(crate) struct Plan<'a> {
     base: &'a View,
     entries: Vec<Entry>,
     places: HashMap<Box<[u8]>, usize>,
+    /// Directories of the plan under which the snapshot below shows nothing.
+    bare: HashSet<Box<[u8]>>,
     now: Time,
 }
 
@@ -24,7 +29,13 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Manner<'a> {
     pub(crate) owner: Option<Ids>,
     pub(crate) chmod: Option<&'a Chmod>,
+    /// Whether what stands in the way gives way, as for an unpacked archive.
+    pub(crate) replace: bool,
 }
+
+/// What turns an entry of a source into one of the new layer: its bytes are taken in or referred to. The path is the
+/// source's.
+pub(crate) type Localize<'l> = dyn FnMut(&Found<'_>) -> Result<Entry> + 'l;
 
 /// What stands at a place at the moment.
 enum There {
@@ -35,7 +46,7 @@ enum There {
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(base: &'a View, now: Time) -> Self {
-        Self { base, entries: Vec::new(), places: HashMap::new(), now }
+        Self { base, entries: Vec::new(), places: HashMap::new(), bare: HashSet::new(), now }
     }
 
     pub(crate) fn into_entries(self) -> Vec<Entry> {
@@ -46,14 +57,19 @@ impl<'a> Plan<'a> {
         if path.is_empty() {
             return There::Directory;
         }
-        let entry = match self.places.get(path) {
-            Some(at) => Some(&self.entries[*at]),
-            None => self.base.get(path).map(|found| found.entry),
-        };
-        match entry {
+        match self.standing(path) {
             None => There::Nothing,
             Some(entry) if entry.is_directory() => There::Directory,
             Some(_) => There::Other,
+        }
+    }
+
+    /// What the plan has at `path`, or the snapshot below.
+    fn standing(&self, path: &[u8]) -> Option<&Entry> {
+        match self.places.get(path) {
+            Some(at) => Some(&self.entries[*at]),
+            None if self.bare.contains(parent(path)) => None,
+            None => self.base.get(path).map(|found| found.entry),
         }
     }
 
@@ -84,22 +100,25 @@ impl<'a> Plan<'a> {
                 }
                 continue;
             }
-            match self.base.get(path) {
-                Some(found) if found.entry.is_directory() => {
-                    let mut entry = found.entry.clone();
+            match self.standing(path) {
+                Some(there) if there.is_directory() => {
+                    let mut entry = there.clone();
                     entry.kind = Kind::Directory { opaque: false };
                     self.put(entry);
                 }
                 Some(_) => return Err(not_a_directory(path)),
-                None => self.put(Entry {
-                    path: path.into(),
-                    kind: Kind::Directory { opaque: false },
-                    mode,
-                    uid: owner.uid,
-                    gid: owner.gid,
-                    mtime: self.now,
-                    xattrs: Vec::new(),
-                }),
+                None => {
+                    self.bare.insert(path.into());
+                    self.put(Entry {
+                        path: path.into(),
+                        kind: Kind::Directory { opaque: false },
+                        mode,
+                        uid: owner.uid,
+                        gid: owner.gid,
+                        mtime: self.now,
+                        xattrs: Vec::new(),
+                    });
+                }
             }
         }
         Ok(())
@@ -116,12 +135,15 @@ impl<'a> Plan<'a> {
     pub(crate) fn file(&mut self, path: &str, name: &str, mode: u32, owner: Ids, kind: Kind) -> Result<()> {
         let mut path = self.resolve(path.as_bytes())?;
         if !name.is_empty() && matches!(self.there(&path), There::Directory) {
+            self.directories(&path, mode, owner)?;
             path = join(&path, name.as_bytes());
         }
         if matches!(self.there(&path), There::Directory) {
             return Err(Error::Destination { path: show(&path), reason: "a directory stands there" });
         }
-        self.directories(parent(&path), 0o755, owner)?;
+        // A here-document has 0644 unless --chmod says otherwise, and then parents that are made have that too.
+        let parent_mode = if mode == 0o644 { 0o755 } else { mode & 0o777 };
+        self.directories(parent(&path), parent_mode, owner)?;
         let mtime = self.now;
         let entry = Entry {
             path: path.into(),
@@ -136,92 +158,123 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Copies one match to `destination`. `keep_parents` is `--parents`. `localize` turns an entry of the source into
-    /// what the new layer says of its content.
+    /// Copies one match to `destination`.
     pub(crate) fn copy(
         &mut self,
         taken: &Taken<'_>,
         destination: &str,
-        keep_parents: bool,
         manner: Manner<'_>,
-        localize: &mut dyn FnMut(&layer::Found<'_>) -> Result<Kind>,
+        localize: &mut Localize<'_>,
     ) -> Result<()> {
         let owner = manner.owner.unwrap_or_default();
         let parent_mode = manner.chmod.map_or(0o755, Chmod::parents);
         let mut target = self.resolve(destination.as_bytes())?;
-        if keep_parents {
-            self.directories(&target, parent_mode, owner)?;
-            let kept = if taken.is_directory() { &taken.path[..] } else { parent(&taken.path) };
-            if !kept.is_empty() {
-                target = join(&target, kept);
+        let is_folder = destination.ends_with('/');
+        let above = if is_folder || taken.is_directory() { &target[..] } else { parent(&target) };
+        let is_new = matches!(self.there(&target), There::Nothing);
+        self.directories(above, parent_mode, owner)?;
+        if taken.is_directory() {
+            if let (true, Some(root), Some(at)) = (is_new, &taken.root, self.places.get(&target[..])) {
+                self.entries[*at].mtime = root.entry.mtime;
             }
-            self.directories(&target, parent_mode, owner)?;
-        } else if destination.ends_with('/') {
-            self.directories(&target, parent_mode, owner)?;
-        } else {
-            self.directories(parent(&target), parent_mode, owner)?;
+            return self.below(taken, &target, manner, localize);
         }
-        if !taken.is_directory() {
+        if matches!(self.there(&target), There::Directory) {
+            self.directories(&target, parent_mode, owner)?;
+            target = join(&target, &taken.name);
             if matches!(self.there(&target), There::Directory) {
-                target = join(&target, &taken.name);
-                if matches!(self.there(&target), There::Directory) {
-                    return Err(Error::Destination {
-                        path: show(&target),
-                        reason: "a directory stands where the file should",
-                    });
-                }
+                return Err(in_the_way(&target));
             }
-            let found = taken.root.expect("because only a directory can be the root of a source");
-            return self.entry(&found, target, manner, localize);
         }
-        // Its own mode counts only where the copy makes the directory.
-        match self.there(&target) {
-            There::Directory => self.directories(&target, parent_mode, owner)?,
-            There::Other => return Err(not_a_directory(&target)),
-            There::Nothing => match &taken.root {
-                Some(found) => self.entry(found, target.clone(), manner, localize)?,
-                None => self.directories(&target, parent_mode, owner)?,
-            },
+        let found = taken.root.expect("because only a directory can be the root of a source");
+        self.entry(&found, target, manner, localize)
+    }
+
+    /// Puts one match at exactly `path`, with its own mode and owner; what is missing above it is root's, 0755.
+    pub(crate) fn tree(&mut self, taken: &Taken<'_>, path: &[u8], localize: &mut Localize<'_>) -> Result<()> {
+        let manner = Manner { owner: None, chmod: None, replace: false };
+        self.directories(parent(path), 0o755, Ids::default())?;
+        if let (Some(root), false) = (&taken.root, path.is_empty()) {
+            self.entry(root, path.to_vec(), manner, localize)?;
         }
-        let skip = if taken.real.is_empty() { 0 } else { taken.real.len() + 1 };
+        self.below(taken, path, manner, localize)
+    }
+
+    /// The content of a directory into `target`, which stands.
+    fn below(
+        &mut self,
+        taken: &Taken<'_>,
+        target: &[u8],
+        manner: Manner<'_>,
+        localize: &mut Localize<'_>,
+    ) -> Result<()> {
+        // A directory of an archive that goes where a link of the snapshot points, and where that is.
+        let mut elsewhere: Option<(&[u8], Vec<u8>)> = None;
         for found in &taken.below {
-            let path = join(&target, &found.entry.path[skip..]);
-            match (self.there(&path), found.entry.is_directory()) {
-                (There::Directory, true) => {
-                    self.directories(&path, parent_mode, owner)?;
-                    continue;
-                }
-                (There::Other, true) => return Err(not_a_directory(&path)),
-                (There::Directory, false) => {
-                    return Err(Error::Destination {
-                        path: show(&path),
-                        reason: "a directory stands where the file should",
-                    });
-                }
-                _ => {}
+            let relative = taken.relative(found);
+            if elsewhere.as_ref().is_some_and(|(from, _)| !is_below(relative, from)) {
+                elsewhere = None;
             }
-            // An excluded directory is left out of the selection, a file in it that is included again is not.
-            if !matches!(self.there(parent(&path)), There::Directory) {
-                self.directories(parent(&path), parent_mode, owner)?;
+            let path = match &elsewhere {
+                Some((from, to)) => join(to, &relative[from.len() + 1..]),
+                None => join(target, relative),
+            };
+            match (self.there(&path), found.entry.is_directory()) {
+                (There::Other, true) if manner.replace => {
+                    if let Some(to) = self.linked(&path, target) {
+                        self.directories(&to, 0o755, Ids::default())?;
+                        elsewhere = Some((relative, to));
+                        continue;
+                    }
+                    self.remove(&path);
+                    self.bare.insert(path.clone().into());
+                }
+                (There::Directory, false) if manner.replace => self.remove(&path),
+                (There::Other, true) => return Err(not_a_directory(&path)),
+                (There::Directory, false) => return Err(in_the_way(&path)),
+                (There::Nothing, true) => {
+                    self.bare.insert(path.clone().into());
+                }
+                (There::Directory, true) | (There::Nothing | There::Other, false) => {}
             }
             self.entry(found, path, manner, localize)?;
         }
         Ok(())
     }
 
+    /// Where a link to a directory leads, if it stays within `target`.
+    fn linked(&self, path: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+        if self.places.contains_key(path) {
+            return None;
+        }
+        let to = self.base.resolve(path, true).ok()?;
+        let stays = is_below(&to, target) && !is_below(&to, path) && to != path;
+        (stays && self.base.is_directory(&to) && matches!(self.there(&to), There::Directory)).then_some(to)
+    }
+
+    /// Takes `path` and what the plan has below it out again.
+    fn remove(&mut self, path: &[u8]) {
+        let gone = |other: &[u8]| other == path || is_below(other, path);
+        self.entries.retain(|entry| !gone(&entry.path));
+        self.bare.retain(|other| !gone(other));
+        let paths = self.entries.iter().enumerate();
+        self.places = paths.map(|(at, entry)| (entry.path.clone(), at)).collect();
+    }
+
     fn entry(
         &mut self,
-        found: &layer::Found<'_>,
+        found: &Found<'_>,
         path: Vec<u8>,
         manner: Manner<'_>,
-        localize: &mut dyn FnMut(&layer::Found<'_>) -> Result<Kind>,
+        localize: &mut Localize<'_>,
     ) -> Result<()> {
-        let kind = match &found.entry.kind {
-            Kind::Directory { .. } => Kind::Directory { opaque: false },
-            Kind::File { .. } => localize(found)?,
-            other => other.clone(),
+        let mut entry = match &found.entry.kind {
+            Kind::Directory { .. } => {
+                Entry { kind: Kind::Directory { opaque: false }, ..found.entry.clone() }
+            }
+            _ => localize(found)?,
         };
-        let mut entry = Entry { path: path.into(), kind, ..found.entry.clone() };
+        entry.path = path.into();
         if let Some(owner) = manner.owner {
             (entry.uid, entry.gid) = (owner.uid, owner.gid);
         }
@@ -249,4 +302,8 @@ fn show(path: &[u8]) -> String {
 
 fn not_a_directory(path: &[u8]) -> Error {
     Error::Destination { path: show(path), reason: "what stands there is no directory" }
+}
+
+fn in_the_way(path: &[u8]) -> Error {
+    Error::Destination { path: show(path), reason: "a directory stands where the file should" }
 }

@@ -33,7 +33,8 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct Held {
     pub(crate) drafts: Vec<LayerDraft>,
-    pub(crate) caches: Vec<CacheMount>,
+    /// Cache mounts by id.
+    pub(crate) caches: Vec<(String, CacheMount)>,
     network: Option<Attachment>,
     /// Why the step has no network though it asked for one.
     no_network: Option<String>,

@@ -125,6 +125,14 @@ impl Worker {
         Ok(tree)
     }
 
+    /// Forgets what the contexts hold: they are walked again when they are next asked for. What is solved after an
+    /// [`Error::Changed`] must begin with this, and with keys made anew; nothing may be under way meanwhile.
+    pub fn look_again(&self) {
+        // What was hashed and has settled need not be hashed again.
+        let _ = self.keep_indexes();
+        self.trees.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Keeps what was learned of the contexts' files. To be called when the build has ended.
     pub fn keep_indexes(&self) -> Result<()> {
         let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
