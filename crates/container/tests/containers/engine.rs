@@ -73,16 +73,17 @@ fn codes_of_programs_that_cannot_start() {
 #[test]
 fn stop_asks_and_then_kills() {
     let kit = Kit::new();
-    let id = kit.start(sh("trap 'exit 7' TERM; while :; do sleep 0.01; done"));
+    let ready = |id: &str| kit.until("the trap is set", || kit.exec(id, "test -e /ready").0 == 0);
+    let id = kit.start(sh("trap 'exit 7' TERM; : > /ready; while :; do sleep 0.01; done"));
+    ready(&id);
     kit.containers.stop(&id, None, None).unwrap();
     assert_eq!(kit.containers.get(&id).unwrap().state.exit_code, 7);
     let own = NewContainer {
         stop_signal: Some("USR1".into()),
-        ..sh("trap 'exit 8' USR1; while :; do sleep 0.01; done")
+        ..sh("trap 'exit 8' USR1; : > /ready; while :; do sleep 0.01; done")
     };
     let id = kit.start(own);
-    kit.until("the trap is set", || kit.exec(&id, "true").0 == 0);
-    std::thread::sleep(Duration::from_millis(50));
+    ready(&id);
     kit.containers.stop(&id, None, None).unwrap();
     assert_eq!(kit.containers.get(&id).unwrap().state.exit_code, 8);
     // Process 1 ignores what it has no handler for.
