@@ -5,7 +5,7 @@ use crate::files::stack;
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{Network as Wanted, RunOp, Security};
-use layer::LayerId;
+use layer::{LayerId, Listing, View};
 use network::{Attachment, dns};
 use progress::{Stream as Output, VertexHandle};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -14,10 +14,12 @@ use sandbox::{
 };
 use snapshot::open_directory;
 use solver::Task;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,8 +83,10 @@ impl Worker {
         }
         let scanned = layer::scan(open_directory(&upper)?.as_fd(), &self.scan_options())
             .map_err(|source| Error::Layer { what: "files that the command left".into(), source })?;
+        let view = self.forms.view(below)?;
+        let scanned = if self.options.single_id { with_owners_below(scanned, &view) } else { scanned };
         // Overlayfs copies a directory up to make a mount point in it; what is as it was belongs to no layer.
-        let changed = layer::prune_unchanged(scanned, &self.forms.view(below)?, &[]);
+        let changed = layer::prune_unchanged(scanned, &view, &[]);
         draft.write_listing(&changed)?;
         // Overlayfs made it, 0000, for this mount alone.
         let _ = std::fs::remove_dir_all(&work);
@@ -115,6 +119,7 @@ impl Worker {
             env.extend(authorities::variables(declared));
         }
         mounts.extend(self.mounts(task, run, held, &mut env)?);
+        follow_links(&self.forms.view(stack(&task.inputs[0]))?, &mut mounts);
         let mut spec = Spec::new(Tree::from(root), run.args.iter().map(Into::into).collect());
         spec.env = env.into_iter().map(Into::into).collect();
         spec.cwd = PathBuf::from(&run.cwd);
@@ -201,6 +206,35 @@ impl Worker {
             kind: MountKind::Data { bytes: text.into_bytes(), mode: 0o644, uid: 0, gid: 0, readonly: false },
         };
         Ok(vec![file("/etc/resolv.conf", resolv), file("/etc/hosts", hosts)])
+    }
+}
+
+/// With one id alone no command can change an owner, and files on disk have none to tell: what was there keeps that of
+/// its listing.
+fn with_owners_below(scanned: Listing, below: &View) -> Listing {
+    let (mut entries, borrowed) = scanned.into_parts();
+    for entry in &mut entries {
+        if let Some(found) = below.get(&entry.path)
+            && std::mem::discriminant(&found.entry.kind) == std::mem::discriminant(&entry.kind)
+        {
+            (entry.uid, entry.gid) = (found.entry.uid, found.entry.gid);
+        }
+    }
+    Listing::new(entries, borrowed)
+}
+
+/// Where mounts really go: through links of the snapshot, those to nothing too, such as an /etc/resolv.conf that leads
+/// to the resolver's own. What is below another mount is not the snapshot's.
+fn follow_links(below: &View, mounts: &mut [Mount]) {
+    let mut before: Vec<PathBuf> = Vec::new();
+    for mount in mounts {
+        if !before.iter().any(|other| mount.target.starts_with(other))
+            && let Ok(real) = below.resolve(mount.target.as_os_str().as_bytes(), true)
+            && !real.is_empty()
+        {
+            mount.target = Path::new("/").join(OsStr::from_bytes(&real));
+        }
+        before.push(mount.target.clone());
     }
 }
 

@@ -81,8 +81,7 @@ fn owners_are_given_and_modes_are_not() {
     let world = World::new();
     std::fs::write(world.context().join("a"), tar(&[("d/", 0o700), ("d/f", 0o640)])).unwrap();
     let base = world.snapshot("");
-    let stack =
-        world.execute(copy("--unpack --chown=5:6 --chmod=777 a /n"), &[base, context()]).unwrap();
+    let stack = world.execute(copy("--unpack --chown=5:6 --chmod=777 a /n"), &[base, context()]).unwrap();
     assert_eq!(world.top(&stack), "d n 755 5:6\nd n/d 700 5:6\nf n/d/f 640 5:6");
 }
 
@@ -140,7 +139,8 @@ fn a_hostile_archive_is_refused() {
         }
         std::fs::write(world.context().join(name), bytes).unwrap();
         world.worker.look_again();
-        let error = world.execute(copy(&format!("--unpack {name} /n/")), &[base.clone(), context()]).unwrap_err();
+        let error =
+            world.execute(copy(&format!("--unpack {name} /n/")), &[base.clone(), context()]).unwrap_err();
         assert!(error.to_string().contains(&format!("archive {name}")), "{error}");
     }
     assert_eq!(world.leftovers(), 0);

@@ -27,7 +27,10 @@ fn ignored_files_are_not_there() {
     );
     let base = world.snapshot("");
     let stack = world.execute(copy(". /n"), &[base.clone(), context()]).unwrap();
-    assert_eq!(world.top(&stack), "d n 755 0:0\nf n/a.txt 644 0:0\nd n/hidden 700 0:0\nf n/hidden/kept 644 0:0");
+    assert_eq!(
+        world.top(&stack),
+        "d n 755 0:0\nf n/a.txt 644 0:0\nd n/hidden 700 0:0\nf n/hidden/kept 644 0:0"
+    );
     let error = world.execute(copy("a.log /n"), &[base, context()]).unwrap_err();
     assert!(error.hint().unwrap().contains(".dockerignore"), "{error}");
 }
@@ -52,7 +55,10 @@ fn the_content_digest_is_of_what_reaches_the_layer() {
     assert_eq!(digest(&mode("dir"), "dir /n"), plain, "the directory itself is not copied");
     assert_ne!(digest(&mode("dir/a"), "dir /n"), plain);
     assert_ne!(digest(&|dir| std::fs::write(dir.join("dir/a"), "other").unwrap(), "dir /n"), plain);
-    assert_ne!(digest(&|dir| std::fs::rename(dir.join("dir/a"), dir.join("dir/x")).unwrap(), "dir /n"), plain);
+    assert_ne!(
+        digest(&|dir| std::fs::rename(dir.join("dir/a"), dir.join("dir/x")).unwrap(), "dir /n"),
+        plain
+    );
     assert_ne!(digest(&same, "--exclude=a dir /n"), plain);
     assert_ne!(digest(&mode("dir"), "--parents dir/a /n"), digest(&same, "--parents dir/a /n"));
 }

@@ -50,59 +50,122 @@ const fn case(name: &'static str, copy: &'static str, made: &'static str) -> Cas
 /// From a context: owners are 0.
 const FROM_CONTEXT: &[Case] = &[
     case("a file to a new name", "a.txt /new", "f new 644 0:0"),
-    case("a file into a new folder", "a.txt /new/", "d new 755 0:0
-        f new/a.txt 644 0:0"),
-    case("a file below new folders", "a.txt /x/y/z", "d x 755 0:0
+    case(
+        "a file into a new folder",
+        "a.txt /new/",
+        "d new 755 0:0
+        f new/a.txt 644 0:0",
+    ),
+    case(
+        "a file below new folders",
+        "a.txt /x/y/z",
+        "d x 755 0:0
         d x/y 755 0:0
-        f x/y/z 644 0:0"),
-    case("a file into a folder that is there", "a.txt /app", "d app 750 7:8
-        f app/a.txt 644 0:0"),
-    case("the same with a slash", "a.txt /app/", "d app 750 7:8
-        f app/a.txt 644 0:0"),
+        f x/y/z 644 0:0",
+    ),
+    case(
+        "a file into a folder that is there",
+        "a.txt /app",
+        "d app 750 7:8
+        f app/a.txt 644 0:0",
+    ),
+    case(
+        "the same with a slash",
+        "a.txt /app/",
+        "d app 750 7:8
+        f app/a.txt 644 0:0",
+    ),
     case("a file over a file", "a.txt /file", "f file 644 0:0"),
-    case("a file over a file in a folder", "a.txt /app/old", "d app 750 7:8
-        f app/old 644 0:0"),
-    case("through a linked folder", "a.txt /lib/", "d usr 755 0:0
+    case(
+        "a file over a file in a folder",
+        "a.txt /app/old",
+        "d app 750 7:8
+        f app/old 644 0:0",
+    ),
+    case(
+        "through a linked folder",
+        "a.txt /lib/",
+        "d usr 755 0:0
         d usr/lib 755 0:0
-        f usr/lib/a.txt 644 0:0"),
-    case("through an absolute link", "a.txt /abs/sub/x", "d usr 755 0:0
+        f usr/lib/a.txt 644 0:0",
+    ),
+    case(
+        "through an absolute link",
+        "a.txt /abs/sub/x",
+        "d usr 755 0:0
         d usr/lib 755 0:0
         d usr/lib/sub 755 0:0
-        f usr/lib/sub/x 644 0:0"),
-    case("through a link to nothing", "a.txt /dangling", "d usr 755 0:0
-        f usr/new 644 0:0"),
-    case("into a folder that a link to nothing names", "a.txt /dangling/", "d usr 755 0:0
+        f usr/lib/sub/x 644 0:0",
+    ),
+    case(
+        "through a link to nothing",
+        "a.txt /dangling",
+        "d usr 755 0:0
+        f usr/new 644 0:0",
+    ),
+    case(
+        "into a folder that a link to nothing names",
+        "a.txt /dangling/",
+        "d usr 755 0:0
         d usr/new 755 0:0
-        f usr/new/a.txt 644 0:0"),
-    case("a destination with dots", "a.txt /../x/../y/./z", "d y 755 0:0
-        f y/z 644 0:0"),
+        f usr/new/a.txt 644 0:0",
+    ),
+    case(
+        "a destination with dots",
+        "a.txt /../x/../y/./z",
+        "d y 755 0:0
+        f y/z 644 0:0",
+    ),
     case("to the root", "a.txt /", "f a.txt 644 0:0"),
-    case("several into a folder", "a.txt b.txt /n/", "d n 755 0:0
+    case(
+        "several into a folder",
+        "a.txt b.txt /n/",
+        "d n 755 0:0
         f n/a.txt 644 0:0
-        f n/b.txt 600 0:0"),
+        f n/b.txt 600 0:0",
+    ),
     case("several onto one file: the last wins", "a.txt b.txt /n", "f n 600 0:0"),
-    case("a directory gives its content; the destination is made plain", "dir /n", "d n 755 0:0
+    case(
+        "a directory gives its content; the destination is made plain",
+        "dir /n",
+        "d n 755 0:0
         l n/link one
         f n/one 640 0:0
         d n/sub 711 0:0
-        f n/sub/two 4755 0:0"),
-    case("the same with slashes", "dir/ /n/", "d n 755 0:0
+        f n/sub/two 4755 0:0",
+    ),
+    case(
+        "the same with slashes",
+        "dir/ /n/",
+        "d n 755 0:0
         l n/link one
         f n/one 640 0:0
         d n/sub 711 0:0
-        f n/sub/two 4755 0:0"),
-    case("a directory over one: what it brings inside counts, not itself", "dir /app", "d app 750 7:8
+        f n/sub/two 4755 0:0",
+    ),
+    case(
+        "a directory over one: what it brings inside counts, not itself",
+        "dir /app",
+        "d app 750 7:8
         l app/link one
         f app/one 640 0:0
         d app/sub 711 0:0
-        f app/sub/two 4755 0:0"),
-    case("two directories into one", "dir empty /n/", "d n 755 0:0
+        f app/sub/two 4755 0:0",
+    ),
+    case(
+        "two directories into one",
+        "dir empty /n/",
+        "d n 755 0:0
         l n/link one
         f n/one 640 0:0
         d n/sub 711 0:0
-        f n/sub/two 4755 0:0"),
+        f n/sub/two 4755 0:0",
+    ),
     case("an empty directory", "empty /n", "d n 755 0:0"),
-    case("everything", ". /n", "d n 755 0:0
+    case(
+        "everything",
+        ". /n",
+        "d n 755 0:0
         f n/a.txt 644 0:0
         f n/b.txt 600 0:0
         d n/dir 700 0:0
@@ -114,116 +177,209 @@ const FROM_CONTEXT: &[Case] = &[
         d n/empty 755 0:0
         l n/escape ../../a.txt
         l n/filelink a.txt
-        f n/run.sh 755 0:0"),
-    case("a wildcard", "*.txt /n/", "d n 755 0:0
+        f n/run.sh 755 0:0",
+    ),
+    case(
+        "a wildcard",
+        "*.txt /n/",
+        "d n 755 0:0
         f n/a.txt 644 0:0
-        f n/b.txt 600 0:0"),
-    case("a wildcard that takes a directory gives its content", "d?r /n/", "d n 755 0:0
+        f n/b.txt 600 0:0",
+    ),
+    case(
+        "a wildcard that takes a directory gives its content",
+        "d?r /n/",
+        "d n 755 0:0
         l n/link one
         f n/one 640 0:0
         d n/sub 711 0:0
-        f n/sub/two 4755 0:0"),
-    case("a class", "[ab].txt /n/", "d n 755 0:0
+        f n/sub/two 4755 0:0",
+    ),
+    case(
+        "a class",
+        "[ab].txt /n/",
+        "d n 755 0:0
         f n/a.txt 644 0:0
-        f n/b.txt 600 0:0"),
+        f n/b.txt 600 0:0",
+    ),
     case("a wildcard in the middle", "*/one /n", "f n 640 0:0"),
     case("a wildcard without a match makes nothing", "*.none /n/", ""),
-    case("a linked file is followed", "filelink /n/", "d n 755 0:0
-        f n/filelink 644 0:0"),
-    case("a linked directory is followed", "dirlink /n", "d n 755 0:0
+    case(
+        "a linked file is followed",
+        "filelink /n/",
+        "d n 755 0:0
+        f n/filelink 644 0:0",
+    ),
+    case(
+        "a linked directory is followed",
+        "dirlink /n",
+        "d n 755 0:0
         l n/link one
         f n/one 640 0:0
         d n/sub 711 0:0
-        f n/sub/two 4755 0:0"),
+        f n/sub/two 4755 0:0",
+    ),
     case("a link on the way is followed", "dirlink/one /n", "f n 640 0:0"),
     case("a link cannot leave the source", "escape /n", "f n 644 0:0"),
     case("dots cannot leave the source", "../../a.txt /n", "f n 644 0:0"),
-    case("--chown", "--chown=5:6 dir /n", "d n 755 5:6
+    case(
+        "--chown",
+        "--chown=5:6 dir /n",
+        "d n 755 5:6
         l n/link one
         f n/one 640 5:6
         d n/sub 711 5:6
-        f n/sub/two 4755 5:6"),
+        f n/sub/two 4755 5:6",
+    ),
     case("--chown with a number alone", "--chown=5 a.txt /n", "f n 644 5:5"),
     case("--chown with a name nobody has", "--chown=nobody a.txt /n", "f n 644 0:0"),
     case("--chown with a group nobody has", "--chown=5:nogroup a.txt /n", "f n 644 5:5"),
     case("--chown with a group alone", "--chown=:9 a.txt /n", "f n 644 0:9"),
-    case("--chown of parents, not of those that are there", "--chown=5 a.txt /app/n/m/x", "d app 750 7:8
+    case(
+        "--chown of parents, not of those that are there",
+        "--chown=5 a.txt /app/n/m/x",
+        "d app 750 7:8
         d app/n 755 5:5
         d app/n/m 755 5:5
-        f app/n/m/x 644 5:5"),
-    case("--chmod of files, folders and parents", "--chmod=4711 dir /x/n", "d x 711 0:0
+        f app/n/m/x 644 5:5",
+    ),
+    case(
+        "--chmod of files, folders and parents",
+        "--chmod=4711 dir /x/n",
+        "d x 711 0:0
         d x/n 711 0:0
         l x/n/link one
         f x/n/one 4711 0:0
         d x/n/sub 4711 0:0
-        f x/n/sub/two 4711 0:0"),
-    case("--chmod by clauses says nothing of parents", "--chmod=go=u dir /x/n", "d x 755 0:0
+        f x/n/sub/two 4711 0:0",
+    ),
+    case(
+        "--chmod by clauses says nothing of parents",
+        "--chmod=go=u dir /x/n",
+        "d x 755 0:0
         d x/n 755 0:0
         l x/n/link one
         f x/n/one 666 0:0
         d x/n/sub 777 0:0
-        f x/n/sub/two 4777 0:0"),
-    case("--exclude is relative to what is copied", "--exclude=sub --exclude=link dir /n", "d n 755 0:0
-        f n/one 640 0:0"),
-    case("--exclude does not see the path above", "--exclude=dir/one dir /n", "d n 755 0:0
+        f x/n/sub/two 4777 0:0",
+    ),
+    case(
+        "--exclude is relative to what is copied",
+        "--exclude=sub --exclude=link dir /n",
+        "d n 755 0:0
+        f n/one 640 0:0",
+    ),
+    case(
+        "--exclude does not see the path above",
+        "--exclude=dir/one dir /n",
+        "d n 755 0:0
         l n/link one
         f n/one 640 0:0
         d n/sub 711 0:0
-        f n/sub/two 4755 0:0"),
-    case("--exclude at any depth", "--exclude=**/two --exclude=*.txt --exclude=*link . /n", "d n 755 0:0
+        f n/sub/two 4755 0:0",
+    ),
+    case(
+        "--exclude at any depth",
+        "--exclude=**/two --exclude=*.txt --exclude=*link . /n",
+        "d n 755 0:0
         d n/dir 700 0:0
         l n/dir/link one
         f n/dir/one 640 0:0
         d n/dir/sub 711 0:0
         d n/empty 755 0:0
         l n/escape ../../a.txt
-        f n/run.sh 755 0:0"),
-    case("--exclude with an exception keeps the way to it", "--exclude=* --exclude=!dir/sub/two . /n", "d n 755 0:0
+        f n/run.sh 755 0:0",
+    ),
+    case(
+        "--exclude with an exception keeps the way to it",
+        "--exclude=* --exclude=!dir/sub/two . /n",
+        "d n 755 0:0
         d n/dir 700 0:0
         d n/dir/sub 711 0:0
-        f n/dir/sub/two 4755 0:0"),
-    case("--exclude of what a wildcard names", "--exclude=b* *.txt /n/", "d n 755 0:0
-        f n/a.txt 644 0:0"),
-    case("--parents keeps the directories as they are", "--parents dir/sub/two /n", "d n 755 0:0
+        f n/dir/sub/two 4755 0:0",
+    ),
+    case(
+        "--exclude of what a wildcard names",
+        "--exclude=b* *.txt /n/",
+        "d n 755 0:0
+        f n/a.txt 644 0:0",
+    ),
+    case(
+        "--parents keeps the directories as they are",
+        "--parents dir/sub/two /n",
+        "d n 755 0:0
         d n/dir 700 0:0
         d n/dir/sub 711 0:0
-        f n/dir/sub/two 4755 0:0"),
-    case("--parents from the pivot", "--parents dir/./sub/two /n/", "d n 755 0:0
+        f n/dir/sub/two 4755 0:0",
+    ),
+    case(
+        "--parents from the pivot",
+        "--parents dir/./sub/two /n/",
+        "d n 755 0:0
         d n/sub 711 0:0
-        f n/sub/two 4755 0:0"),
-    case("--parents of a directory", "--parents ./dir/sub /", "d dir 700 0:0
+        f n/sub/two 4755 0:0",
+    ),
+    case(
+        "--parents of a directory",
+        "--parents ./dir/sub /",
+        "d dir 700 0:0
         d dir/sub 711 0:0
-        f dir/sub/two 4755 0:0"),
-    case("--parents at any depth", "--parents **/two **/one /n/", "d n 755 0:0
+        f dir/sub/two 4755 0:0",
+    ),
+    case(
+        "--parents at any depth",
+        "--parents **/two **/one /n/",
+        "d n 755 0:0
         d n/dir 700 0:0
         f n/dir/one 640 0:0
         d n/dir/sub 711 0:0
-        f n/dir/sub/two 4755 0:0"),
+        f n/dir/sub/two 4755 0:0",
+    ),
     case("--parents without a match makes the destination", "--parents x*/y /n/", "d n 755 0:0"),
-    case("--parents with --exclude", "--parents --exclude=**/two dir/sub dir/one /n", "d n 755 0:0
+    case(
+        "--parents with --exclude",
+        "--parents --exclude=**/two dir/sub dir/one /n",
+        "d n 755 0:0
         d n/dir 700 0:0
         f n/dir/one 640 0:0
-        d n/dir/sub 711 0:0"),
+        d n/dir/sub 711 0:0",
+    ),
 ];
 
 /// From another snapshot: owners are kept.
 const FROM_STAGE: &[Case] = &[
     case("a file with its owner", "a.txt /n", "f n 644 3:4"),
-    case("a directory: the destination is root's", "dir /n", "d n 755 0:0
+    case(
+        "a directory: the destination is root's",
+        "dir /n",
+        "d n 755 0:0
         l n/link one
         f n/one 640 3:4
         d n/sub 711 3:4
-        f n/sub/two 4755 3:4"),
-    case("over a directory that is there", "dir /app", "d app 750 7:8
+        f n/sub/two 4755 3:4",
+    ),
+    case(
+        "over a directory that is there",
+        "dir /app",
+        "d app 750 7:8
         l app/link one
         f app/one 640 3:4
         d app/sub 711 3:4
-        f app/sub/two 4755 3:4"),
-    case("--parents with their owners", "--parents dir/one /n", "d n 755 0:0
+        f app/sub/two 4755 3:4",
+    ),
+    case(
+        "--parents with their owners",
+        "--parents dir/one /n",
+        "d n 755 0:0
         d n/dir 700 3:4
-        f n/dir/one 640 3:4"),
-    case("--chown", "--chown=root dir/one /n/", "d n 755 0:0
-        f n/one 640 0:0"),
+        f n/dir/one 640 3:4",
+    ),
+    case(
+        "--chown",
+        "--chown=root dir/one /n/",
+        "d n 755 0:0
+        f n/one 640 0:0",
+    ),
 ];
 
 fn check(cases: &[Case], from_stage: bool) {
@@ -236,7 +392,11 @@ fn check(cases: &[Case], from_stage: bool) {
         match world.execute(copy(text), &[base.clone(), source.clone()]) {
             Ok(stack) if world.top(&stack) == trimmed(made) => {}
             Ok(stack) => {
-                wrong.push(format!("{name}: COPY {text}\n{}\ninstead of\n{}", world.top(&stack), trimmed(made)));
+                wrong.push(format!(
+                    "{name}: COPY {text}\n{}\ninstead of\n{}",
+                    world.top(&stack),
+                    trimmed(made)
+                ));
             }
             Err(error) => wrong.push(format!("{name}: COPY {text}: {error}")),
         }
@@ -258,7 +418,10 @@ fn copies_from_a_stage() {
 fn copies_that_cannot_be() {
     let world = World::new();
     write(&world.context(), SOURCE);
-    write(&world.context(), "d app 755 0:0\nf app/sub 644 0:0 x\nd odd 755 0:0\nd odd/lib 755 0:0\nl broken nowhere");
+    write(
+        &world.context(),
+        "d app 755 0:0\nf app/sub 644 0:0 x\nd odd 755 0:0\nd odd/lib 755 0:0\nl broken nowhere",
+    );
     let base = world.snapshot(BASE);
     for (text, says) in [
         ("none /n", "`none` is not in the source"),
@@ -309,7 +472,8 @@ fn a_copy_of_a_copy_reads_the_first_ones_bytes() {
     let world = World::new();
     write(&world.context(), SOURCE);
     let scratch = world.snapshot("");
-    let first = world.execute(copy("dir /n"), &[scratch.clone(), Input::Local("context".to_owned())]).unwrap();
+    let first =
+        world.execute(copy("dir /n"), &[scratch.clone(), Input::Local("context".to_owned())]).unwrap();
     let snapshot = |stack: &[layer::LayerId]| {
         Input::Snapshot(solver::Snapshot { key: oci::Digest::of(b"k"), stack: stack.to_vec() })
     };
@@ -323,7 +487,8 @@ fn a_copy_of_a_copy_reads_the_first_ones_bytes() {
 fn a_linked_copy_resets_what_it_lies_over() {
     let world = World::new();
     write(&world.context(), "f x 644 0:0 x");
-    let base = world.snapshot("d app 700 7:8\nf app/old 600 7:8 o\nd usr 755 0:0\nd usr/lib 755 0:0\nl lib usr/lib");
+    let base =
+        world.snapshot("d app 700 7:8\nf app/old 600 7:8 o\nd usr 755 0:0\nd usr/lib 755 0:0\nl lib usr/lib");
     let scratch = world.snapshot("");
     let over = |text: &str| {
         let source = Input::Local("context".to_owned());
@@ -354,7 +519,9 @@ fn names_of_owners_are_looked_up_through_links() {
         f files/passwd 644 0:0 node:x:1000:1001::/:/bin/sh
         f files/group 644 0:0 www:x:33:node",
     );
-    for (owner, is) in [("node", "1000:1001"), ("node:www", "1000:33"), ("node:none", "1000:1001"), ("7:www", "7:33")] {
+    for (owner, is) in
+        [("node", "1000:1001"), ("node:www", "1000:33"), ("node:none", "1000:1001"), ("7:www", "7:33")]
+    {
         let source = Input::Local("context".to_owned());
         let stack = world.execute(copy(&format!("--chown={owner} x /n")), &[base.clone(), source]).unwrap();
         assert_eq!(world.top(&stack), format!("f n 644 {is}"), "{owner}");

@@ -19,10 +19,17 @@ fn with(world: &World, more: &str) -> Input {
     let mut draft = world.store.new_layer().unwrap();
     let (folder, _) = draft.make_folders().unwrap();
     write(&folder, "d bin 755 0:0\nd etc 755 0:0\nd tmp 1777 0:0\nf etc/passwd 644 0:0 x");
-    std::fs::write(folder.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1001::/home/user:/bin/sh\n").unwrap();
+    std::fs::write(
+        folder.join("etc/passwd"),
+        "root:x:0:0::/root:/bin/sh\nuser:x:1000:1001::/home/user:/bin/sh\n",
+    )
+    .unwrap();
     std::fs::write(folder.join("etc/group"), "root:x:0:\nuser:x:1001:\nmore:x:44:user\n").unwrap();
     std::fs::copy("/bin/busybox", folder.join("bin/busybox")).unwrap();
-    for name in ["sh", "cat", "ls", "id", "mkdir", "touch", "rm", "ln", "echo", "sleep", "chown", "chmod", "test", "stat", "env"] {
+    for name in [
+        "sh", "cat", "ls", "id", "mkdir", "touch", "rm", "ln", "echo", "sleep", "chown", "chmod", "test",
+        "stat", "env",
+    ] {
         std::os::unix::fs::symlink("busybox", folder.join("bin").join(name)).unwrap();
     }
     write(&folder, more);
@@ -72,7 +79,10 @@ fn secret(id: &str, file: bool, env: Option<&str>, required: bool) -> MountKind 
 #[test]
 fn what_a_command_leaves_is_the_layer() {
     let world = World::new();
-    let base = with(&world, "d d 755 0:0\nf d/gone 644 0:0 x\nf d/stays 644 0:0 x\nd whole 755 0:0\nf whole/x 644 0:0 x");
+    let base = with(
+        &world,
+        "d d 755 0:0\nf d/gone 644 0:0 x\nf d/stays 644 0:0 x\nd whole 755 0:0\nf whole/x 644 0:0 x",
+    );
     for (command, made) in [
         ("true", ""),
         ("echo hi > /new; chmod 600 /new", "f new 600 0:0"),
@@ -92,7 +102,12 @@ fn what_a_command_leaves_is_the_layer() {
 fn a_command_that_fails_leaves_nothing() {
     let world = World::new();
     let base = base(&world);
-    for (command, code) in [("exit 7", 7), ("touch /x; false", 1), ("kill -9 $$", 137), ("nothing-like-it", 127)] {
+    for (command, code) in [
+        ("exit 7", 7),
+        ("touch /x; false", 1),
+        ("/bin/sh -c 'kill -9 $$' || exit $?", 137),
+        ("nothing-like-it", 127),
+    ] {
         match world.run(&base, sh(command)) {
             Err(Error::Exit { code: is, .. }) => assert_eq!(is, code, "{command}"),
             other => panic!("{command}: {other:?}"),
@@ -134,8 +149,6 @@ fn users_are_looked_up_in_the_snapshot() {
 
 #[test]
 fn mount_points_belong_to_no_layer() {
-    let world = World::new();
-    let base = with(&world, "l etc/resolv.conf ../run/systemd/resolve/stub.conf\nl var run\nl linked etc");
     let command = "cat /etc/resolv.conf /etc/hosts > /dev/null; ls /m/n/o /secrets/s /linked/deep > /dev/null; touch /made";
     let mounts = vec![
         ("/m/n/o", MountKind::Tmpfs { size: 0 }),
@@ -143,10 +156,10 @@ fn mount_points_belong_to_no_layer() {
         ("/secrets/s", secret("s", true, None, false)),
         ("/c/d", cache("c", CacheSharing::Shared, None)),
     ];
-    let world = World::with(|options| options.secrets.insert("s".to_owned(), SecretSource::Value(b"v".to_vec())));
-    let base_here = with(&world, "l etc/resolv.conf ../run/systemd/resolve/stub.conf\nl var run\nl linked etc");
-    drop(base);
-    let stack = world.run(&base_here, mounted(command, mounts)).unwrap();
+    let world =
+        World::with(|options| options.secrets.insert("s".to_owned(), SecretSource::Value(b"v".to_vec())));
+    let base = with(&world, "l etc/resolv.conf ../run/systemd/resolve/stub.conf\nl var run\nl linked etc");
+    let stack = world.run(&base, mounted(command, mounts)).unwrap();
     assert_eq!(world.top(&stack), "f made 644 0:0");
 }
 
@@ -157,8 +170,10 @@ fn secrets_and_proxies_leave_no_trace() {
         options.host_ca = Some(b"authorities".to_vec());
     });
     let base = base(&world);
-    let mounts =
-        vec![("/run/secrets/s", secret("s", true, Some("S"), true)), ("/other", secret("o", true, Some("O"), false))];
+    let mounts = vec![
+        ("/run/secrets/s", secret("s", true, Some("S"), true)),
+        ("/other", secret("o", true, Some("O"), false)),
+    ];
     let mut run = mounted(
         "test \"$(cat /run/secrets/s)\" = 'top secret'; test \"$S\" = 'top secret'; test -z \"$O\"; test ! -e /other
          test $(stat -c %a /run/secrets/s) = 400; test \"$http_proxy\" = http://p; test -s $SSL_CERT_FILE; touch /done",
@@ -176,7 +191,7 @@ fn secrets_and_proxies_leave_no_trace() {
 #[test]
 fn binds_show_what_the_key_covers() {
     let world = World::with(|options| {
-        options.contexts.get_mut("context").unwrap().ignore = Some(Patterns::parse("*.log\n").unwrap());
+        options.contexts.get_mut("context").unwrap().ignore = Some(Patterns::parse("**/*.log\n").unwrap());
     });
     write(
         &world.context(),
@@ -210,13 +225,20 @@ fn binds_show_what_the_key_covers() {
     // What is written to is thrown away; what is read-only refuses.
     for input in [1, 2] {
         let source = if input == 1 { "/src" } else { "/o" };
-        assert_eq!(run("echo x > /m/new; test -f /m/new", vec![("/m", bind(input, source, true))]).unwrap(), "");
+        assert_eq!(
+            run("echo x > /m/new; test -f /m/new", vec![("/m", bind(input, source, true))]).unwrap(),
+            ""
+        );
         assert_eq!(run("! echo x > /m/new", vec![("/m", bind(input, source, false))]).unwrap(), "");
         let error = run("true", vec![("/m", bind(input, "/none", false))]).unwrap_err();
         assert!(matches!(&error, Error::NoSource { path, .. } if path == "/none"), "{error}");
     }
     assert_eq!(world.read(&[world.layer("f x 644 0:0 x")], "x").unwrap(), "x");
-    assert_eq!(std::fs::read_dir(world.context().join("src")).unwrap().count(), 2, "the context is as it was");
+    assert_eq!(
+        std::fs::read_dir(world.context().join("src")).unwrap().count(),
+        2,
+        "the context is as it was"
+    );
 }
 
 #[test]
@@ -226,7 +248,9 @@ fn caches_keep_what_was_put_into_them() {
     let seed = world.snapshot("d s 755 3:4\nf s/seed 600 3:4 seed");
     let run = |command: &str, mounts| {
         let run = mounted(command, mounts);
-        world.execute(graph::Op::Run(Box::new(run)), &[base.clone(), seed.clone()]).map(|stack| world.top(&stack))
+        world
+            .execute(graph::Op::Run(Box::new(run)), &[base.clone(), seed.clone()])
+            .map(|stack| world.top(&stack))
     };
     for sharing in [CacheSharing::Shared, CacheSharing::Private, CacheSharing::Locked] {
         let id = format!("{sharing:?}");
@@ -271,10 +295,10 @@ fn locked_caches_never_meet_and_never_block_each_other() {
 fn tmpfs_pipes_and_directories() {
     let world = World::new();
     let base = base(&world);
-    let limited = mounted("! cat /dev/zero > /t/x 2>/dev/null; test $(stat -c %s /t/x) -le 1048576", vec![(
-        "/t",
-        MountKind::Tmpfs { size: 1 << 20 },
-    )]);
+    let limited = mounted(
+        "! cat /dev/zero > /t/x 2>/dev/null; test $(stat -c %s /t/x) -le 1048576",
+        vec![("/t", MountKind::Tmpfs { size: 1 << 20 })],
+    );
     assert_eq!(world.top(&world.run(&base, limited).unwrap()), "");
     let mut piped = sh("cat /dev/pipes/EOF > /out");
     piped.pipes = vec![("EOF".to_owned(), "here\n".to_owned())];
@@ -316,8 +340,20 @@ fn a_copy_is_mounted_under_a_step() {
     let context = Input::Local("context".to_owned());
     let stack = world.execute(copy("--chown=user d x /app/"), &[base.clone(), context]).unwrap();
     assert_eq!(stack[..1], below.stack[..]);
-    let command = "test $(stat -c %a-%u:%g /app) = 700-5:6; test -f /app/old; test \"$(cat /app/l /app/x)\" = textnew
+    let command =
+        "test $(stat -c %a-%u:%g /app) = 700-5:6; test -f /app/old; test \"$(cat /app/l /app/x)\" = textnew
         test $(stat -c %a-%u:%g /app/f) = 640-1000:1001";
     let over = world.run(&snapshot(&stack), sh(command)).unwrap();
     assert_eq!(world.top(&over), "");
+}
+
+#[test]
+fn with_a_single_id_what_was_there_keeps_its_owner() {
+    let world = World::with(|options| options.single_id = true);
+    let base = with(&world, "d home 755 5:6\nf home/kept 644 5:6 x\nf home/other 644 5:6 x");
+    let stack = world.run(&base, sh("echo new > /home/kept; touch /home/made; touch /root-made")).unwrap();
+    assert_eq!(
+        world.top(&stack),
+        "d home 755 5:6\nf home/kept 644 5:6\nf home/made 644 0:0\nf root-made 644 0:0"
+    );
 }

@@ -102,8 +102,7 @@ impl World {
         let mut graph = Graph::new();
         let id = graph.add(op, Vec::new(), About::default());
         let record = NewRecord { key: self.digest(), text: "{}".to_owned(), links: Vec::new() };
-        let task =
-            Task { id, node: graph.node(id), inputs, record: Some(record), cancel: &self.cancel };
+        let task = Task { id, node: graph.node(id), inputs, record: Some(record), cancel: &self.cancel };
         self.worker.execute(&task).map_err(|error| *error.downcast::<Error>().unwrap())
     }
 
