@@ -1,7 +1,6 @@
 //! What is done twice and what is not: hits across processes, kills and neighbours, and the reasons of misses.
 
-use crate::harness::{Built, Context, House, own_with_busybox, shared, unique};
-use crate::language::processes_with;
+use crate::harness::{Built, Context, House, own_with_busybox, processes_with, shared, unique};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,6 @@
 //! What instructions mean: the files, owners and settings that come out of them.
 
-use crate::harness::{Context, Kind, own_with_busybox, shared, unique};
+use crate::harness::{Context, Kind, own_with_busybox, processes_with, shared, unique};
 use serde_json::json;
 
 /// Users of the images below: `app` has user 1234 and group 2345, `staff` is group 77.
@@ -360,15 +360,6 @@ fn what_a_step_leaves_running_ends_with_it() {
         Context::dockerfile(&format!("FROM busybox\nRUN sleep {seconds} & echo started > /started\n"));
     house.build(&context, &[]).ran("RUN sleep");
     assert_eq!(processes_with(&seconds), [""; 0]);
-}
-
-/// The command lines of this machine's processes that hold a word.
-pub(crate) fn processes_with(word: &str) -> Vec<String> {
-    let lines = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let bytes = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
-        Some(String::from_utf8_lossy(&bytes).replace('\0', " "))
-    });
-    lines.filter(|line| line.split(' ').any(|one| one == word)).collect()
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod guide_004;
 mod harness;
 mod images;
 mod language;
+mod lifecycle;
 mod networks;
 mod outputs;
 mod real_npm;

@@ -23,7 +23,7 @@ pub(crate) use container::Container;
 pub(crate) use context::Context;
 pub(crate) use files::{Files, Kind};
 pub(crate) use http::{http, http_get};
-pub(crate) use output::{LIMIT, Out, run, run_with_input};
+pub(crate) use output::{LIMIT, Out, processes_with, run, run_with_input};
 pub(crate) use registry::{Registry, free_port};
 pub(crate) use terminal::terminal;
 
