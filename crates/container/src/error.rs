@@ -172,6 +172,10 @@ impl Error {
             Self::Running { hint, .. } => Some((*hint).to_owned()),
             Self::Start { hint, .. } => hint.clone(),
             Self::Network(error) => error.hint(),
+            Self::Sandbox(sandbox::Error::Start { step, .. }) if step.contains("does not map") => Some(
+                "this user has one id only: lines for it in /etc/subuid and /etc/subgid (and the uidmap package) give it more"
+                    .to_owned(),
+            ),
             Self::Store(store::Error::Taken { kind: "container", name, .. }) => Some(format!(
                 "remove that container (`jettison rm {name}`) or rename it, or choose another name"
             )),

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | `monitor.lock` | held by the monitor: the container runs exactly while it is | starter, then monitor |
 //! | `state.json` | when it ran, exit code, address, ports, health ([`State`]) | monitor |
-//! | `log` | what it wrote, a record a line ([`logs`]) | monitor |
+//! | `log`, `log.1` | what it wrote, a record a line ([`logs`]) | monitor |
 //! | `monitor.sock` | where the monitor listens (`protocol`) | monitor |
 //! | `hosts`, `hostname`, `resolv.conf` | shown in its `/etc` | monitor, at each start |
 //!

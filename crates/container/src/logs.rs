@@ -5,11 +5,14 @@
 //! 2026-11-21T12:00:00.123456789Z stdout F a whole line
 //! 2026-11-21T12:00:00.223456789Z stderr P what has come so far of a line
 //! ```
+//!
+//! So that a container cannot fill the disk unnoticed, a log of 64 MiB becomes `log.1`, in place of an older one, and a
+//! new one begins: the last 64 to 128 MiB are kept.
 
 use crate::{Error, Result, state, time};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -34,26 +37,37 @@ impl Stream {
     }
 }
 
-pub(crate) fn path(dir: &Path) -> PathBuf {
+/// The size at which a new file begins, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+fn path(dir: &Path) -> PathBuf {
     dir.join("log")
+}
+
+fn older(dir: &Path) -> PathBuf {
+    dir.join("log.1")
 }
 
 /// Writes a log.
 pub(crate) struct Writer {
+    dir: PathBuf,
     file: File,
+    size: u64,
+    largest: u64,
     record: Vec<u8>,
 }
 
 impl Writer {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
+        Self::with_largest(dir, LARGEST)
+    }
+
+    fn with_largest(dir: &Path, largest: u64) -> Result<Self> {
         let path = path(dir);
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| Error::io("open the log", path, error))?;
-        Ok(Self { file, record: Vec::new() })
+        let fail = |error| Error::io("open the log", &path, error);
+        let file = open_to_append(&path).map_err(fail)?;
+        let size = file.metadata().map_err(fail)?.len();
+        Ok(Self { dir: dir.to_owned(), file, size, largest, record: Vec::new() })
     }
 
     /// Writes what a process wrote, all lines of it at once.
@@ -69,8 +83,19 @@ impl Writer {
             self.record.extend_from_slice(text);
             self.record.push(b'\n');
         }
+        let more = self.record.len() as u64;
+        if self.size > 0 && self.size + more > self.largest {
+            std::fs::rename(path(&self.dir), older(&self.dir))?;
+            self.file = open_to_append(&path(&self.dir))?;
+            self.size = 0;
+        }
+        self.size += more;
         self.file.write_all(&self.record)
     }
+}
+
+fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 /// What of a log is read.
@@ -119,29 +144,47 @@ pub(crate) fn read(
     sink: &mut dyn FnMut(Stream, &[u8]) -> io::Result<()>,
 ) -> Result<()> {
     let path = path(dir);
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !options.follow => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match await_file(dir, &path)? {
-            Some(file) => file,
+    let mut files = match files(dir)? {
+        files if files.is_empty() && !options.follow => return Ok(()),
+        files if files.is_empty() => match await_file(dir, &path)? {
+            Some(file) => vec![file],
             None => return Ok(()),
         },
-        Err(error) => return Err(Error::io("open the log", path, error)),
+        files => files,
     };
     let fail = |error| Error::io("read the log", &path, error);
-    if let Some(lines) = options.tail {
-        let start = tail_start(&mut file, lines).map_err(fail)?;
-        file.seek(SeekFrom::Start(start)).map_err(fail)?;
+    if let Some(mut lines) = options.tail {
+        // From the end: as many of the older file as the newer one lacks.
+        for file in files.iter_mut().rev() {
+            let (start, found) = tail_start(file, lines).map_err(fail)?;
+            file.seek(SeekFrom::Start(start)).map_err(fail)?;
+            lines -= found;
+        }
     }
     let (since, until) = (options.since.map(time::format), options.until.map(time::format));
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut files = files.into_iter();
+    let mut reader = BufReader::with_capacity(1 << 16, files.next().expect("because there is one"));
     let mut line = Vec::new();
     let mut at_start = [true; 2];
     let mut over = false;
+    let mut next: Option<File> = None;
     loop {
         match reader.read_until(b'\n', &mut line).map_err(fail)? {
-            0 if !options.follow || over => return Ok(()),
             0 => {
+                if let Some(file) = next.take().or_else(|| files.next()) {
+                    reader = BufReader::with_capacity(1 << 16, file);
+                    continue;
+                }
+                if options.follow {
+                    next = newer(reader.get_ref(), &path).map_err(fail)?;
+                    if next.is_some() {
+                        // What was written to the old one before it lost its name is still to be read.
+                        continue;
+                    }
+                }
+                if !options.follow || over {
+                    return Ok(());
+                }
                 // One more look after the end, for what was written before it.
                 over = !goes_on(dir);
                 if !over {
@@ -176,6 +219,34 @@ pub(crate) fn read(
     }
 }
 
+/// The files that are there, oldest first.
+fn files(dir: &Path) -> Result<Vec<File>> {
+    let open = |path: PathBuf| match File::open(&path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("open the log", path, error)),
+    };
+    // The newer one first: if it becomes the older one in between, it is seen twice and taken once.
+    let newer = open(path(dir))?;
+    let older = open(older(dir))?;
+    let number = |file: &Option<File>| file.as_ref().and_then(|file| file.metadata().ok()).map(|m| m.ino());
+    if newer.is_some() && number(&newer) == number(&older) {
+        return Ok(older.into_iter().chain(open(path(dir))?).collect());
+    }
+    Ok(older.into_iter().chain(newer).collect())
+}
+
+/// The file that now has the name of `file`, where that is another one.
+fn newer(file: &File, path: &Path) -> io::Result<Option<File>> {
+    match std::fs::metadata(path) {
+        Ok(named) if named.ino() != file.metadata()?.ino() => File::open(path).map(Some),
+        Ok(_) => Ok(None),
+        // Between two names, or removed with its container.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn goes_on(dir: &Path) -> bool {
     state::read(dir).is_ok_and(|state| state.is_running())
 }
@@ -194,12 +265,13 @@ fn await_file(dir: &Path, path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Where the last so many whole lines begin, found from the end. A line in several records counts once.
-fn tail_start(file: &mut File, lines: u64) -> io::Result<u64> {
+/// Where the last so many whole lines begin, found from the end, and how many there are. A line in several records
+/// counts once.
+fn tail_start(file: &mut File, lines: u64) -> io::Result<(u64, u64)> {
     const BLOCK: u64 = 1 << 16;
     let size = file.metadata()?.len();
     if lines == 0 {
-        return Ok(size);
+        return Ok((size, 0));
     }
     // The records from `at` on, as far as they were read.
     let mut text: Vec<u8> = Vec::new();
@@ -229,11 +301,11 @@ fn tail_start(file: &mut File, lines: u64) -> io::Result<u64> {
             }
             let begins = index == 0 || starts[index - 1].1;
             if begins && ended == lines && (index > 0 || at == 0) {
-                return Ok(at + *start as u64);
+                return Ok((at + *start as u64, lines));
             }
         }
         if at == 0 {
-            return Ok(0);
+            return Ok((0, ended.min(lines)));
         }
     }
 }
@@ -294,6 +366,46 @@ mod tests {
         }
         let text = shown(dir.path(), &Options { tail: Some(2500), ..Options::default() });
         assert!(text.starts_with("line 3500 ") && text.lines().count() == 2500);
+    }
+
+    #[test]
+    fn a_long_log_loses_its_beginning_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Writer::with_largest(dir.path(), 4000).unwrap();
+        for n in 0..300 {
+            log.write(Stream::Stdout, format!("line {n}\n").as_bytes()).unwrap();
+        }
+        assert!(std::fs::metadata(path(dir.path())).unwrap().len() <= 4000);
+        let all = shown(dir.path(), &Options::default());
+        let numbers: Vec<u32> = all.lines().map(|line| line[5..].parse().unwrap()).collect();
+        assert_eq!(numbers.last(), Some(&299));
+        assert!(numbers.len() > 80 && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
+        let tail = shown(dir.path(), &Options { tail: Some(90), ..Options::default() });
+        assert_eq!((tail.lines().count(), tail.lines().next()), (90, Some("line 210")));
+        let more = shown(dir.path(), &Options { tail: Some(5000), ..Options::default() });
+        assert_eq!(more, all);
+    }
+
+    #[test]
+    fn following_goes_on_in_the_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = state::try_lock(dir.path()).unwrap().unwrap();
+        let running = state::State { status: state::Status::Running, ..state::State::default() };
+        state::write(dir.path(), &running).unwrap();
+        let mut log = Writer::with_largest(dir.path(), 4000).unwrap();
+        log.write(Stream::Stdout, b"line 0\n").unwrap();
+        let text = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| shown(dir.path(), &Options { follow: true, ..Options::default() }));
+            for n in 1..120 {
+                log.write(Stream::Stdout, format!("line {n}\n").as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let ended = state::State { status: state::Status::Exited, ..running };
+            state::write(dir.path(), &ended).unwrap();
+            reading.join().unwrap()
+        });
+        let wanted: String = (0..120).map(|n| format!("line {n}\n")).collect();
+        assert_eq!(text, wanted);
     }
 
     #[test]

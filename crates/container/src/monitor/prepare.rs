@@ -131,6 +131,7 @@ impl Prepared {
             }
             Err(error) => return Err(error.into()),
         });
+        made.warnings.extend(network.note());
         Ok(made)
     }
 
@@ -236,6 +237,8 @@ impl Prepared {
         let hosts = if host {
             let mut text = settings.hosts.clone();
             for (name, address) in &config.extra_hosts {
+                let address =
+                    if address.is_unspecified() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { *address };
                 text.push_str(&format!("{address}\t{name}\n"));
             }
             text
