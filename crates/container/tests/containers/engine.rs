@@ -2,7 +2,7 @@
 
 use crate::support::{Kit, map, sh, words};
 use container::{Error, NewContainer, Status};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[test]
 fn a_name_that_is_taken_is_named_and_leaves_nothing() {
