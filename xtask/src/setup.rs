@@ -33,6 +33,8 @@ const TESTS: &[Need] = &[
     need("pasta", "passt"),
     need("slirp4netns", "slirp4netns"),
     need("setpriv", "util-linux"),
+    need("script", "bsdutils"),
+    need("zstd", "zstd"),
     // Namespaces and bridges as seen from outside.
     need("ip", "iproute2"),
     need("nft", "nftables"),

@@ -31,7 +31,10 @@ impl Plain {
         for (name, text) in [("passwd", passwd.as_str()), ("subuid", &ranges), ("subgid", &ranges)] {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        fs::copy(program(), folder.path().join("jettison")).unwrap();
+        // By another process: a file that this one has open for writing may be so in a child of another test, too, and
+        // then cannot be executed.
+        let copied = Command::new("cp").arg(program()).arg(folder.path().join("jettison")).status().unwrap();
+        assert!(copied.success());
         fs::copy(busybox(), folder.path().join("busybox.tar")).unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
         std::os::unix::fs::chown(folder.path().join("home"), Some(uid), Some(uid)).unwrap();
