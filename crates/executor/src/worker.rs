@@ -11,7 +11,7 @@ use progress::VertexHandle;
 use sandbox::Launcher;
 use session::Secrets;
 use snapshot::{Fetcher, Forms};
-use solver::{BoxError, Executor, Input, SourceProvider, Task};
+use solver::{BoxError, Cancel, Executor, Input, SourceProvider, Task};
 use source::{Root, ScanOptions, StatIndex, Tree};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -55,14 +55,21 @@ pub struct Worker {
     pool: OnceLock<Pool>,
     vertices: Mutex<HashMap<NodeId, VertexHandle>>,
     said: Mutex<Vec<String>>,
+    /// The request to stop of the solving under way, for pulls that no step waits for alone.
+    cancel: Arc<Mutex<Cancel>>,
 }
 
 impl Worker {
     /// A worker on a store. Nothing is opened yet.
     #[must_use]
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, options: WorkerOptions) -> Self {
-        let forms = Forms::new(store.clone(), fetcher, options.single_id, options.pulls);
+        let cancel = Arc::new(Mutex::new(Cancel::new()));
+        let asked = cancel.clone();
+        let forms = Forms::new(store.clone(), fetcher, options.single_id, options.pulls).with_cancel(
+            Arc::new(move || asked.lock().unwrap_or_else(PoisonError::into_inner).is_cancelled()),
+        );
         Self {
+            cancel,
             store,
             forms,
             options,
@@ -171,6 +178,7 @@ impl SourceProvider for Worker {
 
 impl Executor for Worker {
     fn execute(&self, task: &Task<'_>) -> Result<Vec<LayerId>, BoxError> {
+        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).clone_from(task.cancel);
         let made = match &task.node.op {
             Op::Scratch => Vec::new(),
             Op::Local(_) => Vec::new(),

@@ -52,6 +52,9 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The work is no longer wanted.
+    #[error("cancelled")]
+    Cancelled,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] store::Error),

@@ -36,13 +36,33 @@ pub struct Forms {
     fetcher: Arc<dyn Fetcher>,
     single_id: bool,
     parallel: usize,
+    cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Forms {
     /// Forms of one store's layers. `parallel` layers are pulled at once.
     #[must_use]
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, single_id: bool, parallel: usize) -> Self {
-        Self { store, fetcher, single_id, parallel: parallel.max(1) }
+        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled: Arc::new(|| false) }
+    }
+
+    /// These forms, whose pulls, unpacking and waits end soon after `cancelled` answers true, with
+    /// [`Error::Cancelled`].
+    #[must_use]
+    pub fn with_cancel(mut self, cancelled: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        self.cancelled = cancelled;
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        if (self.cancelled)() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Takes a layer's lock to give it another form.
+    fn fill(&self, id: LayerId) -> Result<LayerFill> {
+        let filled = self.store.fill_layer(id, &mut || !(self.cancelled)());
+        self.check()?;
+        Ok(filled?)
     }
 
     /// How overlayfs marks what is hidden in this store.
@@ -99,7 +119,7 @@ impl Forms {
     /// Fetches one layer's blob and unpacks it.
     fn pull(&self, stack: &[LayerId], at: usize, vertex: &VertexHandle) -> Result<()> {
         let id = stack[at];
-        let fill = self.store.fill_layer(id, &mut || true)?;
+        let fill = self.fill(id)?;
         if fill.info().listing {
             return Ok(());
         }
@@ -119,12 +139,13 @@ impl Forms {
             let mut writer =
                 self.store.blob_writer(Some(descriptor.digest))?.media_type(&descriptor.media_type);
             let progress = |bytes| transfer.set(bytes);
-            self.fetcher.fetch(&remote.reference, descriptor, &mut writer, &progress).map_err(|source| {
-                Error::Fetch {
-                    reference: remote.reference.clone(),
-                    digest: descriptor.digest.to_string(),
-                    source,
-                }
+            let mut sink = Stoppable { inner: &mut writer, cancelled: &*self.cancelled };
+            let fetched = self.fetcher.fetch(&remote.reference, descriptor, &mut sink, &progress);
+            self.check()?;
+            fetched.map_err(|source| Error::Fetch {
+                reference: remote.reference.clone(),
+                digest: descriptor.digest.to_string(),
+                source,
             })?;
             writer.commit()?;
         }
@@ -173,8 +194,11 @@ impl Forms {
         let options =
             UnpackOptions { flavour: self.flavour(), owners: self.owners(), ..UnpackOptions::default() };
         let tar = layer::decompress(blob, options.max_bytes).map_err(layer_error)?;
+        let tar = Stoppable { inner: tar, cancelled: &*self.cancelled };
         let mut hashing = Hashing { inner: tar, hasher: Hasher::new() };
-        let listing = layer::unpack(&mut hashing, directory.as_fd(), None, &options).map_err(layer_error)?;
+        let unpacked = layer::unpack(&mut hashing, directory.as_fd(), None, &options);
+        self.check()?;
+        let listing = unpacked.map_err(layer_error)?;
         let size = hashing.hasher.size();
         let digest = hashing.hasher.finish();
         let expected = fill.info().diff_id.map(|known| known.digest);
@@ -215,7 +239,7 @@ impl Forms {
     }
 
     fn materialize(&self, stack: &[LayerId], at: usize) -> Result<()> {
-        let mut fill = self.store.fill_layer(stack[at], &mut || true)?;
+        let mut fill = self.fill(stack[at])?;
         if fill.info().folder {
             return Ok(());
         }
@@ -302,6 +326,36 @@ fn layer_files(dir: &Path) -> Result<LayerFiles> {
 pub fn open_directory(path: &Path) -> Result<OwnedFd> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| Error::Io { action: "open", path: path.to_owned(), source: error.into() })
+}
+
+/// Reads or writes until the work is not wanted any more.
+struct Stoppable<'a, T> {
+    inner: T,
+    cancelled: &'a (dyn Fn() -> bool + Send + Sync),
+}
+
+impl<T> Stoppable<'_, T> {
+    fn check(&self) -> std::io::Result<()> {
+        if (self.cancelled)() { Err(std::io::Error::other("cancelled")) } else { Ok(()) }
+    }
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.check()?;
+        self.inner.read(buffer)
+    }
+}
+
+impl<W: Write> Write for Stoppable<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.check()?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// Hashes what is read through it.
