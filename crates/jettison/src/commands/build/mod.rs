@@ -15,7 +15,7 @@ use crate::error::{CommandError, Outcome};
 use crate::{commands::rootless, screen};
 use executor::{Cache, Worker, WorkerOptions};
 use oci::{Digest, Reference};
-use solver::{Cancel, Solver};
+use solver::Solver;
 
 /// Runs `build`.
 pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
@@ -45,8 +45,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         )));
     }
     let options = args.frontend_options(&engine.environment)?;
-    let cancel = Cancel::new();
-    watch::interrupts(&cancel)?;
+    let interrupts = watch::interrupts()?;
     let locals = context.locals(&args, &dockerfile)?;
     let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
     let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
@@ -70,19 +69,21 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     );
     let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args));
     let observer = watch::Watcher::new(&lowered.graph, &worker, &progress);
-    let solver = Solver {
-        graph: &lowered.graph,
-        cache: &cache,
-        sources: &worker,
-        executor: &worker,
-        observer: &observer,
-        cancel: &cancel,
-        options: solver::Options {
-            parallel: args.jobs(),
-            mode: rootless::single_id().then(|| "single-id".to_owned()),
-        },
-    };
-    let solved = solver.solve(&[lowered.target]);
+    let solved = watch::solve(&worker, &interrupts, |cancel| {
+        let solver = Solver {
+            graph: &lowered.graph,
+            cache: &cache,
+            sources: &worker,
+            executor: &worker,
+            observer: &observer,
+            cancel,
+            options: solver::Options {
+                parallel: args.jobs(),
+                mode: rootless::single_id().then(|| "single-id".to_owned()),
+            },
+        };
+        solver.solve(&[lowered.target])
+    });
     worker.keep_indexes()?;
     let solved = match solved {
         Ok(solved) => solved,
@@ -97,7 +98,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let made = output::write(&engine, &args, &lowered, stack, &names, &outputs, &progress);
     progress.finish();
     store.finish()?;
-    let id = made.map_err(|error| if cancel.is_cancelled() { failure::cancelled() } else { error })?;
+    let id = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;
     show_warnings(&parsed.source, &lowered.warnings, &args, &engine.environment);
     report(&args, id, &names)?;
     Ok(0)

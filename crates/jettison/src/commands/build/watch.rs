@@ -10,7 +10,7 @@ use progress::{
     Colors, Plain, PlainOptions, Progress, RawJson, Sink, Tail, Tty, TtyOptions, Vertex, VertexHandle,
     VertexId,
 };
-use solver::{BoxError, Cancel, Observer};
+use solver::{BoxError, Cancel, Observer, Solved};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,24 +46,74 @@ fn tty(environment: &Environment) -> TtyOptions {
     }
 }
 
+/// How often a build starts over because files of its context changed under it.
+const ATTEMPTS: usize = 5;
+
+/// Ctrl-C and its like, for a build that may start over: each attempt has a request to stop of its own.
+pub(crate) struct Interrupts(Arc<Mutex<(Cancel, bool)>>);
+
 /// The first Ctrl-C or SIGTERM ends the build in good order, the third one at once.
-pub(crate) fn interrupts(cancel: &Cancel) -> Outcome<()> {
+pub(crate) fn interrupts() -> Outcome<Interrupts> {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;
     const SIGHUP: i32 = 1;
     let watch = sandbox::signals::watch(&[SIGINT, SIGTERM, SIGHUP])?;
-    let cancel = cancel.clone();
+    let current = Arc::new(Mutex::new((Cancel::new(), false)));
+    let shared = current.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut count = 0;
         while let Ok(signal) = watch.wait() {
             count += 1;
-            cancel.cancel();
+            let mut current = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            current.1 = true;
+            current.0.cancel();
             if count >= 3 {
                 std::process::exit(128 + signal);
             }
         }
     })?;
-    Ok(())
+    Ok(Interrupts(current))
+}
+
+impl Interrupts {
+    /// Whether the user asked to stop.
+    pub(crate) fn asked(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// The request to stop of one more attempt; made already where the user asked before.
+    fn attempt(&self) -> Cancel {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        current.0 = Cancel::new();
+        if current.1 {
+            current.0.cancel();
+        }
+        current.0.clone()
+    }
+}
+
+/// Solves, and starts over when a file of a context is another one than that whose digest went into a key: what was
+/// finished is found in the cache.
+pub(crate) fn solve(
+    worker: &Worker,
+    interrupts: &Interrupts,
+    solve: impl Fn(&Cancel) -> Result<Solved, solver::Error>,
+) -> Result<Solved, solver::Error> {
+    let mut attempt = 1;
+    loop {
+        let solved = solve(&interrupts.attempt());
+        let changed = match &solved {
+            Err(solver::Error::Step { source, .. }) => {
+                matches!(source.downcast_ref(), Some(executor::Error::Changed { .. }))
+            }
+            _ => false,
+        };
+        if !changed || attempt == ATTEMPTS {
+            return solved;
+        }
+        attempt += 1;
+        worker.look_again();
+    }
 }
 
 /// The host's name resolution: /etc/resolv.conf, and the upstream servers of systemd-resolved where it runs.
