@@ -1,8 +1,8 @@
 //! `USER` and `--user`: names of the root's own `/etc/passwd` and `/etc/group`.
 //!
 //! Docker's rules: `name[:group]` or numbers; a name must be in the file, a number need not be; without a group the
-//! user's own counts, and group 0 for a number that is not in the file; additional groups are those whose member list
-//! names the user, and none when a group is given.
+//! user's own counts, and group 0 for a number that is not in the file; additional groups are the group itself and those
+//! whose member list names the user, and only the group itself when one is given.
 
 use std::fs::File;
 use std::io::Read;
@@ -23,7 +23,10 @@ pub struct User {
     pub uid: u32,
     /// Group number.
     pub gid: u32,
-    /// Groups that name the user as a member, and those asked for.
+    /// The group itself, groups that name the user as a member, and those asked for.
+    ///
+    /// The group itself is among them as in containerd: otherwise a set-group-id program in the image would drop a
+    /// group that some file denies access to.
     pub additional_gids: Vec<u32>,
     /// Home directory of `/etc/passwd`; `/` where there is none.
     pub home: PathBuf,
@@ -141,14 +144,13 @@ fn resolve(passwd: &str, group: &str, user: &str) -> Result<User> {
     };
     if !wanted_group.is_empty() {
         let gid = find_group(group, wanted_group)?;
-        return Ok(User { uid, gid, additional_gids: Vec::new(), home });
+        return Ok(User { uid, gid, additional_gids: vec![gid], home });
     }
-    let additional_gids = name.map_or_else(Vec::new, |name| {
-        entries(group)
-            .filter(|entry| entry.rest.split(',').any(|member| member.trim() == name))
-            .map(|entry| entry.id)
-            .collect()
-    });
+    let mut additional_gids = vec![gid];
+    if let Some(name) = name {
+        let member = |entry: &Entry<'_>| entry.rest.split(',').any(|member| member.trim() == name);
+        additional_gids.extend(entries(group).filter(member).map(|entry| entry.id).filter(|id| *id != gid));
+    }
     Ok(User { uid, gid, additional_gids, home })
 }
 
@@ -166,15 +168,15 @@ mod tests {
 
     #[test]
     fn follows_docker() {
-        assert_eq!(ids(""), (0, 0, vec![], "/root".into()));
-        assert_eq!(ids("node"), (1000, 1001, vec![44, 29], "/home/node".into()));
-        assert_eq!(ids("1000"), (1000, 1001, vec![44, 29], "/home/node".into()));
-        assert_eq!(ids("node:video"), (1000, 44, vec![], "/home/node".into()));
-        assert_eq!(ids("node:0"), (1000, 0, vec![], "/home/node".into()));
-        assert_eq!(ids("4242"), (4242, 0, vec![], "/".into()));
-        assert_eq!(ids("4242:77"), (4242, 77, vec![], "/".into()));
-        assert_eq!(ids("7"), (70, 71, vec![], "/seven".into()));
-        assert_eq!(ids(":44"), (0, 44, vec![], "/root".into()));
+        assert_eq!(ids(""), (0, 0, vec![0], "/root".into()));
+        assert_eq!(ids("node"), (1000, 1001, vec![1001, 44, 29], "/home/node".into()));
+        assert_eq!(ids("1000"), (1000, 1001, vec![1001, 44, 29], "/home/node".into()));
+        assert_eq!(ids("node:video"), (1000, 44, vec![44], "/home/node".into()));
+        assert_eq!(ids("node:0"), (1000, 0, vec![0], "/home/node".into()));
+        assert_eq!(ids("4242"), (4242, 0, vec![0], "/".into()));
+        assert_eq!(ids("4242:77"), (4242, 77, vec![77], "/".into()));
+        assert_eq!(ids("7"), (70, 71, vec![71], "/seven".into()));
+        assert_eq!(ids(":44"), (0, 44, vec![44], "/root".into()));
     }
 
     #[test]
