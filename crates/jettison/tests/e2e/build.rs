@@ -302,3 +302,30 @@ fn in_a_terminal_progress_is_drawn() {
     command.env("TERM", "dumb");
     assert!(run(command, LIMIT).ok().stdout.contains("CACHED"));
 }
+
+#[test]
+fn the_hosts_authorities_are_seen_by_steps_and_leave_no_trace() {
+    let (house, name, files) = (shared(), unique("trust"), Context::new());
+    let bundle = files.write("bundle.crt", "# an authority of this test\n");
+    let context = Context::dockerfile(&format!(
+        "FROM debian:bookworm-slim\nRUN for v in SSL_CERT_FILE NODE_EXTRA_CA_CERTS PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO; do eval cat \\$$v; done > /seen; echo {}\n",
+        unique("trust")
+    ));
+    let mut command =
+        house.command(&["build", "--progress", "plain", "--trust-host-ca", "--tag", &name, context.text()]);
+    command.env("SSL_CERT_FILE", &bundle);
+    run(command, LIMIT).ok();
+    let made = house.files(&name);
+    assert_eq!(made.text("seen"), "# an authority of this test\n".repeat(6));
+    let traces: Vec<&str> = made
+        .paths()
+        .filter(|path| *path != "seen" && made.get(path).bytes.starts_with(b"# an authority"))
+        .collect();
+    assert_eq!(traces, [""; 0]);
+    let base = house.files("debian:bookworm-slim");
+    let new: Vec<&str> = made.paths().filter(|path| !base.has(path)).collect();
+    assert_eq!(new, ["seen"], "nothing else came into the image");
+    assert!(!house.config(&name).to_string().contains("SSL_CERT_FILE"));
+    // Without the flag the step would see nothing; the key is the same.
+    house.build(&context, &[]).all_cached();
+}

@@ -148,6 +148,10 @@ fn cp_goes_both_ways() {
     assert!(files.path().join("in/deep/f").exists());
     let tar = house.ok(&["cp", &inside("/out/deep"), "-"]);
     assert_eq!(crate::harness::Files::read(&tar.bytes).text("deep/f"), "inside\n");
+    let mut archive = house.command(&["cp", "-", &inside("/new")]);
+    archive.current_dir("/");
+    run_with_input(archive, Some(&tar.bytes), LIMIT).ok();
+    assert_eq!(container.exec(&["cat", "/new/deep/f"]).ok().stdout, "inside\n");
     house.fails(1, &["cp", &inside("/missing"), &at("x")]).says("/missing");
 
     // Of one that ended too.

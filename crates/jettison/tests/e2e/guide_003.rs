@@ -32,6 +32,7 @@ fn a_single_stage_ships_the_development_packages_too() {
     assert_eq!(config["Cmd"], json!(["node", "server.js"]));
     assert_eq!(config["Entrypoint"], json!(["docker-entrypoint.sh"]), "the base's entrypoint");
     assert_eq!(config["ExposedPorts"], json!({"3000/tcp": {}}));
+    answers(house, &name, "Hello from a stage\n");
 }
 
 #[test]

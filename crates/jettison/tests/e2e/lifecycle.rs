@@ -342,3 +342,20 @@ fn the_images_stop_signal_and_health_check_are_honoured() {
     house.ok(&["stop", &container.name]);
     assert_eq!(container.inspect()["State"]["ExitCode"], 21);
 }
+
+#[test]
+fn rename_restart_and_top() {
+    let house = shared();
+    let container = house.detached(&[], "busybox", &["sleep", "1000"]);
+    let before = container.inspect()["State"]["Pid"].clone();
+    house.ok(&["restart", "-t", "0", &container.name]);
+    assert_eq!(container.inspect()["State"]["Running"], true);
+    assert_ne!(container.inspect()["State"]["Pid"], before);
+    let top = house.ok(&["top", &container.name]).stdout;
+    assert!(top.contains("sleep 1000"), "{top}");
+    let other = house.container();
+    house.ok(&["rename", &container.name, &other.name]);
+    assert_eq!(other.inspect()["Name"], format!("/{}", other.name));
+    house.fails(1, &["inspect", &container.name]);
+    house.fails(125, &["run", "--restart", "always", "busybox", "true"]).says("--restart");
+}

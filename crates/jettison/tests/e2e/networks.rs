@@ -124,3 +124,50 @@ fn none_has_a_loopback_alone_and_host_is_the_hosts() {
     assert_eq!(inside.text(), outside.to_str().unwrap());
     house.fails(125, &["run", "--rm", "--network", "nonsense", "busybox", "true"]).says("nonsense");
 }
+
+#[test]
+fn ports_in_all_of_dockers_forms() {
+    let house = shared();
+    let container = house.container();
+    // Two neighbours that are free just now.
+    let first = (0..100)
+        .map(|_| free_port())
+        .find(|port| *port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok())
+        .expect("there are two free ports in a row");
+    let range = format!("127.0.0.1:{first}-{}:90-91", first + 1);
+    let fixed = free_port();
+    let with_address = format!("127.0.0.2:{fixed}:82/tcp");
+    house.ok(&[
+        "run",
+        "-d",
+        "--name",
+        &container.name,
+        "-p",
+        "80",
+        "-p",
+        "127.0.0.1::81/udp",
+        "-p",
+        &with_address,
+        "-p",
+        &range,
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let lines = house.ok(&["port", &container.name]).stdout;
+    for line in [
+        "80/tcp -> 0.0.0.0:".to_owned(),
+        "81/udp -> 127.0.0.1:".to_owned(),
+        format!("82/tcp -> 127.0.0.2:{fixed}"),
+        format!("90/tcp -> 127.0.0.1:{first}"),
+        format!("91/tcp -> 127.0.0.1:{}", first + 1),
+    ] {
+        assert!(lines.lines().any(|one| one.starts_with(&line)), "no `{line}` in\n{lines}");
+    }
+    house.fails(1, &["port", &container.name, "99"]).says("99");
+    for wrong in ["70000:80", "1-2:80-90", "80/icmp", "nowhere:80:80"] {
+        house
+            .fails(125, &["run", "--rm", "-p", wrong, "busybox", "true"])
+            .says(wrong.split('/').next_back().unwrap_or(wrong));
+    }
+}

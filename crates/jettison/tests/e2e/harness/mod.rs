@@ -67,6 +67,10 @@ pub(crate) fn unique(what: &str) -> String {
 fn run_folder() -> &'static Path {
     static FOLDER: OnceLock<(PathBuf, File)> = OnceLock::new();
     let (folder, _lock) = FOLDER.get_or_init(|| {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "the end-to-end tests make users and networks: run them as root"
+        );
         let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
         fs::create_dir_all(&all).unwrap();
         sweep(&all);
