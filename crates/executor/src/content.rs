@@ -92,13 +92,28 @@ impl Known {
             source::is_pending(entry) || matches!(entry.kind, Kind::CharDevice { major: 0, minor: 0 })
         };
         let mut entries: Vec<Entry> = entries.filter(unclear).cloned().collect();
-        context.complete(&mut entries)?;
+        context.complete(&mut entries).map_err(changed)?;
         Ok(Self(Listing::new(entries, Vec::new())))
     }
 
     /// The entry with all that is known of it.
     pub(crate) fn completed<'a>(&'a self, entry: &'a Entry) -> &'a Entry {
         if source::is_pending(entry) { self.0.get(&entry.path).unwrap_or(entry) } else { entry }
+    }
+}
+
+/// A file that was there when the context was walked and is another thing now, or none, changed as one does whose
+/// content did.
+fn changed(error: source::Error) -> Error {
+    let shown = |path: &std::path::Path| path.display().to_string();
+    match &error {
+        source::Error::Changing { path } | source::Error::NotAFile { path } => {
+            Error::Changed { path: shown(path) }
+        }
+        source::Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::Changed { path: shown(path) }
+        }
+        _ => error.into(),
     }
 }
 

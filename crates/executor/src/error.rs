@@ -140,6 +140,9 @@ impl Error {
                 "check that `{path}` exists and is not excluded by .dockerignore; paths are relative to the root of the source"
             )),
             Self::Exit { no_network: Some(reason), .. } => Some(reason.clone()),
+            Self::Changed { path } => {
+                Some(format!("build again when nothing writes to `{path}`, or leave it out by .dockerignore"))
+            }
             Self::Secret { id } => Some(format!("give it with `--secret id={id},src=FILE`")),
             Self::Owner { .. } => Some("use numbers, as in `--chown=1000:1000`".to_owned()),
             _ => None,

@@ -1,0 +1,247 @@
+//! What leaves a build: folders, tars and archives.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use export::archive::{Kind, Saved, save, save_layout};
+use export::local;
+use layer::LayerId;
+use oci::{Descriptor, Digest, History, ImageConfig, Index, Manifest};
+use snapshot::{BoxError, Fetcher, Forms};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+use store::{Commit, Store};
+
+/// No registry is in reach.
+struct Nobody;
+
+impl Fetcher for Nobody {
+    fn fetch(&self, _: &str, _: &Descriptor, _: &mut dyn Write, _: &dyn Fn(u64)) -> Result<(), BoxError> {
+        Err("no registry in a test".into())
+    }
+}
+
+struct Kit {
+    folder: tempfile::TempDir,
+    store: Store,
+    forms: Forms,
+}
+
+impl Kit {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(store::Options::new(folder.path().join("store"))).unwrap();
+        let forms = Forms::new(store.clone(), Arc::new(Nobody), false, 2);
+        Self { folder, store, forms }
+    }
+
+    fn layer(&self, fill: impl FnOnce(&Path)) -> LayerId {
+        let mut draft = self.store.new_layer().unwrap();
+        let (folder, _) = draft.make_folders().unwrap();
+        fill(&folder);
+        let fd = snapshot::open_directory(&folder).unwrap();
+        draft.write_listing(&layer::scan(fd.as_fd(), &layer::ScanOptions::default()).unwrap()).unwrap();
+        let id = draft.id();
+        self.store.commit(Commit { layers: vec![draft], ..Commit::default() }).unwrap();
+        id
+    }
+
+    /// Two layers: the upper one removes a file and replaces a directory of the lower one.
+    fn stack(&self) -> Vec<LayerId> {
+        let lower = self.layer(|root| {
+            std::fs::create_dir_all(root.join("bin")).unwrap();
+            std::fs::write(root.join("bin/tool"), "tool").unwrap();
+            std::fs::set_permissions(root.join("bin/tool"), PermissionsExt::from_mode(0o755)).unwrap();
+            std::fs::hard_link(root.join("bin/tool"), root.join("bin/same")).unwrap();
+            std::os::unix::fs::chown(root.join("bin/tool"), Some(5), Some(6)).unwrap();
+            std::fs::write(root.join("gone"), "x").unwrap();
+            symlink("bin/tool", root.join("link")).unwrap();
+        });
+        let upper = self.layer(|root| {
+            let device = rustix::fs::makedev(0, 0);
+            let mode = rustix::fs::Mode::empty();
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                root.join("gone"),
+                rustix::fs::FileType::CharacterDevice,
+                mode,
+                device,
+            )
+            .unwrap();
+            std::fs::create_dir(root.join("etc")).unwrap();
+            std::fs::write(root.join("etc/conf"), "conf").unwrap();
+        });
+        vec![lower, upper]
+    }
+
+    fn out(&self) -> std::path::PathBuf {
+        self.folder.path().join("out")
+    }
+
+    fn image(&self) -> Saved {
+        let entry = |empty| History { empty_layer: empty, ..History::default() };
+        let config = ImageConfig {
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+            history: vec![entry(false), entry(true), entry(false)],
+            ..ImageConfig::default()
+        };
+        let name: oci::Reference = "example.com/app:v1".parse().unwrap();
+        let new = export::NewImage {
+            config,
+            base_history: 0,
+            stack: self.stack(),
+            names: vec![name.clone()],
+            epoch: Some("2020-01-01T00:00:00Z".to_owned()),
+        };
+        let image = export::finish(&self.store, &self.forms, new, &|_| String::new()).unwrap();
+        Saved { image, names: vec![name] }
+    }
+}
+
+fn members(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut archive = tar::Archive::new(tar);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().display().to_string(), bytes)
+    });
+    entries.collect()
+}
+
+#[test]
+fn a_folder_gets_the_files_and_keeps_its_own() {
+    let kit = Kit::new();
+    let stack = kit.stack();
+    std::fs::create_dir_all(kit.out().join("etc")).unwrap();
+    std::fs::write(kit.out().join("etc/mine"), "mine").unwrap();
+    std::fs::write(kit.out().join("etc/conf"), "old").unwrap();
+    std::fs::write(kit.out().join("gone"), "stays").unwrap();
+    local::write(&kit.forms, &stack, &kit.out()).unwrap();
+    let read = |path: &str| std::fs::read_to_string(kit.out().join(path)).unwrap();
+    assert_eq!(
+        (&*read("bin/tool"), &*read("link"), &*read("etc/conf"), &*read("etc/mine"), &*read("gone")),
+        ("tool", "tool", "conf", "mine", "stays")
+    );
+    let tool = std::fs::metadata(kit.out().join("bin/tool")).unwrap();
+    let same = std::fs::metadata(kit.out().join("bin/same")).unwrap();
+    assert_eq!(tool.mode() & 0o7777, 0o755);
+    assert_eq!(tool.uid(), rustix::process::geteuid().as_raw(), "files belong to whoever builds");
+    assert_eq!(tool.ino(), same.ino());
+    // Once more over itself.
+    local::write(&kit.forms, &stack, &kit.out()).unwrap();
+    assert_eq!(std::fs::read_to_string(kit.out().join("bin/same")).unwrap(), "tool");
+}
+
+#[test]
+fn links_in_the_folder_lead_nowhere_else() {
+    let kit = Kit::new();
+    let stack = kit.stack();
+    let outside = kit.folder.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("tool"), "safe").unwrap();
+    std::fs::write(outside.join("conf"), "safe").unwrap();
+    std::fs::create_dir_all(kit.out().join("etc")).unwrap();
+    symlink(&outside, kit.out().join("bin")).unwrap();
+    symlink(outside.join("conf"), kit.out().join("etc/conf")).unwrap();
+    local::write(&kit.forms, &stack, &kit.out()).unwrap();
+    for file in ["tool", "conf"] {
+        assert_eq!(std::fs::read_to_string(outside.join(file)).unwrap(), "safe");
+    }
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 2);
+    assert!(std::fs::symlink_metadata(kit.out().join("bin")).unwrap().is_dir());
+    assert_eq!(std::fs::read_to_string(kit.out().join("etc/conf")).unwrap(), "conf");
+}
+
+#[test]
+fn what_cannot_give_way_is_named() {
+    let kit = Kit::new();
+    let stack = kit.stack();
+    std::fs::create_dir_all(kit.out().join("etc/conf/full")).unwrap();
+    let error = local::write(&kit.forms, &stack, &kit.out()).unwrap_err().to_string();
+    assert!(error.contains("etc/conf"), "{error}");
+}
+
+#[test]
+fn a_tar_has_the_owners_of_the_image() {
+    let kit = Kit::new();
+    let mut bytes = Vec::new();
+    local::write_tar(&kit.forms, &kit.stack(), &mut bytes).unwrap();
+    let mut archive = tar::Archive::new(&bytes[..]);
+    let mut seen = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let entry = entry.unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        seen.push(format!("{path} {} {:?}", entry.header().uid().unwrap(), entry.header().entry_type()));
+    }
+    assert_eq!(
+        seen,
+        [
+            "bin/ 0 Directory",
+            "bin/same 5 Regular",
+            "bin/tool 5 Link",
+            "etc/ 0 Directory",
+            "etc/conf 0 Regular",
+            "link 0 Symlink"
+        ]
+    );
+}
+
+#[test]
+fn a_docker_archive_is_whole_and_the_same_each_time() {
+    let kit = Kit::new();
+    let image = kit.image();
+    let archive = || {
+        let mut bytes = Vec::new();
+        save(&kit.store, &kit.forms, std::slice::from_ref(&image), Kind::Docker, &mut bytes).unwrap();
+        bytes
+    };
+    let bytes = archive();
+    assert_eq!(bytes, archive());
+    let members = members(&bytes);
+    let manifest: serde_json::Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
+    assert_eq!(manifest[0]["RepoTags"][0], "example.com/app:v1");
+    let config = ImageConfig::parse(&members[manifest[0]["Config"].as_str().unwrap()]).unwrap();
+    assert_eq!(config.rootfs.diff_ids.len(), 2);
+    for (layer, diff_id) in manifest[0]["Layers"].as_array().unwrap().iter().zip(&config.rootfs.diff_ids) {
+        assert_eq!(Digest::of(&members[layer.as_str().unwrap()]), *diff_id);
+    }
+    assert!(config.history.iter().all(|entry| entry.created.as_deref() == Some("2020-01-01T00:00:00Z")));
+}
+
+#[test]
+fn an_oci_archive_and_a_layout_agree() {
+    let kit = Kit::new();
+    let image = kit.image();
+    let mut bytes = Vec::new();
+    save(&kit.store, &kit.forms, std::slice::from_ref(&image), Kind::Oci, &mut bytes).unwrap();
+    let members = members(&bytes);
+    let index = Index::parse(&members["index.json"]).unwrap();
+    let blob = |digest: &Digest| &members[&format!("blobs/sha256/{}", digest.hex())];
+    let entry = &index.manifests[0];
+    assert_eq!(entry.annotations["org.opencontainers.image.ref.name"], "v1");
+    let manifest = Manifest::parse(blob(&entry.digest)).unwrap();
+    let config = ImageConfig::parse(blob(&manifest.config.digest)).unwrap();
+    for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
+        assert_eq!(Digest::of(blob(&layer.digest)), layer.digest);
+        let mut tar = Vec::new();
+        layer::decompress(&blob(&layer.digest)[..], u64::MAX).unwrap().read_to_end(&mut tar).unwrap();
+        assert_eq!(Digest::of(&tar), *diff_id);
+    }
+    for (name, bytes) in &members {
+        if let Some(hex) = name.strip_prefix("blobs/sha256/") {
+            assert_eq!(Digest::of(bytes).hex(), hex);
+        }
+    }
+    // Twice into one folder is once.
+    for _ in 0..2 {
+        save_layout(&kit.store, &kit.forms, std::slice::from_ref(&image), &kit.out()).unwrap();
+    }
+    for (name, bytes) in &members {
+        assert_eq!(&std::fs::read(kit.out().join(name)).unwrap(), bytes, "{name}");
+    }
+    assert_eq!(std::fs::read_dir(kit.out().join("blobs/sha256")).unwrap().count(), 4);
+}
