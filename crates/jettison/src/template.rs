@@ -129,6 +129,9 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("DomainName", ""),
 ];
 
+/// The same for the mounts of a container: fields that only volumes have.
+const OF_MOUNTS: &[&str] = &["Name", "Driver"];
+
 /// What Go prints for a field that is empty: it knows its type, and JSON only says `null`.
 const EMPTY: &[(&str, &str)] = &[
     ("Cmd", "[]"),

@@ -2,7 +2,7 @@
 
 use super::parse::{Command, Node, Operand};
 use super::value::{equal, order, printf, show, truth};
-use super::{EMPTY, MAPS, OPTIONAL};
+use super::{EMPTY, MAPS, OF_MOUNTS, OPTIONAL};
 use serde_json::Value;
 
 /// The most that a template may print, in bytes.
@@ -151,6 +151,9 @@ fn fields(value: &Value, names: &[String]) -> Result<Value, String> {
                 }
                 None if below_map || OPTIONAL.iter().any(|(optional, _)| optional == name) => {
                     return Ok(Value::Null);
+                }
+                None if OF_MOUNTS.contains(&name.as_str()) && fields.contains_key("Destination") => {
+                    return Ok(Value::String(String::new()));
                 }
                 None => {
                     let mut known: Vec<&str> = fields.keys().map(String::as_str).collect();
