@@ -6,7 +6,8 @@ use std::time::Duration;
 /// Every time that was taken.
 #[derive(Default)]
 pub(super) struct Figures {
-    samples: BTreeMap<Key, Vec<Duration>>,
+    /// With the round of each.
+    samples: BTreeMap<Key, Vec<(u32, Duration)>>,
 }
 
 /// Phase, runner, and what is unlike the others about it: `""`, or `default network`.
@@ -17,12 +18,21 @@ type Key = (&'static str, String, &'static str);
 pub(super) struct Times {
     /// Ascending; at least one.
     sorted: Vec<Duration>,
+    /// With their rounds, in the order in which they were taken.
+    rounds: Vec<(u32, Duration)>,
 }
 
 impl Figures {
     /// Adds one time.
-    pub(super) fn add(&mut self, phase: &'static str, runner: &str, variant: &'static str, took: Duration) {
-        self.samples.entry((phase, runner.to_owned(), variant)).or_default().push(took);
+    pub(super) fn add(
+        &mut self,
+        phase: &'static str,
+        runner: &str,
+        variant: &'static str,
+        round: u32,
+        took: Duration,
+    ) {
+        self.samples.entry((phase, runner.to_owned(), variant)).or_default().push((round, took));
     }
 
     /// What `runner` took for `phase`, if it was measured.
@@ -38,9 +48,10 @@ impl Figures {
 }
 
 impl Times {
-    fn of(mut times: Vec<Duration>) -> Option<Self> {
-        times.sort_unstable();
-        (!times.is_empty()).then_some(Self { sorted: times })
+    fn of(rounds: Vec<(u32, Duration)>) -> Option<Self> {
+        let mut sorted: Vec<Duration> = rounds.iter().map(|(_, took)| *took).collect();
+        sorted.sort_unstable();
+        (!sorted.is_empty()).then_some(Self { sorted, rounds })
     }
 
     /// The middle one; between two middle ones, their mean.
@@ -54,14 +65,22 @@ impl Times {
         (self.sorted[0], self.sorted[self.sorted.len() - 1])
     }
 
-    /// Every time, ascending.
-    pub(super) fn all(&self) -> &[Duration] {
-        &self.sorted
+    /// Every time, in the order of the rounds.
+    pub(super) fn all(&self) -> Vec<Duration> {
+        self.rounds.iter().map(|(_, took)| *took).collect()
     }
 
-    /// How many times longer `other` took, by the medians.
-    pub(super) fn ratio(&self, other: &Self) -> f64 {
-        other.median().as_secs_f64() / self.median().as_secs_f64().max(1e-9)
+    /// How many times longer `other` took, by the medians over the rounds that both have: a peer that was
+    /// measured once is compared with what we took beside it. Nothing without such a round.
+    pub(super) fn ratio(&self, other: &Self) -> Option<f64> {
+        let own = self.beside(other)?.median().as_secs_f64();
+        Some(other.beside(self)?.median().as_secs_f64() / own.max(1e-9))
+    }
+
+    /// The times of the rounds that `other` has too.
+    fn beside(&self, other: &Self) -> Option<Self> {
+        let both = |(round, _): &&(u32, Duration)| other.rounds.iter().any(|(one, _)| one == round);
+        Self::of(self.rounds.iter().filter(both).copied().collect())
     }
 }
 
@@ -81,7 +100,7 @@ mod tests {
     use super::*;
 
     fn times(ms: &[u64]) -> Times {
-        Times::of(ms.iter().map(|ms| Duration::from_millis(*ms)).collect()).unwrap()
+        Times::of((1..).zip(ms.iter().map(|ms| Duration::from_millis(*ms))).collect()).unwrap()
     }
 
     #[test]
@@ -98,15 +117,18 @@ mod tests {
 
     #[test]
     fn a_ratio_compares_medians() {
-        assert!((times(&[10, 20, 30]).ratio(&times(&[100])) - 5.0).abs() < 1e-9);
+        let ratio = |own: &[u64], other: &[u64]| times(own).ratio(&times(other)).unwrap();
+        assert!((ratio(&[10, 20, 30], &[100, 50, 120]) - 5.0).abs() < 1e-9);
+        // The peer has the first round only, in which we took 10.
+        assert!((ratio(&[10, 200, 300], &[100]) - 10.0).abs() < 1e-9);
     }
 
     #[test]
     fn variants_of_one_phase_stand_apart() {
         let mut figures = Figures::default();
-        figures.add("chain", "jettison", "default network", Duration::from_millis(2));
-        figures.add("chain", "jettison", "", Duration::from_millis(1));
-        figures.add("chain", "docker", "", Duration::from_millis(3));
+        figures.add("chain", "jettison", "default network", 1, Duration::from_millis(2));
+        figures.add("chain", "jettison", "", 1, Duration::from_millis(1));
+        figures.add("chain", "docker", "", 1, Duration::from_millis(3));
         assert_eq!(figures.variants("chain", "jettison"), ["", "default network"]);
         assert_eq!(figures.of("chain", "jettison", "").unwrap(), times(&[1]));
         assert!(figures.of("wide", "jettison", "").is_none());

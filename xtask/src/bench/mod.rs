@@ -193,7 +193,7 @@ fn one(
             continue;
         }
         let took = timed(commands, place)?;
-        figures.add(phase.name, runner.name(), runner.variant(), took);
+        figures.add(phase.name, runner.name(), runner.variant(), round, took);
         sum += took;
     }
     Ok(sum)

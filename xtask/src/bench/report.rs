@@ -40,7 +40,7 @@ fn lines(outcome: &Outcome) -> Vec<Line> {
             let runners = outcome.runners.iter();
             runners.map(|(runner, _)| outcome.figures.of(phase.name, runner, variant)).collect::<Vec<_>>()
         };
-        lines.push(Line { name: phase.name.to_owned(), goal: Some(phase.goal), times: of("") });
+        lines.push(Line { name: phase.name.to_owned(), goal: phase.goal, times: of("") });
         for variant in outcome.figures.variants(phase.name, "jettison") {
             if !variant.is_empty() {
                 lines.push(Line {
@@ -72,7 +72,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
         let _ = writeln!(out, "{}", line.trim_end());
     }
     let _ = writeln!(out, "\nMedian of {}; in brackets the shortest and longest.", rounds(outcome.rounds));
-    let _ = writeln!(out, "N x: what the peer takes, in jettison's times.\n");
+    let _ = writeln!(out, "N x: what the peer takes, in jettison's times of the same rounds.\n");
     for caveat in caveats(outcome) {
         let _ = writeln!(out, "- {caveat}");
     }
@@ -92,7 +92,7 @@ pub(super) fn markdown(outcome: &Outcome) -> String {
     let _ = writeln!(
         out,
         "\nMedian of {}, in brackets the shortest and the longest; *N x* is what the peer takes in jettison's \
-         times; *goal* is the time that the project wants to stay under.\n",
+         times of the same rounds; *goal* is the time that the project wants to stay under.\n",
         rounds(outcome.rounds)
     );
     for caveat in caveats(outcome) {
@@ -142,7 +142,7 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
         for peer in line.times.iter().skip(1) {
             row.push(peer.as_ref().map_or_else(dash, cell));
             row.push(match (own, peer) {
-                (Some(own), Some(peer)) => times(own.ratio(peer)),
+                (Some(own), Some(peer)) => own.ratio(peer).map_or_else(dash, times),
                 _ => dash(),
             });
         }
@@ -237,8 +237,8 @@ fn json_line(outcome: &Outcome, line: &Line) -> Value {
             "most": seconds(&most),
             "all": times.all().iter().map(seconds).collect::<Vec<_>>(),
         });
-        if let Some(own) = own.filter(|_| name != "jettison") {
-            value["ratio"] = json!((own.ratio(times) * 100.0).round() / 100.0);
+        if let Some(ratio) = own.filter(|_| name != "jettison").and_then(|own| own.ratio(times)) {
+            value["ratio"] = json!((ratio * 100.0).round() / 100.0);
         }
         runners.insert(name.clone(), value);
     }

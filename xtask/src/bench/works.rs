@@ -40,8 +40,8 @@ pub(super) struct Work {
 /// One line of the table.
 pub(super) struct Phase {
     pub(super) name: &'static str,
-    /// At most this long, says the project's plan.
-    pub(super) goal: Duration,
+    /// At most this long, says the project's plan, where it says something.
+    pub(super) goal: Option<Duration>,
     pub(super) does: Does,
 }
 
@@ -57,8 +57,10 @@ pub(super) enum Does {
     Run,
 }
 
+/// A goal of zero is none.
 const fn phase(name: &'static str, goal_ms: u64, does: Does) -> Phase {
-    Phase { name, goal: Duration::from_millis(goal_ms), does }
+    let goal = if goal_ms == 0 { None } else { Some(Duration::from_millis(goal_ms)) };
+    Phase { name, goal, does }
 }
 
 /// Every work, in the order of the table.
@@ -74,7 +76,7 @@ pub(super) const WORKS: [&Work; 5] = [
         name: "wide",
         what: "40 stages that each write 2 MB of random bytes, joined by 40 `COPY --from`",
         network: Network::None,
-        phases: &[phase("wide", 1000, Does::Build), phase("wide, cached", 10, Does::Build)],
+        phases: &[phase("wide", 1000, Does::Build), phase("wide, cached", 0, Does::Build)],
         content: wide,
     },
     &Work {
@@ -93,7 +95,7 @@ pub(super) const WORKS: [&Work; 5] = [
         name: "express",
         what: "fixtures/express/Dockerfile: `npm ci` over the network, two stages",
         network: Network::Host,
-        phases: &[phase("express", 6000, Does::Build), phase("express, cached", 10, Does::Build)],
+        phases: &[phase("express", 0, Does::Build), phase("express, cached", 10, Does::Build)],
         content: express,
     },
     &Work {
