@@ -97,8 +97,10 @@ fn environment_directory_user_and_names() {
     assert_eq!(prints(&["--user", "12:34"], "id -u; id -g"), "12\n34");
     assert_eq!(prints(&["--hostname", "ship"], "hostname; grep -c ship /etc/hosts"), "ship\n1");
     assert_eq!(
-        prints(&["--add-host", "db:10.1.2.3"], "grep db /etc/hosts").split_whitespace().collect::<Vec<_>>(),
-        ["10.1.2.3", "db"]
+        prints(&["--add-host", "zulu:10.1.2.3"], "grep zulu /etc/hosts")
+            .split_whitespace()
+            .collect::<Vec<_>>(),
+        ["10.1.2.3", "zulu"]
     );
     assert_eq!(prints(&[], "echo $HOSTNAME").len(), 12, "the short id");
 }
