@@ -84,7 +84,8 @@ fn errors_name_the_template_and_what_is_wrong() {
 
 #[test]
 fn mounts_have_the_fields_of_volumes() {
-    let shown = json!({"Mounts": [{"Type": "bind", "Destination": "/b"}, {"Name": "v", "Destination": "/v"}]});
+    let shown =
+        json!({"Mounts": [{"Type": "bind", "Destination": "/b"}, {"Name": "v", "Destination": "/v"}]});
     let template = "{{range .Mounts}}{{.Name}}:{{.Destination}} {{end}}";
     assert_eq!(render(template, &shown).unwrap(), ":/b v:/v ");
 }
