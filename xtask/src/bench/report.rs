@@ -13,8 +13,8 @@ use super::works::Does;
 /// What holds for every run, beside what went wrong in one.
 const ALWAYS: [&str; 6] = [
     "A time is the wall time of whole processes, from start to end. Daemons run before and go on afterwards, \
-     so what they do later is not counted; neither is what jettison's one sync at a build's end does after \
-     the command has ended. Everything is synced between two measurements.",
+     so what they do later is not counted; jettison's one sync at a build's end is. Everything is synced \
+     between two measurements.",
     "Every round's works are new to everyone: a salt is in each step, file and stage. No cache is cleared, \
      because there is nothing in it; the base images are in every store, and unpacked.",
     "Steps have no network but in `express`, where they have the host's, the same for all. Jettison's own \
