@@ -22,6 +22,9 @@ use store::{Commit, LayerDraft};
 /// headers take.
 const FIRST_MEMBER: u64 = 16 << 20;
 
+/// Files up to this size are read whole.
+const SMALL: u64 = 128 << 10;
+
 impl Worker {
     /// COPY, ADD, WORKDIR and here-documents: one layer on top of the first input.
     pub(crate) fn files(&self, task: &Task<'_>, op: &FileOp) -> Result<Vec<LayerId>> {
@@ -134,8 +137,12 @@ impl Worker {
         let options = UnpackOptions { whiteouts: false, ..UnpackOptions::default() };
         let file = self.tree(name)?.open(root.entry)?;
         let pack = bytes.pack()?;
+        let file = Stoppable { inner: file, worker: self };
         let unpacked = layer::decompress(file, options.max_bytes)
             .and_then(|tar| layer::unpack_to_pack(tar, pack, &options));
+        if self.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         // What was unpacked must be what the key has: a file that changed meanwhile is another one still.
         let known = Known::of(self, source, std::slice::from_ref(taken))?;
         let Kind::File { digest, .. } = &known.completed(root.entry).kind else { return Ok(()) };
@@ -226,11 +233,36 @@ struct Bytes<'a> {
     /// Link groups of the source by layer and number, and what they are in the new layer.
     links: HashMap<(LayerId, u32), u32>,
     last_link: u32,
+    /// Holds one small file after the other.
+    small: Vec<u8>,
+}
+
+/// Reads until the build is not wanted any more.
+struct Stoppable<'a, R> {
+    inner: R,
+    worker: &'a Worker,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.worker.is_cancelled() {
+            return Err(std::io::Error::other("cancelled"));
+        }
+        self.inner.read(buffer)
+    }
 }
 
 impl<'a> Bytes<'a> {
     fn new(worker: &'a Worker, draft: &'a LayerDraft) -> Self {
-        Self { worker, draft, pack: None, borrowed: Vec::new(), links: HashMap::new(), last_link: 0 }
+        Self {
+            worker,
+            draft,
+            pack: None,
+            borrowed: Vec::new(),
+            links: HashMap::new(),
+            last_link: 0,
+            small: Vec::new(),
+        }
     }
 
     fn pack(&mut self) -> Result<&mut PackWriter<File>> {
@@ -276,9 +308,31 @@ impl<'a> Bytes<'a> {
             }
             Err(error) => return Err(error.into()),
         };
+        if self.worker.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         // One that grows is not read to an end that may never come.
-        let file = file.take(entry.size().saturating_add(1));
-        let packed = self.pack()?.add_reader(file, &entry.path).map_err(pack_error)?;
+        let size = entry.size();
+        let file = Stoppable { inner: file.take(size.saturating_add(1)), worker: self.worker };
+        let packed = if size <= SMALL {
+            // Where the pack reads itself, it makes room for more than most files have.
+            let mut bytes = std::mem::take(&mut self.small);
+            bytes.clear();
+            let read = { file }.read_to_end(&mut bytes).map_err(|source| Error::Io {
+                action: "read",
+                path: String::from_utf8_lossy(&entry.path).into_owned().into(),
+                source,
+            });
+            let added = read.and_then(|_| self.pack()?.add(&bytes).map_err(pack_error));
+            self.small = bytes;
+            added?
+        } else {
+            let added = self.pack()?.add_reader(file, &entry.path);
+            if self.worker.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            added.map_err(pack_error)?
+        };
         if *digest != packed.digest {
             return Err(changed(entry));
         }

@@ -101,6 +101,11 @@ impl Worker {
         }
     }
 
+    /// Whether the solving under way is not wanted any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).is_cancelled()
+    }
+
     pub(crate) fn launcher(&self) -> Result<Arc<Launcher>> {
         let mut launcher = self.launcher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(launcher) = &*launcher {
