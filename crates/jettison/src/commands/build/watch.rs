@@ -92,6 +92,10 @@ impl Interrupts {
     }
 }
 
+fn is_changed(error: &BoxError) -> bool {
+    matches!(error.downcast_ref(), Some(executor::Error::Changed { .. }))
+}
+
 /// Solves, and starts over when a file of a context is another one than that whose digest went into a key: what was
 /// finished is found in the cache.
 pub(crate) fn solve(
@@ -102,12 +106,7 @@ pub(crate) fn solve(
     let mut attempt = 1;
     loop {
         let solved = solve(&interrupts.attempt());
-        let changed = match &solved {
-            Err(solver::Error::Step { source, .. }) => {
-                matches!(source.downcast_ref(), Some(executor::Error::Changed { .. }))
-            }
-            _ => false,
-        };
+        let changed = matches!(&solved, Err(solver::Error::Step { source, .. }) if is_changed(source));
         if !changed || attempt == ATTEMPTS {
             return solved;
         }
@@ -184,6 +183,11 @@ impl Observer for Watcher<'_> {
     fn ended(&self, id: NodeId, error: Option<&BoxError>) {
         match error {
             None => self.handle(id).done(),
+            Some(error) if is_changed(error) => {
+                let handle = self.handle(id);
+                handle.note(&format!("{error}; the build starts over with what was finished"));
+                handle.cancel();
+            }
             Some(error) => self.handle(id).fail(&error.to_string()),
         }
     }
