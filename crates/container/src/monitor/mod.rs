@@ -29,6 +29,7 @@ use crate::state::{self, State, Status};
 use crate::{Error, Result, logs, time};
 use hub::{Client, Hub};
 use prepare::Prepared;
+use sandbox::signals::Watch;
 use sandbox::{Child, Launcher, Stdio, Stream as Stdstream};
 use std::collections::HashMap;
 use std::fs::File;
@@ -108,6 +109,9 @@ pub fn main() -> u8 {
 
 type Begun = (Arc<Running>, Prepared);
 
+/// By which a monitor is asked to end.
+const SIGTERM: i32 = 15;
+
 fn begin(start: Start, starter: &UnixStream) -> std::result::Result<Begun, (Box<Start>, Error)> {
     let attempt = || -> Result<_> {
         let launcher = Launcher::new()?;
@@ -131,6 +135,8 @@ fn begin(start: Start, starter: &UnixStream) -> std::result::Result<Begun, (Box<
         Ok(all) => all,
         Err(error) => return Err((Box::new(start), error)),
     };
+    // Before anyone can know that it runs: from then on a request to end must not be the monitor's death.
+    let watch = sandbox::signals::watch(&[SIGTERM]).ok();
     let previous = state::read(&start.dir).unwrap_or_default();
     let state = State {
         status: Status::Running,
@@ -187,8 +193,10 @@ fn begin(start: Start, starter: &UnixStream) -> std::result::Result<Begun, (Box<
     }
     let served = running.clone();
     spawn("clients", move || serve::accept(&served, &listener));
-    let asked = running.clone();
-    spawn("signals", move || asked.stop_when_asked());
+    if let Some(watch) = watch {
+        let asked = running.clone();
+        spawn("signals", move || asked.stop_when_asked(&watch));
+    }
     if health::wanted(&running.start.config) {
         let checked = running.clone();
         spawn("health", move || health::watch(&checked));
@@ -340,9 +348,7 @@ impl Running {
     }
 
     /// A machine that goes down asks every process to end: the container is asked in turn, and killed after a while.
-    fn stop_when_asked(&self) {
-        const SIGTERM: i32 = 15;
-        let Ok(watch) = sandbox::signals::watch(&[SIGTERM]) else { return };
+    fn stop_when_asked(&self, watch: &Watch) {
         if watch.wait().is_err() {
             return;
         }
