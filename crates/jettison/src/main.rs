@@ -5,7 +5,7 @@
 //! ```text
 //! 6                         jettison
 //! 5        export           executor          container
-//! 4             frontend            solver
+//! 4       frontend       solver      snapshot
 //! 3                  store          graph
 //! 2   layer    sandbox    network    registry    source
 //! 1   dockerfile      oci      progress      session
