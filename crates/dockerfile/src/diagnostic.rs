@@ -28,6 +28,28 @@ pub enum Severity {
     Note,
 }
 
+/// One change of a source text: the bytes at a place become another text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What goes; empty for a mere insertion.
+    pub span: Span,
+    /// What comes in its place.
+    pub text: String,
+}
+
+/// What a rule is, for lists of rules: its name, and what people read about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// The name that findings carry and users write: `StageNameCasing`, `Jettison/AddForCopy`.
+    pub name: &'static str,
+    /// One sentence: what is wrong where the rule finds something.
+    pub description: &'static str,
+    /// One sentence or several: what to do, and why.
+    pub help: &'static str,
+    /// Where more is written about it; empty where nothing is.
+    pub url: &'static str,
+}
+
 /// Something to tell about a place of a source text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -41,14 +63,25 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// Sentences that help, each shown as a `hint:`.
     pub hints: Vec<String>,
-    /// The lint rule that found it, by its BuildKit name.
+    /// The rule that found it, by its name (BuildKit's for BuildKit's rules).
     pub rule: Option<&'static str>,
+    /// Changes of the source that mend it without changing what the file means for the rest; none where people have to
+    /// decide. They do not overlap.
+    pub edits: Vec<Edit>,
 }
 
 impl Diagnostic {
-    /// A diagnostic without label, hints and rule.
+    /// A diagnostic without label, hints, rule and edits.
     pub fn new(severity: Severity, message: impl Into<String>, span: Span) -> Self {
-        Self { severity, message: message.into(), span, label: None, hints: Vec::new(), rule: None }
+        Self {
+            severity,
+            message: message.into(),
+            span,
+            label: None,
+            hints: Vec::new(),
+            rule: None,
+            edits: Vec::new(),
+        }
     }
 
     /// An error.
@@ -73,9 +106,15 @@ impl Diagnostic {
         self
     }
 
-    /// The same as the finding of a lint rule.
+    /// The same as the finding of a rule.
     pub fn with_rule(mut self, rule: &'static str) -> Self {
         self.rule = Some(rule);
+        self
+    }
+
+    /// The same with one more edit that mends it.
+    pub fn with_edit(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.edits.push(Edit { span, text: text.into() });
         self
     }
 }

@@ -36,7 +36,7 @@ mod word;
 
 pub use command::Command;
 pub use device::{Device, DeviceError};
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Edit, RuleInfo, Severity};
 pub use directive::{Directives, is_builtin_frontend};
 pub use error::{Error, ErrorKind, ParseFailure};
 pub use flags::Flag;

@@ -10,7 +10,7 @@ mod casing;
 pub mod messages;
 mod rules;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, RuleInfo};
 use crate::instruction::{Dockerfile, Instruction};
 use crate::source::Span;
 
@@ -104,8 +104,8 @@ impl Rule {
         Self::ALL.into_iter().find(|rule| rule.name() == name)
     }
 
-    /// What the rule asks for.
-    pub fn description(self) -> &'static str {
+    /// What the rule asks for, and why.
+    pub fn help(self) -> &'static str {
         match self {
             Self::StageNameCasing => "Names of stages are written in lower case.",
             Self::FromAsCasing => "The word AS has the case of its FROM.",
@@ -142,6 +142,103 @@ impl Rule {
             Self::ExposeProtoCasing => "The protocol of EXPOSE is in lower case.",
             Self::ExposeInvalidFormat => "EXPOSE names ports, no addresses and no ports of the host.",
         }
+    }
+
+    /// BuildKit's sentence about what the rule finds; tools read it.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::StageNameCasing => "Stage names should be lowercase",
+            Self::FromAsCasing => "The 'as' keyword should match the case of the 'from' keyword",
+            Self::NoEmptyContinuation => "Empty continuation lines will become errors in a future release",
+            Self::ConsistentInstructionCasing => {
+                "All commands within the Dockerfile should use the same casing (either upper or lower)"
+            }
+            Self::DuplicateStageName => "Stage names should be unique",
+            Self::ReservedStageName => "Reserved words should not be used as stage names",
+            Self::JSONArgsRecommended => {
+                "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals"
+            }
+            Self::MaintainerDeprecated => {
+                "The MAINTAINER instruction is deprecated, use a label instead to define an image author"
+            }
+            Self::UndefinedArgInFrom => "FROM command must use declared ARGs",
+            Self::WorkdirRelativePath => {
+                "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes"
+            }
+            Self::UndefinedVar => "Variables should be defined before their use",
+            Self::MultipleInstructionsDisallowed => {
+                "Multiple instructions of the same type should not be used in the same stage"
+            }
+            Self::LegacyKeyValueFormat => {
+                "Legacy key/value format with whitespace separator should not be used"
+            }
+            Self::InvalidBaseImagePlatform => "Base image platform does not match expected target platform",
+            Self::RedundantTargetPlatform => {
+                "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior"
+            }
+            Self::SecretsUsedInArgOrEnv => "Sensitive data should not be used in the ARG or ENV commands",
+            Self::InvalidDefaultArgInFrom => {
+                "Default value for global ARG results in an empty or invalid base image name"
+            }
+            Self::FromPlatformFlagConstDisallowed => "FROM --platform flag should not use a constant value",
+            Self::CopyIgnoredFile => "Attempting to Copy file that is excluded by .dockerignore",
+            Self::InvalidDefinitionDescription => {
+                "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment."
+            }
+            Self::ExposeProtoCasing => "Protocol in EXPOSE instruction should be lowercase",
+            Self::ExposeInvalidFormat => {
+                "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release"
+            }
+        }
+    }
+
+    /// BuildKit's page about the rule; empty where it has none.
+    pub fn url(self) -> &'static str {
+        match self {
+            Self::StageNameCasing => "https://docs.docker.com/go/dockerfile/rule/stage-name-casing/",
+            Self::FromAsCasing => "https://docs.docker.com/go/dockerfile/rule/from-as-casing/",
+            Self::NoEmptyContinuation => "https://docs.docker.com/go/dockerfile/rule/no-empty-continuation/",
+            Self::ConsistentInstructionCasing => {
+                "https://docs.docker.com/go/dockerfile/rule/consistent-instruction-casing/"
+            }
+            Self::DuplicateStageName => "https://docs.docker.com/go/dockerfile/rule/duplicate-stage-name/",
+            Self::ReservedStageName => "https://docs.docker.com/go/dockerfile/rule/reserved-stage-name/",
+            Self::JSONArgsRecommended => "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/",
+            Self::MaintainerDeprecated => "https://docs.docker.com/go/dockerfile/rule/maintainer-deprecated/",
+            Self::UndefinedArgInFrom => "https://docs.docker.com/go/dockerfile/rule/undefined-arg-in-from/",
+            Self::WorkdirRelativePath => "https://docs.docker.com/go/dockerfile/rule/workdir-relative-path/",
+            Self::UndefinedVar => "https://docs.docker.com/go/dockerfile/rule/undefined-var/",
+            Self::MultipleInstructionsDisallowed => {
+                "https://docs.docker.com/go/dockerfile/rule/multiple-instructions-disallowed/"
+            }
+            Self::LegacyKeyValueFormat => {
+                "https://docs.docker.com/go/dockerfile/rule/legacy-key-value-format/"
+            }
+            Self::RedundantTargetPlatform => {
+                "https://docs.docker.com/go/dockerfile/rule/redundant-target-platform/"
+            }
+            Self::SecretsUsedInArgOrEnv => {
+                "https://docs.docker.com/go/dockerfile/rule/secrets-used-in-arg-or-env/"
+            }
+            Self::InvalidDefaultArgInFrom => {
+                "https://docs.docker.com/go/dockerfile/rule/invalid-default-arg-in-from/"
+            }
+            Self::FromPlatformFlagConstDisallowed => {
+                "https://docs.docker.com/go/dockerfile/rule/from-platform-flag-const-disallowed/"
+            }
+            Self::CopyIgnoredFile => "https://docs.docker.com/go/dockerfile/rule/copy-ignored-file/",
+            Self::InvalidDefinitionDescription => {
+                "https://docs.docker.com/go/dockerfile/rule/invalid-definition-description/"
+            }
+            Self::ExposeProtoCasing => "https://docs.docker.com/go/dockerfile/rule/expose-proto-casing/",
+            Self::ExposeInvalidFormat => "https://docs.docker.com/go/dockerfile/rule/expose-invalid-format/",
+            Self::InvalidBaseImagePlatform => "",
+        }
+    }
+
+    /// All of it, for lists of rules.
+    pub fn info(self) -> RuleInfo {
+        RuleInfo { name: self.name(), description: self.description(), help: self.help(), url: self.url() }
     }
 
     /// Whether the rule is off unless asked for with `experimental=`.

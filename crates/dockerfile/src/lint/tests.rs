@@ -95,3 +95,15 @@ fn configurations() {
         assert_eq!(Rule::parse(rule.name()), Some(rule));
     }
 }
+
+#[test]
+fn rules_are_described() {
+    for rule in Rule::ALL {
+        let info = rule.info();
+        assert_eq!(Rule::parse(info.name), Some(rule));
+        assert!(!info.description.is_empty() && info.help.ends_with('.'), "{info:?}");
+        // BuildKit has no page about this one.
+        let expected = if rule == Rule::InvalidBaseImagePlatform { "" } else { "https://docs.docker.com/" };
+        assert!(info.url.starts_with(expected) && info.url.is_empty() == expected.is_empty(), "{info:?}");
+    }
+}
