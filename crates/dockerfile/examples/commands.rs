@@ -13,9 +13,7 @@ fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     for text in text.split(|byte| *byte == 0x1e) {
         let shown = match dockerfile::parse(text, "Dockerfile") {
-            Ok(dockerfile) => Value::Array(
-                dockerfile.instructions.iter().map(|one| shape::shape(&dockerfile, one)).collect(),
-            ),
+            Ok(dockerfile) => Value::Array(shape::shapes(&dockerfile)),
             Err(failure) => {
                 let errors: Vec<String> = failure.errors.iter().map(ToString::to_string).collect();
                 json!({ "errors": errors })

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! Any line that is no directive ends the zone: an instruction, an ordinary comment, an unknown key, an empty line.
+//! Only a `#!` in the first line may stand above them, and then `escape` is a comment, as in BuildKit.
 
 use crate::source::{Span, Spanned};
 

@@ -82,6 +82,7 @@ impl Parser {
     fn read(&mut self, text: &str) {
         let mut lines = Lines::new(text);
         let mut in_directives = true;
+        let mut shebang = false;
         let mut after_empty = false;
         let mut comments = Vec::new();
         while let Some(line) = lines.next() {
@@ -94,12 +95,17 @@ impl Parser {
             let is_comment = stripped.starts_with('#');
             if in_directives {
                 match directive::read(stripped, start) {
+                    // After a shebang the escape character stays, as in BuildKit.
+                    Found::Directive("escape", _) if shebang => continue,
                     Found::Directive(key, value) => {
                         self.directive(key, value, line.span());
                         continue;
                     }
                     // A program may be named in the first line; syntax and check may follow it.
-                    Found::End if lines.number == 1 && content.starts_with("#!") => continue,
+                    Found::End if lines.number == 1 && content.starts_with("#!") => {
+                        shebang = true;
+                        continue;
+                    }
                     Found::End => {
                         in_directives = false;
                         after_empty = stripped.is_empty();

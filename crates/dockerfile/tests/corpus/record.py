@@ -1,25 +1,59 @@
-"""Writes answers.json: what Docker's own parser (PyPI's `dockerfile`) makes of each Dockerfile of this folder.
+"""Writes answers.json: what Docker's own parsers make of each Dockerfile of this folder.
 
-Run with an environment that has the package. The test `docker_parser` compares ours with the answers.
+    python record.py [--buildkit PROGRAM]
+
+`docker` is PyPI's `dockerfile` 3.4.0 (`cargo xtask setup` puts it into `target/docker-parser`): the Go parser of
+BuildKit 0.12, syntax only. `buildkit` is the parser of BuildKit's newest source, and `refused` what its instructions
+say of a file whose syntax is fine; both are kept as they are unless PROGRAM is given. It reads lines
+`{"kind":"parse","text":...}` and answers `{"commands":[...],"refused":...}` or `{"error":...}` in the shape of below.
+A `buildkit` that is missing is the same as `docker`. The test `docker_parser` compares ours with the answers.
 """
-import dockerfile
 import json
 import pathlib
+import subprocess
+import sys
 
-here = pathlib.Path(__file__).parent
-answers = {}
-for path in sorted(here.glob("*.Dockerfile")):
-    commands = dockerfile.parse_string(path.read_bytes().decode())
-    answers[path.name] = [
+import dockerfile
+
+
+def docker(text):
+    try:
+        commands = dockerfile.parse_string(text)
+    except dockerfile.GoParseError as error:
+        return {"error": str(error)}
+    return [
         {
             "cmd": one.cmd,
             "sub_cmd": one.sub_cmd,
             "json": one.json,
             "lines": [one.start_line, one.end_line],
-            "flags": one.flags,
-            "value": one.value,
+            "flags": list(one.flags),
+            "value": list(one.value),
             "heredocs": [[doc.name, doc.file_descriptor, doc.content] for doc in one.heredocs],
         }
         for one in commands
     ]
-(here / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+
+
+here = pathlib.Path(__file__).parent
+texts = {path.name: path.read_bytes().decode() for path in sorted(here.glob("*.Dockerfile"))}
+recorded = here / "answers.json"
+known = json.loads(recorded.read_text()) if recorded.exists() else {}
+answers = {}
+for name, text in texts.items():
+    answers[name] = {key: value for key, value in known.get(name, {}).items() if key != "docker"}
+    answers[name]["docker"] = docker(text)
+if "--buildkit" in sys.argv:
+    program = sys.argv[sys.argv.index("--buildkit") + 1]
+    asked = "".join(json.dumps({"kind": "parse", "text": text}) + "\n" for text in texts.values())
+    said = subprocess.run([program], input=asked.encode(), stdout=subprocess.PIPE, check=True).stdout
+    for name, line in zip(texts, said.decode().split("\n")):
+        answer = json.loads(line)
+        one = answers[name] = {"docker": answers[name]["docker"]}
+        commands = {"error": answer["error"]} if "error" in answer else answer["commands"]
+        if commands != one["docker"]:
+            one["buildkit"] = commands
+        if "refused" in answer:
+            one["refused"] = answer["refused"]
+lines = [f"{json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in answers.items()]
+recorded.write_text("{\n" + ",\n".join(lines) + "\n}\n")

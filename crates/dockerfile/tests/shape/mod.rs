@@ -1,16 +1,18 @@
-//! Instructions in the shape of PyPI's `dockerfile` package, to compare with Docker's own parser.
+//! Instructions in the shape of PyPI's `dockerfile` package, to compare with Docker's own parsers.
 
 use dockerfile::command::{CopyPaths, Form, HealthCheckCommand, KeyValue};
-use dockerfile::{Command, Dockerfile, Instruction, Keyword};
+use dockerfile::{Command, Dockerfile, Instruction};
 use serde_json::{Value, json};
 
+/// All instructions of a file.
+pub(crate) fn shapes(dockerfile: &Dockerfile) -> Vec<Value> {
+    dockerfile.instructions.iter().map(|one| shape(dockerfile, one)).collect()
+}
+
 /// One instruction.
-pub(crate) fn shape(dockerfile: &Dockerfile, one: &Instruction) -> Value {
-    // The package looks for heredocs at the outer instruction only.
-    let heredocs: Vec<Value> = match one.keyword {
-        Keyword::OnBuild => Vec::new(),
-        _ => one.heredocs.iter().map(|doc| json!([doc.name, doc.file_descriptor, doc.content])).collect(),
-    };
+fn shape(dockerfile: &Dockerfile, one: &Instruction) -> Value {
+    let heredocs: Vec<Value> =
+        one.heredocs.iter().map(|doc| json!([doc.name, doc.file_descriptor, doc.content])).collect();
     let flags: Vec<String> = one
         .flags
         .iter()
@@ -99,7 +101,8 @@ fn paths(dockerfile: &Dockerfile, paths: &CopyPaths) -> (bool, Vec<String>) {
     let plain = paths.sources.iter().map(|word| (word.span.start, word.value.clone()));
     let inline = paths.inline.iter().map(|file| {
         let span = file.name.span;
-        (span.start, dockerfile.source.slice(span).to_owned())
+        let written = dockerfile.source.slice(span);
+        (span.start, serde_json::from_str(written).unwrap_or_else(|_| written.to_owned()))
     });
     let mut words: Vec<(usize, String)> = plain.chain(inline).collect();
     words.sort();
@@ -114,4 +117,20 @@ fn paths(dockerfile: &Dockerfile, paths: &CopyPaths) -> (bool, Vec<String>) {
 fn is_json(dockerfile: &Dockerfile, first: usize) -> bool {
     let (before, word) = dockerfile.source.text().split_at(first);
     before.trim_end().ends_with('[') && word.starts_with('"')
+}
+
+/// A peer's instruction, with the words that we keep in upper case only.
+#[allow(dead_code, reason = "not every user of this module has a peer's answer")]
+pub(crate) fn normal(theirs: &Value) -> Value {
+    let mut theirs = theirs.clone();
+    if let Some(sub_cmd) = theirs["sub_cmd"].as_str() {
+        theirs["sub_cmd"] = sub_cmd.to_uppercase().into();
+    }
+    let health = |key: &str| theirs[key].as_str().is_some_and(|cmd| cmd.eq_ignore_ascii_case("healthcheck"));
+    if (health("cmd") || health("sub_cmd"))
+        && let Some(kind) = theirs["value"][0].as_str()
+    {
+        theirs["value"][0] = kind.to_uppercase().into();
+    }
+    theirs
 }

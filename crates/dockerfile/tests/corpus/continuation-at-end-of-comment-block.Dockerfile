@@ -1,0 +1,6 @@
+FROM a
+RUN a \
+  # one
+  # two
+  && b \
+  # three

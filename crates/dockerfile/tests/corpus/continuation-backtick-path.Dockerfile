@@ -1,0 +1,5 @@
+# escape=`
+FROM a
+COPY a C:\b\
+RUN dir C:\ `
+ && x

@@ -1,0 +1,4 @@
+# c \
+FROM a
+# d \
+RUN x

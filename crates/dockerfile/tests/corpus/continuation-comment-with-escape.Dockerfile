@@ -1,0 +1,5 @@
+FROM a
+RUN x \
+# c \
+ y
+RUN z

@@ -1,0 +1,9 @@
+FROM a
+RUN x \
+
+
+
+ y \
+
+
+RUN z

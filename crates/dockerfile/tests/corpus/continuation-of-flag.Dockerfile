@@ -1,0 +1,4 @@
+FROM --plat\
+form=linux/amd64 a
+COPY --fr\
+om=b c d

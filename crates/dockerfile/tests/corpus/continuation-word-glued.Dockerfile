@@ -1,0 +1,6 @@
+FROM a
+ENV ab\
+cd=ef\
+gh
+RUN ec\
+  ho x

@@ -1,0 +1,3 @@
+# check=skip=JSONArgsRecommended,StageNameCasing;error=true
+FROM a AS B
+CMD x

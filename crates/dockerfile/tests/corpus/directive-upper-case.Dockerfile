@@ -1,0 +1,5 @@
+# ESCAPE=`
+# Syntax=x
+FROM a
+RUN x `
+ y

@@ -1,0 +1,3 @@
+FROM a
+ENV é=ẍ
+COPY résumé /

@@ -1,0 +1,4 @@
+FROM a
+LABEL naïve="ünïcödé" emoji=👩‍🚀
+RUN echo '日本語' "ﷺ"
+ENV ключ=значение

@@ -1,0 +1,3 @@
+FROM a
+LABEL a="b c=d e
+RUN x

@@ -1,0 +1,3 @@
+FROM a
+COPY --link --parents=true a b
+COPY --link=FALSE --parents=True a b

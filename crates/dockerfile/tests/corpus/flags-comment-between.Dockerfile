@@ -1,0 +1,5 @@
+FROM a
+RUN --mount=type=cache,target=/x \
+  # why
+  --network=none \
+  y

@@ -1,0 +1,5 @@
+FROM a
+RUN -- x
+RUN --
+CMD -- x
+COPY -- a b

@@ -1,0 +1,3 @@
+FROM --platform= a
+COPY --from= --chown= b c
+HEALTHCHECK --interval= CMD x

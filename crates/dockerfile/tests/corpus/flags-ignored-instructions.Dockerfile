@@ -1,0 +1,3 @@
+FROM a
+ARG --x=y z
+STOPSIGNAL --q 9

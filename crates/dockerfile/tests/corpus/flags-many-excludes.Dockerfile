@@ -1,0 +1,2 @@
+FROM a
+COPY --exclude=a --exclude=b* --exclude="c d" --exclude=**/e . /

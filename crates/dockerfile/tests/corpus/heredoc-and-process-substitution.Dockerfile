@@ -1,0 +1,4 @@
+FROM a
+RUN diff <(cat <<A
+x
+A

@@ -1,0 +1,8 @@
+# escape=`
+FROM a
+RUN <<EOF
+x `
+y
+EOF
+RUN z `
+ w

@@ -1,0 +1,6 @@
+FROM a
+RUN <<EOF
+# kept
+#!also
+  # kept too
+EOF

@@ -1,0 +1,8 @@
+FROM a
+RUN <<EOF
+a \
+b \
+
+c\
+EOF
+RUN y

@@ -1,0 +1,6 @@
+FROM a
+RUN <<EOF
+cat <<INNER
+x
+INNER
+EOF

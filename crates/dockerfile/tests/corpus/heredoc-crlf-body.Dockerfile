@@ -1,0 +1,6 @@
+FROM a
+RUN <<EOF
+echo a
+
+EOF
+RUN y

@@ -1,0 +1,5 @@
+FROM a
+COPY <<"my file" /d/
+$HOME
+my file
+RUN y

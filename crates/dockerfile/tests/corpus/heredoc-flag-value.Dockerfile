@@ -1,0 +1,5 @@
+FROM a
+RUN --mount=type=bind,target=<<EOF x
+y
+EOF
+RUN y

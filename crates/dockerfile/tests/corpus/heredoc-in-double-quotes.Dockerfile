@@ -1,0 +1,4 @@
+FROM a
+RUN echo "<<EOF"
+RUN sh -c 'cat <<EOF'
+RUN y

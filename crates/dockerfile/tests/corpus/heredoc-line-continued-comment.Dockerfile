@@ -1,0 +1,6 @@
+FROM a
+RUN cat \
+# in between
+  <<EOF
+body
+EOF

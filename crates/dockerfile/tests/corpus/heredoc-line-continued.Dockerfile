@@ -1,0 +1,7 @@
+FROM a
+RUN cat \
+  <<EOF \
+  > /x
+body
+EOF
+RUN y

@@ -1,0 +1,7 @@
+from a
+run <<eof
+x
+eof
+copy <<eof /y
+z
+eof

@@ -1,0 +1,6 @@
+FROM a
+RUN <<EOF
+a
+b
+EOF
+RUN y

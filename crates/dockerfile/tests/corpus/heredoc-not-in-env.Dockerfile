@@ -1,0 +1,4 @@
+FROM a
+ENV a=<<EOF
+LABEL b=<<EOF
+WORKDIR <<EOF

@@ -1,0 +1,3 @@
+FROM a
+ONBUILD CMD cat <<EOF
+RUN y

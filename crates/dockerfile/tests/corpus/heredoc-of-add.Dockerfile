@@ -1,0 +1,4 @@
+FROM a
+ADD <<EOF https://example.org/x ./y /d/
+body
+EOF

@@ -1,0 +1,5 @@
+FROM a
+ONBUILD ADD <<-EOF /x
+	body
+	EOF
+RUN y

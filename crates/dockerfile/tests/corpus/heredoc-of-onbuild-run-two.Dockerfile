@@ -1,0 +1,6 @@
+FROM a
+ONBUILD RUN <<A <<B
+1
+A
+2
+B

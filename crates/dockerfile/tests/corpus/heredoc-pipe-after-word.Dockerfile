@@ -1,0 +1,7 @@
+FROM a
+RUN cat <<EOF|sh
+x
+EOF|sh
+RUN cat <<EOF;true
+y
+EOF;true

@@ -1,0 +1,6 @@
+FROM a
+COPY <<f <<f /d/
+one
+f
+two
+f

@@ -1,0 +1,7 @@
+FROM a
+COPY <<-EOF /x
+		a
+ 	b
+	 c
+
+	EOF

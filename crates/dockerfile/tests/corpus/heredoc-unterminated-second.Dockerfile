@@ -1,0 +1,5 @@
+FROM a
+RUN <<A <<B
+1
+A
+2

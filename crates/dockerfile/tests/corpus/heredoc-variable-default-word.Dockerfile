@@ -1,0 +1,5 @@
+FROM a
+RUN cat <<${Z:-EOF}
+body
+EOF
+${Z:-EOF}

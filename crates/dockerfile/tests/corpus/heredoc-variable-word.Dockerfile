@@ -1,0 +1,7 @@
+FROM a
+RUN cat <<$X
+body
+$X
+RUN cat <<${Y}
+body
+${Y}

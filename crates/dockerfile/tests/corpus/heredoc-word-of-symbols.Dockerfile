@@ -1,0 +1,10 @@
+FROM a
+RUN <<--
+x
+--
+RUN <<!
+y
+!
+RUN <<#
+z
+#

@@ -1,0 +1,4 @@
+FROM a
+COPY <<etc.conf.d/x.conf /etc/
+a
+etc.conf.d/x.conf

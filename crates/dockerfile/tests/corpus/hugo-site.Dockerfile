@@ -1,0 +1,3 @@
+FROM klakegg/hugo:ext-alpine-onbuild AS hugo
+FROM nginx:alpine-slim
+COPY --from=hugo /target /usr/share/nginx/html

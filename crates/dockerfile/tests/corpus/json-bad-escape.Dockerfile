@@ -1,0 +1,4 @@
+FROM a
+CMD ["C:\dir", "\x41"]
+RUN ["a\
+b"]

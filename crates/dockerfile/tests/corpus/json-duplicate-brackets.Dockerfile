@@ -1,0 +1,3 @@
+FROM a
+RUN [ -f /x ] && [ "a" = "b" ]
+RUN [[ a == b ]]

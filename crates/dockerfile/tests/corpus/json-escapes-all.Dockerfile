@@ -1,0 +1,2 @@
+FROM a
+CMD ["\"\\\/\b\f\n\r\t\u00e9"]

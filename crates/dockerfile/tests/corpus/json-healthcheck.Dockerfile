@@ -1,0 +1,4 @@
+FROM a
+HEALTHCHECK CMD ["a", "b c"]
+HEALTHCHECK cmd x y
+HEALTHCHECK none

@@ -1,0 +1,5 @@
+FROM a
+USER ["a"]
+WORKDIR ["b"]
+EXPOSE ["80"]
+STOPSIGNAL ["9"]

@@ -1,0 +1,4 @@
+FROM a
+ONBUILD CMD ["a", "b"]
+ONBUILD ENTRYPOINT ["c"]
+ONBUILD COPY ["d", "e"]

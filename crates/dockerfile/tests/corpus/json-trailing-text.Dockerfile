@@ -1,0 +1,4 @@
+FROM a
+CMD ["a"] # why
+CMD ["a"] && x
+VOLUME ["a"] b

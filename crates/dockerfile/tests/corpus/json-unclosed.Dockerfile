@@ -1,0 +1,5 @@
+FROM a
+CMD ["a"
+CMD ["a
+CMD [
+CMD "a"]

@@ -1,0 +1,5 @@
+FROM a
+VOLUME ["/a", "/b c"]
+VOLUME /d /e
+VOLUME [/f]
+VOLUME "/g h"

@@ -1,0 +1,11 @@
+# a
+
+# b
+FROM a
+# c
+# d
+
+RUN x
+   # e
+RUN y
+# f

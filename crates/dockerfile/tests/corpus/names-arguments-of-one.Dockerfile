@@ -1,0 +1,5 @@
+FROM a
+USER a b c
+WORKDIR a b  c
+STOPSIGNAL a b
+MAINTAINER a

@@ -1,0 +1,3 @@
+FROM a
+MAINTAINER A B <c@d>
+Maintainer "x"

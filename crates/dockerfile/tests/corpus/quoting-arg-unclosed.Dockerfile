@@ -1,0 +1,3 @@
+FROM a
+ARG a="b c
+RUN x

@@ -1,0 +1,2 @@
+FROM a
+ENV a='b'"c"d e=f"g h"i'j k'

@@ -1,0 +1,3 @@
+FROM a
+EXPOSE "80" '443'/tcp 1-2
+VOLUME "/a b" '/c'

@@ -1,0 +1,2 @@
+FROM a
+RUN x RUN y z

@@ -1,0 +1,3 @@
+	FROM	a	AS	b
+		RUN		x		y
+	COPY	--from=b	c	d
