@@ -2,7 +2,8 @@
 
 /// Splits a line at its commas. A field that begins with `"` runs to the next lone `"`; `""` inside it is one `"`.
 /// `None` where a quote stands inside a bare field, or is never closed, or is followed by anything but a comma.
-pub(crate) fn fields(line: &str) -> Option<Vec<String>> {
+#[must_use]
+pub fn fields(line: &str) -> Option<Vec<String>> {
     if line.is_empty() {
         return Some(Vec::new());
     }

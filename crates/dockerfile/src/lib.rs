@@ -34,6 +34,7 @@ mod source;
 pub mod suggest;
 mod word;
 
+pub use csv::fields as csv_fields;
 pub use command::Command;
 pub use device::{Device, DeviceError};
 pub use diagnostic::{Diagnostic, Edit, RuleInfo, Severity};

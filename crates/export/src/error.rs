@@ -27,6 +27,15 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// Annotations of an index for an image that has none.
+    #[error("annotations of the index are given, but an image of one platform alone has no index")]
+    IndexAnnotations,
+    /// Two platforms that share a folder have the same file.
+    #[error("several platforms have the file `{path}`, and platform-split is off")]
+    SamePath {
+        /// The file.
+        path: String,
+    },
     /// An archive that is none of those that can be loaded, or is damaged.
     #[error("the archive `{name}` cannot be loaded: {reason}")]
     Archive {

@@ -5,13 +5,19 @@
 //! **Must never know**: how the layers were made, Dockerfiles, the command line.
 #![forbid(unsafe_code)]
 
+mod annotations;
 pub mod archive;
+mod bundle;
 mod error;
 mod image;
+pub mod layout;
 pub mod load;
 pub mod local;
 pub mod push;
+mod sink;
 
+pub use annotations::Annotations;
+pub use bundle::{Bundle, Document, LayerBlob, Packing};
 pub use error::Error;
 pub use image::{NewImage, finish};
 

@@ -4,36 +4,178 @@
 //! result has something of the same name. Links in the folder are not followed: every path resolves inside it.
 
 use crate::{Error, Result};
-use layer::{Bytes, ContentSource, Entry, Kind, LayerId};
+use layer::{Bytes, Content, ContentSource, Entry, Kind, LayerId, Listing, Place, StoredContent, Time};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use snapshot::{Forms, open_directory};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Writes the files of a stack to `folder`, which is made where it is missing.
-pub fn write(forms: &Forms, stack: &[LayerId], folder: &Path) -> Result<()> {
-    let (listing, mut content) = forms.merged(stack)?;
+/// How a result's files are written.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A folder of the result's own inside the destination (`linux_amd64`); empty is none.
+    pub folder: String,
+    /// The time of every file, in place of its own: SOURCE_DATE_EPOCH.
+    pub epoch: Option<Time>,
+}
+
+/// Writes the files of several results to `folder`, which is made where it is missing. With `delete`, what none of them
+/// has is removed.
+///
+/// # Errors
+/// Files that cannot be had or written; two results with the same file where they share a folder.
+pub fn write(forms: &Forms, results: &[(&[LayerId], Options)], folder: &Path, delete: bool) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|source| Error::Io {
         action: "make",
         path: folder.to_owned(),
         source,
     })?;
-    let root = open_directory(folder)?;
-    let mut writer = FolderWriter { root, folder, directories: Vec::new(), links: HashMap::new() };
-    for entry in listing.entries() {
-        writer.entry(entry, &mut content)?;
+    let merged = merged(forms, results)?;
+    if delete {
+        let keep: HashSet<&[u8]> =
+            merged.iter().flat_map(|(listing, _)| listing.entries()).map(|entry| &entry.path[..]).collect();
+        remove_others(open_directory(folder)?, folder, &mut Vec::new(), &keep)?;
     }
-    writer.finish()
+    for (listing, mut content) in merged {
+        let root = open_directory(folder)?;
+        let mut writer = FolderWriter { root, folder, directories: Vec::new(), links: HashMap::new() };
+        for entry in listing.entries() {
+            writer.entry(entry, &mut content)?;
+        }
+        writer.finish()?;
+    }
+    Ok(())
 }
 
-/// Writes the files of a stack as one tar, owners as in the image.
-pub fn write_tar(forms: &Forms, stack: &[LayerId], out: &mut dyn Write) -> Result<()> {
-    let (listing, mut content) = forms.merged(stack)?;
-    layer::write_tar(&listing, &mut content, out)?;
+/// Writes the files of several results as one tar, owners as in the image.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_tar(forms: &Forms, results: &[(&[LayerId], Options)], out: &mut dyn Write) -> Result<()> {
+    let mut merged = merged(forms, results)?;
+    let last = merged.len().saturating_sub(1);
+    for (at, (listing, content)) in merged.iter_mut().enumerate() {
+        if at < last {
+            // The end of an archive is two empty blocks: only the last one's stay.
+            let part = WithoutEnd { out: &mut *out, held: Vec::with_capacity(END) };
+            let mut part = std::io::BufWriter::with_capacity(1 << 20, part);
+            layer::write_tar(listing, content, &mut part)?;
+            part.flush().map_err(crate::sink::archive_error)?;
+        } else {
+            layer::write_tar(listing, content, &mut *out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The listings as they are written: in their folders, with their times.
+fn merged(forms: &Forms, results: &[(&[LayerId], Options)]) -> Result<Vec<(Listing, StoredContent)>> {
+    let mut seen: HashSet<Box<[u8]>> = HashSet::new();
+    let mut all = Vec::with_capacity(results.len());
+    for (stack, options) in results {
+        let (listing, content) = forms.merged(stack)?;
+        if options.folder.is_empty() && options.epoch.is_none() && results.len() == 1 {
+            return Ok(vec![(listing, content)]);
+        }
+        let (mut entries, borrowed) = listing.into_parts();
+        for entry in &mut entries {
+            if let Some(epoch) = options.epoch {
+                entry.mtime = epoch;
+            }
+            if !options.folder.is_empty() {
+                if let Kind::File { content: Content::Borrowed { place, .. }, .. } = &mut entry.kind
+                    && matches!(place, Place::Folder)
+                {
+                    *place = Place::FolderAt(entry.path.clone());
+                }
+                entry.path = [options.folder.as_bytes(), b"/", &entry.path].concat().into();
+            }
+            if !entry.is_directory() && !seen.insert(entry.path.clone()) {
+                let path = String::from_utf8_lossy(&entry.path).into_owned();
+                return Err(Error::SamePath { path });
+            }
+        }
+        if !options.folder.is_empty() {
+            entries.insert(0, platform_folder(options));
+        }
+        all.push((Listing::new(entries, borrowed), content));
+    }
+    Ok(all)
+}
+
+fn platform_folder(options: &Options) -> Entry {
+    Entry {
+        path: options.folder.as_bytes().into(),
+        kind: Kind::Directory { opaque: false },
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        mtime: options.epoch.unwrap_or_default(),
+        xattrs: Vec::new(),
+    }
+}
+
+/// The end of an archive: two empty blocks.
+const END: usize = 1024;
+
+/// Passes a tar on without its end.
+struct WithoutEnd<'a> {
+    out: &'a mut dyn Write,
+    /// The last bytes seen, which may be the end.
+    held: Vec<u8>,
+}
+
+impl Write for WithoutEnd<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.held.extend_from_slice(bytes);
+        let sure = self.held.len().saturating_sub(END);
+        self.out.write_all(&self.held[..sure])?;
+        self.held.drain(..sure);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Removes what is below `directory` and not among `keep`. Links are removed, not followed.
+fn remove_others(directory: OwnedFd, folder: &Path, path: &mut Vec<u8>, keep: &HashSet<&[u8]>) -> Result<()> {
+    let fail = |action, path: &[u8], error: rustix::io::Errno| {
+        let path = folder.join(String::from_utf8_lossy(path).as_ref());
+        Error::Io { action, path, source: error.into() }
+    };
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&directory).map_err(|error| fail("read", path, error))? {
+        let entry = entry.map_err(|error| fail("read", path, error))?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.to_vec());
+        }
+    }
+    for name in names {
+        let length = path.len();
+        if length > 0 {
+            path.push(b'/');
+        }
+        path.extend_from_slice(&name);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let inner = rustix::fs::openat(&directory, &name[..], flags, Mode::empty()).ok();
+        let is_directory = inner.is_some();
+        let kept = keep.contains(&path[..]);
+        if let Some(inner) = inner {
+            remove_others(inner, folder, path, keep)?;
+        }
+        if !kept {
+            let how = if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+            rustix::fs::unlinkat(&directory, &name[..], how).map_err(|error| fail("remove", path, error))?;
+        }
+        path.truncate(length);
+    }
     Ok(())
 }
 

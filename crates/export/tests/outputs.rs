@@ -1,8 +1,8 @@
 //! What leaves a build: folders, tars and archives.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use export::archive::{Kind, Saved, save, save_layout};
-use export::local;
+use export::archive::{Saved, save};
+use export::{Annotations, Bundle, Packing, layout, local};
 use layer::LayerId;
 use oci::{Descriptor, Digest, History, ImageConfig, Index, Manifest};
 use snapshot::{BoxError, Fetcher, Forms};
@@ -80,11 +80,21 @@ impl Kit {
         self.folder.path().join("out")
     }
 
+    fn bundle(&self, images: &[Digest], packing: &Packing) -> Bundle {
+        let images: Vec<_> =
+            images.iter().map(|id| self.store.image(&id.to_string()).unwrap().unwrap()).collect();
+        Bundle::new(&self.store, &self.forms, &images, packing).unwrap()
+    }
+
     fn image(&self) -> Saved {
+        self.image_for("amd64", self.stack())
+    }
+
+    fn image_for(&self, architecture: &str, stack: Vec<LayerId>) -> Saved {
         let entry = |empty| History { empty_layer: empty, ..History::default() };
         let config = ImageConfig {
             os: "linux".to_owned(),
-            architecture: "amd64".to_owned(),
+            architecture: architecture.to_owned(),
             history: vec![entry(false), entry(true), entry(false)],
             ..ImageConfig::default()
         };
@@ -92,7 +102,7 @@ impl Kit {
         let new = export::NewImage {
             config,
             base_history: 0,
-            stack: self.stack(),
+            stack,
             names: vec![name.clone()],
             epoch: Some("2020-01-01T00:00:00Z".to_owned()),
         };
@@ -120,7 +130,7 @@ fn a_folder_gets_the_files_and_keeps_its_own() {
     std::fs::write(kit.out().join("etc/mine"), "mine").unwrap();
     std::fs::write(kit.out().join("etc/conf"), "old").unwrap();
     std::fs::write(kit.out().join("gone"), "stays").unwrap();
-    local::write(&kit.forms, &stack, &kit.out()).unwrap();
+    local::write(&kit.forms, &[(&stack, local::Options::default())], &kit.out(), false).unwrap();
     let read = |path: &str| std::fs::read_to_string(kit.out().join(path)).unwrap();
     assert_eq!(
         (&*read("bin/tool"), &*read("link"), &*read("etc/conf"), &*read("etc/mine"), &*read("gone")),
@@ -132,7 +142,7 @@ fn a_folder_gets_the_files_and_keeps_its_own() {
     assert_eq!(tool.uid(), rustix::process::geteuid().as_raw(), "files belong to whoever builds");
     assert_eq!(tool.ino(), same.ino());
     // Once more over itself.
-    local::write(&kit.forms, &stack, &kit.out()).unwrap();
+    local::write(&kit.forms, &[(&stack, local::Options::default())], &kit.out(), false).unwrap();
     assert_eq!(std::fs::read_to_string(kit.out().join("bin/same")).unwrap(), "tool");
 }
 
@@ -147,7 +157,7 @@ fn links_in_the_folder_lead_nowhere_else() {
     std::fs::create_dir_all(kit.out().join("etc")).unwrap();
     symlink(&outside, kit.out().join("bin")).unwrap();
     symlink(outside.join("conf"), kit.out().join("etc/conf")).unwrap();
-    local::write(&kit.forms, &stack, &kit.out()).unwrap();
+    local::write(&kit.forms, &[(&stack, local::Options::default())], &kit.out(), false).unwrap();
     for file in ["tool", "conf"] {
         assert_eq!(std::fs::read_to_string(outside.join(file)).unwrap(), "safe");
     }
@@ -161,7 +171,9 @@ fn what_cannot_give_way_is_named() {
     let kit = Kit::new();
     let stack = kit.stack();
     std::fs::create_dir_all(kit.out().join("etc/conf/full")).unwrap();
-    let error = local::write(&kit.forms, &stack, &kit.out()).unwrap_err().to_string();
+    let error = local::write(&kit.forms, &[(&stack, local::Options::default())], &kit.out(), false)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("etc/conf"), "{error}");
 }
 
@@ -169,7 +181,7 @@ fn what_cannot_give_way_is_named() {
 fn a_tar_has_the_owners_of_the_image() {
     let kit = Kit::new();
     let mut bytes = Vec::new();
-    local::write_tar(&kit.forms, &kit.stack(), &mut bytes).unwrap();
+    local::write_tar(&kit.forms, &[(&kit.stack(), local::Options::default())], &mut bytes).unwrap();
     let mut archive = tar::Archive::new(&bytes[..]);
     let mut seen = Vec::new();
     for entry in archive.entries().unwrap() {
@@ -196,7 +208,7 @@ fn a_docker_archive_is_whole_and_the_same_each_time() {
     let image = kit.image();
     let archive = || {
         let mut bytes = Vec::new();
-        save(&kit.store, &kit.forms, std::slice::from_ref(&image), Kind::Docker, &mut bytes).unwrap();
+        save(&kit.store, &kit.forms, std::slice::from_ref(&image), &mut bytes).unwrap();
         bytes
     };
     let bytes = archive();
@@ -217,7 +229,8 @@ fn an_oci_archive_and_a_layout_agree() {
     let kit = Kit::new();
     let image = kit.image();
     let mut bytes = Vec::new();
-    save(&kit.store, &kit.forms, std::slice::from_ref(&image), Kind::Oci, &mut bytes).unwrap();
+    let bundles = [(kit.bundle(&[image.image], &Packing::default()), image.names)];
+    layout::write(&kit.forms, &bundles, &mut bytes).unwrap();
     let members = members(&bytes);
     let index = Index::parse(&members["index.json"]).unwrap();
     let blob = |digest: &Digest| &members[&format!("blobs/sha256/{}", digest.hex())];
@@ -238,10 +251,149 @@ fn an_oci_archive_and_a_layout_agree() {
     }
     // Twice into one folder is once.
     for _ in 0..2 {
-        save_layout(&kit.store, &kit.forms, std::slice::from_ref(&image), &kit.out()).unwrap();
+        layout::write_folder(&kit.forms, &bundles, &kit.out()).unwrap();
     }
     for (name, bytes) in &members {
         assert_eq!(&std::fs::read(kit.out().join(name)).unwrap(), bytes, "{name}");
     }
     assert_eq!(std::fs::read_dir(kit.out().join("blobs/sha256")).unwrap().count(), 4);
+}
+
+#[test]
+fn what_the_result_does_not_have_is_removed_where_that_is_asked_for() {
+    let kit = Kit::new();
+    let stack = kit.stack();
+    let outside = kit.folder.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("safe"), "safe").unwrap();
+    std::fs::create_dir_all(kit.out().join("etc/deep/er")).unwrap();
+    std::fs::write(kit.out().join("etc/deep/er/file"), "x").unwrap();
+    std::fs::write(kit.out().join("gone"), "x").unwrap();
+    symlink(&outside, kit.out().join("away")).unwrap();
+    local::write(&kit.forms, &[(&stack, local::Options::default())], &kit.out(), true).unwrap();
+    let mut left: Vec<_> =
+        std::fs::read_dir(kit.out()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["bin", "etc", "link"]);
+    assert_eq!(std::fs::read_dir(kit.out().join("etc")).unwrap().count(), 1);
+    assert_eq!(
+        std::fs::read_to_string(outside.join("safe")).unwrap(),
+        "safe",
+        "a link is removed, not followed"
+    );
+}
+
+#[test]
+fn each_platform_gets_a_folder_and_the_time_that_is_asked_for() {
+    let kit = Kit::new();
+    let stack = kit.stack();
+    let epoch = Some(layer::Time { seconds: 1_000_000, nanoseconds: 0 });
+    let options = |folder: &str| local::Options { folder: folder.to_owned(), epoch };
+    let results = [(&stack[..], options("linux_amd64")), (&stack[..], options("linux_arm64"))];
+    local::write(&kit.forms, &results, &kit.out(), false).unwrap();
+    let mut bytes = Vec::new();
+    local::write_tar(&kit.forms, &results, &mut bytes).unwrap();
+    let members = members(&bytes);
+    for platform in ["linux_amd64", "linux_arm64"] {
+        let conf = kit.out().join(platform).join("etc/conf");
+        assert_eq!(std::fs::read_to_string(&conf).unwrap(), "conf");
+        assert_eq!(std::fs::metadata(&conf).unwrap().mtime(), 1_000_000);
+        assert_eq!(members[&format!("{platform}/etc/conf")], b"conf");
+        let two = |name: &str| std::fs::metadata(kit.out().join(platform).join(name)).unwrap().ino();
+        assert_eq!(two("bin/tool"), two("bin/same"));
+    }
+    let names = tar::Archive::new(&bytes[..]).entries().unwrap().count();
+    assert_eq!(names, 14, "two platforms of a folder and six entries, and nothing after the first one's end");
+    // In one folder they are in each other's way.
+    let same = [(&stack[..], local::Options::default()), (&stack[..], local::Options::default())];
+    let error = local::write(&kit.forms, &same, &kit.out(), false).unwrap_err().to_string();
+    assert!(error.contains("platform-split"), "{error}");
+}
+
+#[test]
+fn an_index_names_the_platforms_and_carries_its_annotations() {
+    let kit = Kit::new();
+    let stack = kit.stack();
+    let (amd, arm) = (kit.image_for("amd64", stack.clone()), kit.image_for("arm64", stack));
+    let mut annotations = Annotations::new();
+    for text in [
+        "index:level=index",
+        "manifest[linux/arm64]:only=arm",
+        "manifest-descriptor:d=1",
+        "index-descriptor:o=2",
+    ] {
+        annotations.flag(text).unwrap();
+    }
+    let packing = Packing { annotations, ..Packing::default() };
+    let bundle = kit.bundle(&[amd.image, arm.image], &packing);
+    let index = Index::parse(&bundle.root_document().bytes).unwrap();
+    assert_eq!(index.annotations["level"], "index");
+    let of = |at: usize| {
+        let entry = &index.manifests[at];
+        let document = bundle.manifests.iter().find(|one| one.descriptor.digest == entry.digest).unwrap();
+        (
+            entry.platform.as_ref().unwrap().to_string(),
+            entry.annotations.clone(),
+            Manifest::parse(&document.bytes).unwrap(),
+        )
+    };
+    let (platform, entry, manifest) = of(1);
+    assert_eq!((platform.as_str(), entry["d"].as_str()), ("linux/arm64", "1"));
+    assert_eq!(manifest.annotations["only"], "arm");
+    assert!(of(0).2.annotations.is_empty());
+    assert_eq!(bundle.root.annotations["o"], "2");
+    // Both platforms have layers of the same bytes: each blob leaves once.
+    assert_eq!(bundle.layers.len(), 2);
+    // One image alone has no index.
+    let images = [kit.store.image(&amd.image.to_string()).unwrap().unwrap()];
+    let error = Bundle::new(&kit.store, &kit.forms, &images, &packing).unwrap_err().to_string();
+    assert!(error.contains("no index"), "{error}");
+}
+
+#[test]
+fn layers_are_compressed_as_asked() {
+    let kit = Kit::new();
+    let image = kit.image().image;
+    let kinds = |packing: &Packing| {
+        let bundle = kit.bundle(&[image], packing);
+        let manifest = Manifest::parse(&bundle.root_document().bytes).unwrap();
+        let mut kinds: Vec<String> = manifest
+            .layers
+            .iter()
+            .map(|layer| layer.media_type.rsplit(['.', '+']).next().unwrap().to_owned())
+            .collect();
+        kinds.dedup();
+        (manifest.media_type.unwrap().contains("docker"), kinds.join(" "))
+    };
+    let packing = |compression, force, docker| Packing { compression, force, docker, ..Packing::default() };
+    let zstd = Some(layer::Compression::Zstd);
+    assert_eq!(kinds(&Packing::default()), (false, "gzip".to_owned()));
+    // What is there serves, unless it must not.
+    assert_eq!(kinds(&packing(zstd, false, false)), (false, "gzip".to_owned()));
+    assert_eq!(kinds(&packing(zstd, true, false)), (false, "zstd".to_owned()));
+    assert_eq!(kinds(&packing(zstd, false, false)), (false, "zstd".to_owned()));
+    assert_eq!(kinds(&packing(Some(layer::Compression::None), true, true)), (true, "tar".to_owned()));
+}
+
+#[test]
+fn a_rewritten_layer_has_the_same_files_and_no_later_time() {
+    let kit = Kit::new();
+    let stack = kit.stack();
+    let latest = layer::Time { seconds: 1_000, nanoseconds: 0 };
+    let new: Vec<LayerId> = stack.iter().map(|id| kit.forms.rewritten(*id, latest).unwrap()).collect();
+    assert!(new.iter().all(|id| !stack.contains(id)));
+    for (old, new) in stack.iter().zip(&new) {
+        // Made once, and there is nothing to do to it any more.
+        assert_eq!(kit.forms.rewritten(*old, latest).unwrap(), *new);
+        assert_eq!(kit.forms.rewritten(*new, latest).unwrap(), *new);
+        let tar = |id| {
+            let mut bytes = Vec::new();
+            kit.forms.write_tar(id, &mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(members(&tar(*old)), members(&tar(*new)));
+        for entry in tar::Archive::new(&tar(*new)[..]).entries().unwrap() {
+            assert!(entry.unwrap().header().mtime().unwrap() <= 1_000);
+        }
+    }
 }

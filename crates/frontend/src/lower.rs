@@ -151,6 +151,7 @@ impl Lowering<'_> {
             // What stands in place of a stage has none of its instructions.
             let mut state = self.on_named(context, index, self.options.platform.clone())?;
             (state.name, state.index, state.total) = (name, index, 1);
+            state.shown_platform = self.shown_platform();
             self.show_base(&mut state);
             return Ok(state);
         }
@@ -160,6 +161,7 @@ impl Lowering<'_> {
         };
         state.begin();
         (state.name, state.index) = (name, index);
+        state.shown_platform = self.shown_platform();
         state.no_cache = self.options.no_cache
             || self.options.no_cache_filter.iter().any(|filter| {
                 stage.name().is_some_and(|name| name.eq_ignore_ascii_case(filter))
@@ -199,6 +201,11 @@ impl Lowering<'_> {
             self.instruction(&mut state, instruction)?;
         }
         Ok(state)
+    }
+
+    /// The platform before a step's name, as BuildKit shows it: only where there are several.
+    fn shown_platform(&self) -> String {
+        if self.options.show_platform { format!("{} ", self.options.platform) } else { String::new() }
     }
 
     fn display_name(&self, index: usize) -> String {

@@ -21,6 +21,8 @@ pub struct Options {
     pub platform: Platform,
     /// The platform of this machine.
     pub build_platform: Platform,
+    /// Whether steps are shown with the platform, since there are others in the same build.
+    pub show_platform: bool,
     /// Run every step.
     pub no_cache: bool,
     /// Run every step of these stages.
@@ -51,6 +53,7 @@ impl Default for Options {
             labels: Vec::new(),
             platform: Platform::host(),
             build_platform: Platform::host(),
+            show_platform: false,
             no_cache: false,
             no_cache_filter: Vec::new(),
             contexts: BTreeMap::new(),

@@ -42,6 +42,8 @@ pub(crate) struct StageState {
     pub(crate) at: usize,
     /// While the instruction at hand is a trigger of the base, which has no place of its own: where the base is named.
     pub(crate) trigger: Option<(Span, LineRange)>,
+    /// `linux/arm64 ` where the build has several platforms, else nothing.
+    pub(crate) shown_platform: String,
     /// Whether a WORKDIR stands in this stage or those below it.
     workdir_set: bool,
 }
@@ -62,6 +64,7 @@ impl StageState {
             total: 0,
             at: 0,
             trigger: None,
+            shown_platform: String::new(),
             workdir_set: false,
         }
     }
@@ -110,7 +113,8 @@ impl StageState {
         let stage = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
         let trigger = if self.trigger.is_some() { "ONBUILD " } else { "" };
         let width = self.total.to_string().len();
-        format!("[{stage}{:>width$}/{}] {trigger}{text}", self.at, self.total)
+        let platform = &self.shown_platform;
+        format!("[{platform}{stage}{:>width$}/{}] {trigger}{text}", self.at, self.total)
     }
 
     /// The place of an instruction in errors.

@@ -16,6 +16,8 @@ use store::Store;
 pub(crate) struct RegistryFlags {
     /// `--tls-verify=false`.
     pub(crate) insecure: bool,
+    /// Hosts that may speak HTTP, or have a certificate that nobody vouches for.
+    pub(crate) insecure_hosts: Vec<String>,
     /// `--authfile`.
     pub(crate) auth_file: Option<PathBuf>,
     /// `--creds USER:PASSWORD`.
@@ -34,7 +36,12 @@ impl RegistryFlags {
                 Ok::<_, CommandError>((user.to_owned(), password.to_owned()))
             })
             .transpose()?;
-        Ok(Self { insecure: !args.tls_verify, auth_file: args.authfile.clone(), credentials })
+        Ok(Self {
+            insecure: !args.tls_verify,
+            auth_file: args.authfile.clone(),
+            credentials,
+            insecure_hosts: Vec::new(),
+        })
     }
 }
 
@@ -241,7 +248,7 @@ fn registry_options(environment: &Environment, flags: &RegistryFlags) -> registr
     registry::Options {
         registries,
         daemon_mirrors: daemon.registry_mirrors,
-        insecure: daemon.insecure_registries,
+        insecure: daemon.insecure_registries.into_iter().chain(flags.insecure_hosts.clone()).collect(),
         insecure_all: flags.insecure,
         certs_dirs: vec![
             environment.config_home().join("containers/certs.d"),

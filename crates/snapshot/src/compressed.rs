@@ -8,11 +8,12 @@ use store::BlobWriter;
 
 impl Forms {
     /// A blob of the layer with this compression, as OCI calls it. A blob that the layer has already serves, wherever
-    /// it came from; else it is made and kept with the layer.
+    /// it came from and however hard it was compressed; else it is made with `level` (nothing is the compression's
+    /// own) and kept with the layer.
     ///
     /// # Errors
-    /// The layer's bytes cannot be had or written; xz and bzip2 are not written.
-    pub fn compressed(&self, id: LayerId, compression: Compression) -> Result<Descriptor> {
+    /// The layer's bytes cannot be had or written; xz and bzip2 are not written; a level that there is not.
+    pub fn compressed(&self, id: LayerId, compression: Compression, level: Option<u8>) -> Result<Descriptor> {
         let wanted = match compression {
             Compression::Zstd => media_type::Compression::Zstd,
             Compression::None => media_type::Compression::None,
@@ -30,7 +31,7 @@ impl Forms {
         let writer = Shared(Some(self.store().blob_writer(None)?.media_type(kind)));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let compressor =
-            Compressor::new(BufWriter::with_capacity(1 << 20, writer), compression, None, threads)
+            Compressor::new(BufWriter::with_capacity(1 << 20, writer), compression, level, threads)
                 .map_err(layer_error)?;
         let mut input = BufWriter::with_capacity(1 << 20, compressor);
         self.write_tar(id, &mut input)?;

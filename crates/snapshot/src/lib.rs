@@ -10,6 +10,7 @@ mod compressed;
 mod error;
 mod forms;
 mod merged;
+mod rewritten;
 mod tar;
 
 pub use error::{BoxError, Error};

@@ -151,7 +151,7 @@ fn layers_are_pulled_once_and_only_when_they_are_needed() {
     assert_eq!(bytes, tar(ONE));
     assert_eq!(kit.forms.diff_ids(&stack[..1]).unwrap()[0].digest, Digest::of(&bytes));
     // What came compressed is not compressed again.
-    let blob = kit.forms.compressed(stack[0], Compression::Gzip).unwrap();
+    let blob = kit.forms.compressed(stack[0], Compression::Gzip, None).unwrap();
     assert_eq!(blob.digest, Digest::of(&gzip(&tar(ONE))));
     assert_eq!(kit.registry.fetched.load(Ordering::Relaxed), 2);
 }
@@ -264,9 +264,9 @@ fn a_layer_of_ones_own_has_the_same_bytes_each_time() {
     kit.forms.write_tar(id, &mut after).unwrap();
     assert_eq!(after, before);
     // Compressed once, in each way.
-    let gzip = kit.forms.compressed(id, Compression::Gzip).unwrap();
-    assert_eq!(kit.forms.compressed(id, Compression::Gzip).unwrap(), gzip);
-    let zstd = kit.forms.compressed(id, Compression::Zstd).unwrap();
+    let gzip = kit.forms.compressed(id, Compression::Gzip, None).unwrap();
+    assert_eq!(kit.forms.compressed(id, Compression::Gzip, None).unwrap(), gzip);
+    let zstd = kit.forms.compressed(id, Compression::Zstd, None).unwrap();
     assert_ne!(zstd.digest, gzip.digest);
     let mut plain = Vec::new();
     layer::decompress(kit.forms.blob(id, &zstd).unwrap(), u64::MAX).unwrap().read_to_end(&mut plain).unwrap();

@@ -65,9 +65,13 @@ pub(crate) struct BuildArgs {
     /// Send the image to its registry
     #[arg(long)]
     pub(crate) push: bool,
-    /// The platform of the image
-    #[arg(long, value_name = "OS/ARCH")]
-    pub(crate) platform: Option<String>,
+    /// The platform of the image; several, separated by commas, give an index
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    pub(crate) platform: Vec<String>,
+    /// Free text in the image's documents: `[LEVEL:]KEY=VALUE`; levels are manifest, index, manifest-descriptor and
+    /// index-descriptor
+    #[arg(long, value_name = "[LEVEL:]KEY=VALUE")]
+    pub(crate) annotation: Vec<String>,
     /// A secret for steps: `id=ID[,src=FILE][,env=NAME]`
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Vec<String>,
@@ -171,21 +175,29 @@ impl BuildArgs {
             .collect()
     }
 
-    /// What the frontend is told.
-    pub(crate) fn frontend_options(&self, environment: &Environment) -> Outcome<frontend::Options> {
-        let build_platform = Platform::host();
-        let wanted = self.platform.as_deref().or(environment.get("DOCKER_DEFAULT_PLATFORM"));
-        let platform = match wanted {
-            None => build_platform.clone(),
-            Some(text) if text.contains(',') => {
-                return Err(CommandError::usage(format!(
-                    "--platform {text}: several platforms at once are not supported yet"
-                )));
-            }
-            Some(text) => text
-                .parse::<Platform>()
-                .map_err(|error| CommandError::usage(format!("--platform: {error}")))?,
+    /// The platforms of the result, each once, in the order in which they are asked for.
+    pub(crate) fn platforms(&self, environment: &Environment) -> Outcome<Vec<Platform>> {
+        let default = environment.get("DOCKER_DEFAULT_PLATFORM").filter(|text| !text.is_empty());
+        let texts: Vec<&str> = match (&self.platform[..], default) {
+            ([], Some(text)) => text.split(',').collect(),
+            (given, _) => given.iter().map(String::as_str).collect(),
         };
+        let mut platforms: Vec<Platform> = Vec::new();
+        for text in texts {
+            let platform: Platform =
+                text.trim().parse().map_err(|error| CommandError::usage(format!("--platform: {error}")))?;
+            if platforms.iter().all(|known| known.normalised() != platform.normalised()) {
+                platforms.push(platform);
+            }
+        }
+        if platforms.is_empty() {
+            platforms.push(Platform::host());
+        }
+        Ok(platforms)
+    }
+
+    /// What the frontend is told, for the platform of this machine.
+    pub(crate) fn frontend_options(&self, environment: &Environment) -> Outcome<frontend::Options> {
         let mut build_args = Vec::new();
         for arg in &self.build_arg {
             match arg.split_once('=') {
@@ -240,8 +252,9 @@ impl BuildArgs {
             target: self.target.clone(),
             build_args,
             labels,
-            platform,
-            build_platform,
+            platform: Platform::host(),
+            build_platform: Platform::host(),
+            show_platform: false,
             no_cache: self.no_cache,
             no_cache_filter: self.no_cache_filter.clone(),
             contexts,

@@ -193,12 +193,7 @@ impl Context {
 
     /// Names this build across time: what stood in a place of it before explains why a step runs now.
     pub(crate) fn identity(&self, dockerfile: &DockerfileText, args: &BuildArgs) -> String {
-        let text = format!(
-            "{}\0{}\0{}",
-            self.identity,
-            dockerfile.name,
-            args.platform.as_deref().unwrap_or_default()
-        );
+        let text = format!("{}\0{}\0{}", self.identity, dockerfile.name, args.platform.join(","));
         Digest::of(text.as_bytes()).hex()
     }
 }

@@ -14,7 +14,8 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::{commands::rootless, screen};
 use executor::{Cache, Worker, WorkerOptions};
-use oci::{Digest, Reference};
+use graph::{About, Graph, NodeId};
+use oci::Platform;
 use solver::Solver;
 
 /// Runs `build`.
@@ -23,15 +24,15 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         screen::say(&format!("warning: {flag} is accepted and has no effect"));
     }
     let outputs = output::outputs(&args)?;
-    let names = args.names()?;
-    if args.push && names.is_empty() {
-        return Err(CommandError::usage("--push needs a name: give one with --tag"));
-    }
+    let platforms = args.platforms(&environment)?;
     if !args.quiet {
         rootless::say_limits();
     }
     rootless::enter()?;
-    let registry = RegistryFlags::from_args(&args.registry)?;
+    let mut registry = RegistryFlags::from_args(&args.registry)?;
+    for output in outputs.iter().filter(|output| output.insecure) {
+        registry.insecure_hosts.extend(output.names.iter().map(|name| name.host().to_owned()));
+    }
     let engine = Engine::new(environment, registry);
     let context = context::open(&args)?;
     let dockerfile = context.dockerfile(&args)?;
@@ -45,12 +46,14 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         )));
     }
     let options = args.frontend_options(&engine.environment)?;
+    let trust_host_ca = options.trust_host_ca;
     let interrupts = watch::interrupts()?;
     let locals = context.locals(&args, &dockerfile)?;
     let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
     let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
-    let lowered = frontend::lower(&parsed, &options, &resolver)
-        .map_err(|error| failure::frontend(&parsed.source, &error))?;
+    let (graph, targets, lowered) = lower(&parsed, options, platforms, &resolver)?;
+    let warnings = warnings(&lowered);
+    let epoch = epoch(&engine.environment)?;
     let (progress, tail) = watch::progress(&args, &engine.environment);
     progress.allow_threads();
     let store = engine.store()?;
@@ -62,16 +65,16 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             secrets: args.secrets(&engine.environment)?,
             network: rootless::network_options(&engine.environment),
             resolv_conf: watch::resolv_conf(),
-            host_ca: options.trust_host_ca.then(|| engine.host_ca()).flatten(),
+            host_ca: trust_host_ca.then(|| engine.host_ca()).flatten(),
             single_id: rootless::single_id(),
             pulls: 3,
         },
     );
     let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args));
-    let observer = watch::Watcher::new(&lowered.graph, &worker, &progress);
+    let observer = watch::Watcher::new(&graph, &worker, &progress);
     let solved = watch::solve(&worker, &interrupts, |cancel| {
         let solver = Solver {
-            graph: &lowered.graph,
+            graph: &graph,
             cache: &cache,
             sources: &worker,
             executor: &worker,
@@ -82,7 +85,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
                 mode: rootless::single_id().then(|| "single-id".to_owned()),
             },
         };
-        solver.solve(&[lowered.target])
+        solver.solve(&targets)
     });
     worker.keep_indexes()?;
     let solved = match solved {
@@ -90,18 +93,81 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         Err(error) => {
             progress.finish();
             store.finish()?;
-            show_warnings(&parsed.source, &lowered.warnings, &args, &engine.environment);
-            return Err(failure::solve(&parsed.source, &lowered.graph, &error, &tail, &observer));
+            show_warnings(&parsed.source, &warnings, &args, &engine.environment);
+            return Err(failure::solve(&parsed.source, &graph, &error, &tail, &observer));
         }
     };
-    let stack = &solved.targets[0].stack;
-    let made = output::write(&engine, &args, &lowered, stack, &names, &outputs, &progress);
+    let built: Vec<output::Built> = lowered
+        .into_iter()
+        .zip(solved.targets)
+        .map(|((platform, lowered), target)| output::Built { platform, lowered, stack: target.stack })
+        .collect();
+    let made = output::Outputs {
+        engine: &engine,
+        outputs: &outputs,
+        progress: &progress,
+        built: &built,
+        epoch,
+        wants_id: args.iidfile.is_some(),
+    }
+    .write();
     progress.finish();
     store.finish()?;
-    let id = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;
-    show_warnings(&parsed.source, &lowered.warnings, &args, &engine.environment);
-    report(&args, id, &names)?;
+    let written = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;
+    show_warnings(&parsed.source, &warnings, &args, &engine.environment);
+    written.report(&args)?;
     Ok(0)
+}
+
+/// What the Dockerfile means for a platform.
+type ForPlatform = (Platform, frontend::Lowered);
+
+/// Lowers the Dockerfile for each platform, into one graph with a target for each.
+fn lower(
+    parsed: &dockerfile::Dockerfile,
+    options: frontend::Options,
+    platforms: Vec<Platform>,
+    resolver: &resolver::Resolver<'_>,
+) -> Outcome<(Graph, Vec<NodeId>, Vec<ForPlatform>)> {
+    let several = platforms.len() > 1;
+    let mut graph = Graph::new();
+    let (mut targets, mut lowered) = (Vec::new(), Vec::new());
+    for platform in platforms {
+        let options =
+            frontend::Options { platform: platform.clone(), show_platform: several, ..options.clone() };
+        let mut one = frontend::lower(parsed, &options, resolver)
+            .map_err(|error| failure::frontend(&parsed.source, &error))?;
+        let own = std::mem::take(&mut one.graph);
+        targets.push(graph.append(own, one.target, |about| match several {
+            // What stood in this place before is asked for by it.
+            true if !about.slot.is_empty() => About { slot: format!("{platform} {}", about.slot), ..about },
+            _ => about,
+        }));
+        lowered.push((platform, one));
+    }
+    Ok((graph, targets, lowered))
+}
+
+/// The warnings of all platforms, each once.
+fn warnings(lowered: &[ForPlatform]) -> Vec<dockerfile::Diagnostic> {
+    let mut all: Vec<dockerfile::Diagnostic> = Vec::new();
+    for warning in lowered.iter().flat_map(|(_, lowered)| &lowered.warnings) {
+        if !all.contains(warning) {
+            all.push(warning.clone());
+        }
+    }
+    all
+}
+
+/// SOURCE_DATE_EPOCH in seconds.
+fn epoch(environment: &Environment) -> Outcome<Option<u64>> {
+    let Some(text) = environment.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let seconds = text.parse().map_err(|_| {
+        CommandError::usage(format!(
+            "SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds since 1970"
+        ))
+    })?;
+    Ok(Some(seconds))
 }
 
 fn show_warnings(
@@ -134,26 +200,4 @@ fn show_warnings(
         let line = source.line(warning.span.start);
         screen::say(&format!(" - {}: {} (line {line})", warning.rule.unwrap_or_default(), warning.message));
     }
-}
-
-/// The id where it was asked for.
-fn report(args: &BuildArgs, id: Option<Digest>, names: &[Reference]) -> Outcome<()> {
-    let Some(id) = id else { return Ok(()) };
-    if let Some(path) = &args.iidfile {
-        std::fs::write(path, id.to_string())
-            .map_err(|error| CommandError::new(format!("cannot write {}: {error}", path.display())))?;
-    }
-    if let Some(path) = &args.metadata_file {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let metadata = serde_json::json!({
-            "containerimage.config.digest": id.to_string(),
-            "image.name": names.join(","),
-        });
-        std::fs::write(path, format!("{metadata:#}\n"))
-            .map_err(|error| CommandError::new(format!("cannot write {}: {error}", path.display())))?;
-    }
-    if args.quiet {
-        screen::line(&id.to_string());
-    }
-    Ok(())
 }

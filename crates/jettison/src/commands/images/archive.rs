@@ -6,12 +6,15 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::screen;
 use clap::{Args, ValueEnum};
-use export::archive::{self, Kind, Saved};
+use export::archive::{self, Saved};
 use export::load::Loaded;
+use export::{Bundle, Packing, layout};
 use oci::Reference;
+use snapshot::Forms;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use store::Store;
 
 /// Load images from an archive.
 #[derive(Debug, Args)]
@@ -113,26 +116,28 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
         Ok::<_, CommandError>(all)
     })?;
     let (store, forms) = (engine.store()?, engine.forms()?);
-    let kind = match args.format {
-        Format::DockerArchive => Kind::Docker,
-        Format::OciArchive => Kind::Oci,
-        Format::OciDir => {
-            let folder = args
-                .output
-                .as_ref()
-                .ok_or_else(|| CommandError::usage("the format oci-dir needs `--output FOLDER`"))?;
-            archive::save_layout(store, &forms, &images, folder)?;
-            store.finish()?;
-            return Ok(0);
+    let write = |out: &mut dyn Write| -> export::Result<()> {
+        match args.format {
+            Format::DockerArchive => archive::save(store, &forms, &images, out),
+            Format::OciArchive | Format::OciDir => {
+                layout::write(&forms, &bundles(store, &forms, &images)?, out)
+            }
         }
     };
+    if let Format::OciDir = args.format {
+        let folder = args
+            .output
+            .as_ref()
+            .ok_or_else(|| CommandError::usage("the format oci-dir needs `--output FOLDER`"))?;
+        layout::write_folder(&forms, &bundles(store, &forms, &images)?, folder)?;
+        store.finish()?;
+        return Ok(0);
+    }
     match &args.output {
         None => {
             let mut pipe = Pipe { out: std::io::stdout().lock(), gone: false };
             let mut out = BufWriter::with_capacity(1 << 20, &mut pipe);
-            let saved = archive::save(store, &forms, &images, kind, &mut out)
-                .map_err(CommandError::from)
-                .and_then(|()| Ok(out.flush()?));
+            let saved = write(&mut out).map_err(CommandError::from).and_then(|()| Ok(out.flush()?));
             drop(out.into_parts());
             match saved {
                 // A reader that has read enough is no error.
@@ -140,10 +145,19 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
                 saved => saved?,
             }
         }
-        Some(path) => whole(path, |out| Ok(archive::save(store, &forms, &images, kind, out)?))?,
+        Some(path) => whole(path, |out| Ok(write(out)?))?,
     }
     store.finish()?;
     Ok(0)
+}
+
+/// What an OCI layout has of the images, each as it is.
+fn bundles(store: &Store, forms: &Forms, images: &[Saved]) -> export::Result<Vec<(Bundle, Vec<Reference>)>> {
+    let bundle = |saved: &Saved| {
+        let image = archive::find(store, saved)?;
+        Ok((Bundle::new(store, forms, &[image], &Packing::default())?, saved.names.clone()))
+    };
+    images.iter().map(bundle).collect()
 }
 
 /// Standard output that remembers that its reader has gone away.

@@ -63,7 +63,11 @@ pub(crate) fn login(args: LoginArgs, environment: Environment) -> Outcome {
         return Err(CommandError::new("a login needs a user and a password"));
     }
     let flags =
-        RegistryFlags { insecure: !args.tls_verify, auth_file: args.authfile.clone(), credentials: None };
+        RegistryFlags {
+            insecure: !args.tls_verify,
+            auth_file: args.authfile.clone(),
+            ..RegistryFlags::default()
+        };
     let engine = Engine::new(environment, flags);
     let credential = engine.client(&host)?.login(&host, &Credential::Basic { user, password })?;
     let file = file(args.authfile, &engine.environment);

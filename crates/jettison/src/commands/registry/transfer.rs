@@ -7,6 +7,7 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::screen;
 use clap::Args;
+use export::push::{self, Pusher};
 use oci::{Platform, Reference};
 use progress::{Colors, Plain, PlainOptions, Progress, Sink, Tty, TtyOptions};
 use registry::Pushed;
@@ -135,7 +136,7 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
             screen::line(&format!("The push refers to repository [{}]", target.name()));
         }
         let vertex = progress.start(&format!("pushing {}", target.familiar()));
-        let tell = |layer: &export::push::Layer| {
+        let tell = |layer: &push::Layer| {
             if !args.quiet {
                 let what = match layer.pushed {
                     Pushed::Existed => "Layer already exists",
@@ -145,15 +146,9 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
                 screen::line(&format!("{}: {what}", layer.descriptor.digest.short()));
             }
         };
-        let pushed = export::push::push_telling(
-            store,
-            &forms,
-            engine.client(target.host())?,
-            &image,
-            &target,
-            &vertex,
-            &tell,
-        );
+        let client = engine.client(target.host())?;
+        let pusher = Pusher { store, forms: &forms, client, vertex: &vertex, tell: &tell };
+        let pushed = pusher.image(&image, &target);
         let manifest = match pushed {
             Ok(manifest) => {
                 vertex.done();

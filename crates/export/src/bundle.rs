@@ -1,0 +1,231 @@
+//! What leaves: the documents of a result, from its configurations up to the one that a name stands for, and the layers
+//! that they name. Archives, folders and registries take the same bundle, so they carry the same digests.
+//!
+//! ```text
+//! one image                 several, or one with more beside it
+//! manifest ─▶ config        index ─▶ manifest ─▶ config, layers
+//!          └▶ layers              └▶ manifest ─▶ config, layers
+//! ```
+//!
+//! An image that came with a manifest leaves with the same bytes as long as nothing else is asked for. A layer that has
+//! a blob already, compressed in whatever way, leaves as that blob; only a new one, or each with `force`, is made as
+//! [`Packing::compression`] says.
+
+use crate::{Annotations, Error, Result};
+use layer::{Compression, LayerId};
+use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, media_type};
+use snapshot::Forms;
+use store::{Image, LayerInfo, Store};
+
+/// How layers and documents are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packing {
+    /// How layers without a blob are compressed; nothing is gzip.
+    pub compression: Option<Compression>,
+    /// How hard; nothing is the compression's own level.
+    pub level: Option<u8>,
+    /// Layers with a blob of another compression are compressed anew.
+    pub force: bool,
+    /// Docker's media types in place of OCI's.
+    pub docker: bool,
+    /// Free text in the documents.
+    pub annotations: Annotations,
+}
+
+impl Packing {
+    fn wanted(&self) -> media_type::Compression {
+        match self.compression {
+            Some(Compression::None) => media_type::Compression::None,
+            Some(Compression::Zstd) => media_type::Compression::Zstd,
+            _ => media_type::Compression::Gzip,
+        }
+    }
+}
+
+/// A layer and the blob that it leaves as.
+#[derive(Clone, Debug)]
+pub struct LayerBlob {
+    /// The layer.
+    pub info: LayerInfo,
+    /// The blob.
+    pub descriptor: Descriptor,
+}
+
+/// A document with its bytes.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// What it is.
+    pub descriptor: Descriptor,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Everything that leaves for one name.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// What a name stands for: a manifest or an index; with the annotations of its descriptor.
+    pub root: Descriptor,
+    /// The layers, each blob once.
+    pub layers: Vec<LayerBlob>,
+    /// Configurations.
+    pub configs: Vec<Document>,
+    /// Manifests and indexes, each after what it names; the last is the root.
+    pub manifests: Vec<Document>,
+}
+
+impl Bundle {
+    /// The bundle of one image, or of several for different platforms.
+    ///
+    /// # Errors
+    /// Layers whose bytes cannot be had; annotations of an index where there is none; no image at all.
+    pub fn new(store: &Store, forms: &Forms, images: &[Image], packing: &Packing) -> Result<Self> {
+        let annotations = &packing.annotations;
+        let mut bundle = Self {
+            root: Descriptor::new(media_type::OCI_INDEX, Digest::of(b""), 0),
+            layers: Vec::new(),
+            configs: Vec::new(),
+            manifests: Vec::new(),
+        };
+        let mut entries = Vec::with_capacity(images.len());
+        for image in images {
+            let config = ImageConfig::parse(&image.config)?;
+            let platform = Platform {
+                os: config.os,
+                architecture: config.architecture,
+                variant: config.variant,
+                ..Platform::default()
+            };
+            let mut entry = bundle.image(store, forms, image, &platform, packing)?;
+            entry.annotations = annotations.manifest_descriptor(&platform);
+            entry.platform = Some(platform);
+            entries.push(entry);
+        }
+        match <[Descriptor; 1]>::try_from(entries) {
+            Ok([only]) => {
+                if annotations.has_index() {
+                    return Err(Error::IndexAnnotations);
+                }
+                bundle.root = only;
+            }
+            Err(entries) => bundle.index(entries, packing),
+        }
+        Ok(bundle)
+    }
+
+    fn index(&mut self, entries: Vec<Descriptor>, packing: &Packing) {
+        let mut index = Index::oci(entries);
+        if packing.docker {
+            index.media_type = Some(media_type::DOCKER_INDEX.to_owned());
+        }
+        index.annotations = packing.annotations.index();
+        let bytes = index.to_bytes();
+        let kind = index.media_type.as_deref().unwrap_or(media_type::OCI_INDEX);
+        self.root = Descriptor::new(kind, Digest::of(&bytes), bytes.len() as u64);
+        self.manifests.push(Document { descriptor: self.root.clone(), bytes });
+        self.root.annotations = packing.annotations.index_descriptor();
+    }
+
+    /// Adds the documents and layers of an image. Gives its manifest's descriptor.
+    fn image(
+        &mut self,
+        store: &Store,
+        forms: &Forms,
+        image: &Image,
+        platform: &Platform,
+        packing: &Packing,
+    ) -> Result<Descriptor> {
+        let infos = infos(store, image)?;
+        let annotations = packing.annotations.manifest(platform);
+        let default =
+            Packing { annotations: Annotations::default(), ..packing.clone() } == Packing::default();
+        let kept = if default && annotations.is_empty() { kept(store, image, &infos)? } else { None };
+        let (document, manifest) = match kept {
+            Some(kept) => kept,
+            None => {
+                let mut layers = Vec::with_capacity(infos.len());
+                for info in &infos {
+                    layers.push(blob(store, forms, info, packing)?);
+                }
+                let kind = if packing.docker { media_type::DOCKER_CONFIG } else { media_type::OCI_CONFIG };
+                let config = Descriptor::new(kind, image.id, image.config.len() as u64);
+                let mut manifest = Manifest::oci(config, layers);
+                if packing.docker {
+                    manifest.media_type = Some(media_type::DOCKER_MANIFEST.to_owned());
+                }
+                manifest.annotations = annotations;
+                (Document { descriptor: manifest.descriptor(), bytes: manifest.to_bytes() }, manifest)
+            }
+        };
+        for (info, descriptor) in infos.into_iter().zip(manifest.layers) {
+            if self.layers.iter().all(|known| known.descriptor.digest != descriptor.digest) {
+                self.layers.push(LayerBlob { info, descriptor });
+            }
+        }
+        self.configs.push(Document { descriptor: manifest.config, bytes: image.config.clone() });
+        let descriptor = document.descriptor.clone();
+        self.manifests.push(document);
+        Ok(descriptor)
+    }
+
+    /// The document that the root is.
+    #[must_use]
+    pub fn root_document(&self) -> &Document {
+        self.manifests.last().expect("because a bundle has at least the manifest of one image")
+    }
+}
+
+fn infos(store: &Store, image: &Image) -> Result<Vec<LayerInfo>> {
+    let infos = store.layers(&image.stack)?;
+    let gone = |id: &LayerId| snapshot::Error::NoLayer { id: *id };
+    infos.into_iter().zip(&image.stack).map(|(info, id)| info.ok_or_else(|| gone(id).into())).collect()
+}
+
+/// The manifest that the image came with, where all its blobs can still be had.
+fn kept(store: &Store, image: &Image, infos: &[LayerInfo]) -> Result<Option<(Document, Manifest)>> {
+    let Some(descriptor) = &image.manifest else { return Ok(None) };
+    if store.has_blob(&descriptor.digest)?.is_none() {
+        return Ok(None);
+    }
+    let bytes = store.read_blob(&descriptor.digest, oci::MAX_DOCUMENT)?;
+    let manifest = Manifest::parse(&bytes)?;
+    if manifest.config.digest != image.id || manifest.layers.len() != infos.len() {
+        return Ok(None);
+    }
+    for (layer, info) in manifest.layers.iter().zip(infos) {
+        let again = info.remote.as_ref().is_some_and(|remote| remote.descriptor.digest == layer.digest);
+        if !again && store.has_blob(&layer.digest)?.is_none() {
+            return Ok(None);
+        }
+    }
+    let descriptor = Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size);
+    Ok(Some((Document { descriptor, bytes }, manifest)))
+}
+
+/// The blob that a layer leaves as: one that it has, or one that is made now.
+fn blob(store: &Store, forms: &Forms, info: &LayerInfo, packing: &Packing) -> Result<Descriptor> {
+    let kind = |blob: &Descriptor| media_type::layer_compression(&blob.media_type);
+    let serves = |blob: &Descriptor| match kind(blob) {
+        Some(kind) if packing.force => kind == packing.wanted(),
+        Some(media_type::Compression::None) => packing.wanted() == media_type::Compression::None,
+        Some(_) => true,
+        None => false,
+    };
+    let mut known = None;
+    // Of several the one of the wanted kind comes first.
+    let mut blobs: Vec<&Descriptor> = info.blobs.iter().filter(|blob| serves(blob)).collect();
+    blobs.sort_by_key(|blob| kind(blob) != Some(packing.wanted()));
+    for blob in blobs {
+        if store.has_blob(&blob.digest)?.is_some() {
+            known = Some(blob.clone());
+            break;
+        }
+    }
+    let remote =
+        || info.remote.as_ref().map(|remote| &remote.descriptor).filter(|blob| serves(blob)).cloned();
+    let blob = match known.or_else(remote) {
+        Some(blob) => blob,
+        None => forms.compressed(info.id, packing.compression.unwrap_or(Compression::Gzip), packing.level)?,
+    };
+    let kind = kind(&blob).unwrap_or(media_type::Compression::Gzip);
+    Ok(Descriptor::new(media_type::layer(kind, packing.docker), blob.digest, blob.size))
+}

@@ -1,0 +1,72 @@
+//! OCI layouts (image-spec, image-layout.md), as a tar or a folder.
+//!
+//! ```text
+//! oci-layout  index.json  blobs/sha256/<index> <manifest> <config> <layer>...
+//! ```
+//!
+//! `index.json` has an entry for each name of each bundle, with the annotations `org.opencontainers.image.ref.name` (the
+//! tag) and `io.containerd.image.name` (the whole name). A folder that is a layout already gets the entries added; one
+//! of the same name is replaced.
+
+use crate::sink::{FolderSink, Sink, TarSink, blob_name, bytes, copy};
+use crate::{Bundle, LayerBlob, Result};
+use oci::{Descriptor, Index, Reference};
+use snapshot::Forms;
+use std::io::Write;
+use std::path::Path;
+
+const NAME: &str = "io.containerd.image.name";
+const TAG: &str = "org.opencontainers.image.ref.name";
+
+/// Writes a layout as a tar: bundles and what each is called; no name is allowed.
+///
+/// # Errors
+/// Blobs that cannot be had; `out` fails.
+pub fn write(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], out: &mut dyn Write) -> Result<()> {
+    let mut sink = TarSink::new(out);
+    layout(forms, bundles, &mut sink)?;
+    sink.finish()
+}
+
+/// Writes a layout into a folder, which is made where it is missing.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_folder(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], folder: &Path) -> Result<()> {
+    layout(forms, bundles, &mut FolderSink::new(folder)?)
+}
+
+fn layout(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], sink: &mut dyn Sink) -> Result<()> {
+    let there = sink.read("index.json").and_then(|bytes| Index::parse(&bytes).ok());
+    let mut index = there.unwrap_or_else(|| Index::oci(Vec::new()));
+    for (bundle, names) in bundles {
+        for LayerBlob { info, descriptor } in &bundle.layers {
+            sink.put(&blob_name(&descriptor.digest), descriptor.size, &mut |out| {
+                copy(&mut forms.blob(info.id, descriptor)?, out)
+            })?;
+        }
+        for document in bundle.configs.iter().chain(&bundle.manifests) {
+            bytes(sink, &blob_name(&document.descriptor.digest), &document.bytes)?;
+        }
+        if names.is_empty() {
+            enter(&mut index, bundle.root.clone());
+        }
+        for name in names {
+            let mut entry = bundle.root.clone();
+            entry.annotations.insert(NAME.to_owned(), name.to_string());
+            entry.annotations.insert(TAG.to_owned(), name.tag().unwrap_or("latest").to_owned());
+            enter(&mut index, entry);
+        }
+    }
+    bytes(sink, "index.json", &index.to_bytes())?;
+    bytes(sink, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
+}
+
+/// A name stands for one thing; what has none stands once.
+fn enter(index: &mut Index, entry: Descriptor) {
+    index.manifests.retain(|known| match entry.annotations.get(NAME) {
+        Some(name) => known.annotations.get(NAME) != Some(name),
+        None => known.digest != entry.digest || known.annotations.contains_key(NAME),
+    });
+    index.manifests.push(entry);
+}

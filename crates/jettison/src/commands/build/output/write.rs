@@ -1,0 +1,245 @@
+//! Writing the outputs.
+
+use super::{Destination, Kind, Output};
+use crate::engine::Engine;
+use crate::error::{CommandError, Outcome};
+use crate::time;
+use export::push::Pusher;
+use export::{Bundle, Packing, archive, layout, local};
+use frontend::Lowered;
+use layer::{LayerId, Time};
+use oci::{Descriptor, Digest, Platform, Reference};
+use progress::Progress;
+use snapshot::Forms;
+use std::fs::File;
+use std::io::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// What was built for one platform.
+pub(crate) struct Built {
+    /// The platform that was asked for.
+    pub(crate) platform: Platform,
+    /// Configuration, base, warnings.
+    pub(crate) lowered: Lowered,
+    /// The layers, lowest first.
+    pub(crate) stack: Vec<LayerId>,
+}
+
+/// What the outputs are made of and with.
+pub(crate) struct Outputs<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) outputs: &'a [Output],
+    pub(crate) progress: &'a Progress,
+    /// One for each platform, in the order they were asked for.
+    pub(crate) built: &'a [Built],
+    /// SOURCE_DATE_EPOCH.
+    pub(crate) epoch: Option<u64>,
+    /// Whether an image's id is wanted even where no output has one.
+    pub(crate) wants_id: bool,
+}
+
+/// What is known of the result afterwards.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The image's id: the digest of its configuration, or of the index where there are several platforms.
+    pub(crate) id: Option<Digest>,
+    /// The configuration, where there is one platform.
+    pub(crate) config: Option<Digest>,
+    /// What a name stands for in a registry or a layout, where the image went there.
+    pub(crate) root: Option<Descriptor>,
+    /// All names.
+    pub(crate) names: Vec<Reference>,
+}
+
+impl Outputs<'_> {
+    /// Writes all of them.
+    pub(crate) fn write(&self) -> Outcome<Written> {
+        let forms = self.engine.forms()?;
+        let mut written = Written::default();
+        for output in self.outputs {
+            for name in &output.names {
+                if output.has_image() && !written.names.contains(name) {
+                    written.names.push(name.clone());
+                }
+            }
+            self.one(&forms, output, &mut written)?;
+        }
+        if self.wants_id && written.id.is_none() {
+            let images = self.images(&forms, None)?;
+            self.identify(&forms, &images, &Packing::default(), &mut written)?;
+        }
+        Ok(written)
+    }
+
+    fn one(&self, forms: &Forms, output: &Output, written: &mut Written) -> Outcome<()> {
+        let store = self.engine.store()?;
+        match &output.kind {
+            Kind::CacheOnly => {}
+            Kind::Local { folder, split, delete } => {
+                let vertex = self.progress.start(&format!("exporting to {}", folder.display()));
+                local::write(forms, &self.files(*split, output), folder, *delete)?;
+                vertex.done();
+            }
+            Kind::Tar { to, split } => {
+                let vertex = self.progress.start("exporting to a tar");
+                self.to(to, |out| Ok(local::write_tar(forms, &self.files(*split, output), out)?))?;
+                vertex.done();
+            }
+            Kind::Image { store: named, push } => {
+                let vertex = self.progress.start("exporting to image");
+                let images = self.images(forms, Some((output, *named)))?;
+                self.identify(forms, &images, &output.packing, written)?;
+                vertex.done();
+                let Some(push) = push else { return Ok(()) };
+                for name in &output.names {
+                    let vertex = self.progress.start(&format!("pushing {name}"));
+                    let client = self.engine.client(name.host())?;
+                    let pusher = Pusher { store, forms, client, vertex: &vertex, tell: &|_| {} };
+                    let root = match &images[..] {
+                        [image] if output.packing == Packing::default() && !push.by_digest => {
+                            pusher.image(&image.id.to_string(), name)?
+                        }
+                        images => {
+                            let bundle = Bundle::new(store, forms, images, &output.packing)?;
+                            pusher.bundle(&bundle, name, push.by_digest)?;
+                            bundle.root
+                        }
+                    };
+                    written.root = Some(root);
+                    vertex.done();
+                }
+            }
+            Kind::Docker(to) => {
+                let vertex = self.progress.start("exporting to docker image format");
+                if self.built.len() > 1 {
+                    return Err(CommandError::usage(
+                        "--output: a docker archive holds an image of one platform alone",
+                    )
+                    .hint("use type=oci for several"));
+                }
+                let images = self.images(forms, Some((output, false)))?;
+                self.identify(forms, &images, &output.packing, written)?;
+                let saved: Vec<_> = images
+                    .iter()
+                    .map(|image| archive::Saved { image: image.id, names: output.names.clone() })
+                    .collect();
+                match to {
+                    Destination::Folder(folder) => archive::save_folder(store, forms, &saved, folder)?,
+                    to => self.to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?,
+                }
+                vertex.done();
+            }
+            Kind::Oci(to) => {
+                let vertex = self.progress.start("exporting to oci image format");
+                let images = self.images(forms, Some((output, false)))?;
+                let bundle = Bundle::new(store, forms, &images, &output.packing)?;
+                written.root = Some(bundle.root.clone());
+                self.identify(forms, &images, &output.packing, written)?;
+                let bundles = [(bundle, output.names.clone())];
+                match to {
+                    Destination::Folder(folder) => layout::write_folder(forms, &bundles, folder)?,
+                    to => self.to(to, |out| Ok(layout::write(forms, &bundles, out)?))?,
+                }
+                vertex.done();
+            }
+        }
+        Ok(())
+    }
+
+    /// The images of all platforms, in the store. `output` names them there, if it says so.
+    fn images(&self, forms: &Forms, output: Option<(&Output, bool)>) -> Outcome<Vec<store::Image>> {
+        let store = self.engine.store()?;
+        let host = Platform::host();
+        // A name of the store stands for one image: that of this machine, or else the first.
+        let named = self.built.iter().position(|built| host.rank(&built.platform).is_some()).unwrap_or(0);
+        let mut images = Vec::with_capacity(self.built.len());
+        for (at, built) in self.built.iter().enumerate() {
+            let mut stack = built.stack.clone();
+            let base = &built.lowered.base;
+            if let (Some((output, _)), Some(epoch)) = (output, self.epoch)
+                && output.rewrite_timestamp
+            {
+                let latest = Time { seconds: i64::try_from(epoch).unwrap_or(i64::MAX), nanoseconds: 0 };
+                let below = base.as_ref().map_or(0, |base| base.config.rootfs.diff_ids.len());
+                for id in stack.iter_mut().skip(below) {
+                    *id = forms.rewritten(*id, latest)?;
+                }
+            }
+            let names = match output {
+                Some((output, true)) if at == named => output.names.clone(),
+                _ => Vec::new(),
+            };
+            let new = export::NewImage {
+                config: built.lowered.config.clone(),
+                base_history: base.as_ref().map_or(0, |base| base.config.history.len()),
+                stack,
+                names,
+                epoch: self.epoch.map(|seconds| time::rfc3339(UNIX_EPOCH + Duration::from_secs(seconds))),
+            };
+            let id = export::finish(store, forms, new, &time::rfc3339)?;
+            let image = store.image(&id.to_string())?;
+            images
+                .push(image.ok_or_else(|| CommandError::new(format!("image {id} is gone from the store")))?);
+        }
+        Ok(images)
+    }
+
+    fn identify(
+        &self,
+        forms: &Forms,
+        images: &[store::Image],
+        packing: &Packing,
+        written: &mut Written,
+    ) -> Outcome<()> {
+        if let [image] = images {
+            written.config = Some(image.id);
+            written.id = written.id.or(Some(image.id));
+        } else if written.id.is_none() {
+            let bundle = Bundle::new(self.engine.store()?, forms, images, packing)?;
+            written.id = Some(bundle.root.digest);
+        }
+        Ok(())
+    }
+
+    /// The results as folders and tars have them.
+    fn files(&self, split: Option<bool>, _output: &Output) -> Vec<(&[LayerId], local::Options)> {
+        let split = split.unwrap_or(self.built.len() > 1);
+        self.built
+            .iter()
+            .map(|built| {
+                let folder = if split { built.platform.to_string().replace('/', "_") } else { String::new() };
+                let epoch = self.epoch.map(|seconds| Time {
+                    seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+                    nanoseconds: 0,
+                });
+                (&built.stack[..], local::Options { folder, epoch })
+            })
+            .collect()
+    }
+
+    /// Writes a stream; a file appears under its name only when it is whole.
+    fn to(
+        &self,
+        destination: &Destination,
+        write: impl FnOnce(&mut dyn Write) -> Outcome<()>,
+    ) -> Outcome<()> {
+        let (Destination::File(path) | Destination::Folder(path)) = destination else {
+            let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+            write(&mut out)?;
+            return Ok(out.flush()?);
+        };
+        let fail =
+            |error: std::io::Error| CommandError::new(format!("cannot write {}: {error}", path.display()));
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".part");
+        let part = path.with_file_name(name);
+        let file = File::create(&part).map_err(fail)?;
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
+        let written = write(&mut out).and_then(|()| out.flush().map_err(fail));
+        if let Err(error) = written {
+            let _ = std::fs::remove_file(&part);
+            return Err(error);
+        }
+        std::fs::rename(&part, path).map_err(fail)
+    }
+}
