@@ -22,10 +22,11 @@ impl Flag {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
-        // A quote before the `=` shifts the value; then it is called by the whole word.
+        // Quotes and escapes that were taken off shift what follows; then it is called by the whole word.
+        let is_plain = span.end - span.start == word.len();
         let split = span.start + name.len() + 1;
-        let value_span = if split <= span.end { Span::new(split, span.end) } else { span };
-        let name_end = (span.start + name.len()).min(span.end);
+        let value_span = if is_plain && split <= span.end { Span::new(split, span.end) } else { span };
+        let name_end = if is_plain { span.start + name.len() } else { span.end };
         Self {
             name: Spanned::new(
                 name.strip_prefix("--").unwrap_or(name).to_owned(),
