@@ -14,7 +14,7 @@
 //! same for machines.
 
 use crate::source::{Position, Source, Span};
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -170,16 +170,34 @@ pub fn render(source: &Source, diagnostics: &[Diagnostic], colour: bool) -> Stri
     out
 }
 
-fn render_one(source: &Source, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
-    let level = match diagnostic.severity {
+/// Shows the place of a diagnostic and its hints, without severity and message.
+pub fn render_place(source: &Source, diagnostic: &Diagnostic, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    with_place(source, diagnostic, Group::with_level(level(diagnostic)), &renderer)
+}
+
+fn level(diagnostic: &Diagnostic) -> Level<'static> {
+    match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
-    };
-    let mut title = level.primary_title(diagnostic.message.as_str());
+    }
+}
+
+fn render_one(source: &Source, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+    let mut title = level(diagnostic).primary_title(diagnostic.message.as_str());
     if let Some(rule) = diagnostic.rule {
         title = title.id(rule);
     }
+    with_place(source, diagnostic, Group::with_title(title), renderer)
+}
+
+fn with_place<'a>(
+    source: &'a Source,
+    diagnostic: &'a Diagnostic,
+    group: Group<'a>,
+    renderer: &Renderer,
+) -> String {
     // Only the lines around the place are handed over: the renderer reads all that it is given.
     let (window, first_line) = window(source, diagnostic.span);
     let text = source.slice(window);
@@ -190,7 +208,7 @@ fn render_one(source: &Source, diagnostic: &Diagnostic, renderer: &Renderer) -> 
         annotation = annotation.label(label.as_str());
     }
     let snippet = Snippet::source(text).path(source.name()).line_start(first_line).annotation(annotation);
-    let mut group = title.element(snippet);
+    let mut group = group.element(snippet);
     for hint in &diagnostic.hints {
         group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
     }

@@ -1,6 +1,6 @@
 //! What a stage stands on: an image, a folder given as a named context, or nothing; and what `--from` names.
 
-use crate::lower::Lowering;
+use crate::lower::{Lowering, Purpose};
 use crate::names::{Mention, Named};
 use crate::options::BaseImage;
 use crate::stage::StageState;
@@ -8,7 +8,7 @@ use crate::{Error, NamedContext, Result, history};
 use dockerfile::lint::{Rule, messages};
 use dockerfile::{Span, Spanned, Stage, suggest};
 use graph::{About, Copy, FileAction, FileOp, ImageOp, Location, NodeId, Op};
-use oci::Platform;
+use oci::{Digest, ImageConfig, Platform};
 
 impl Lowering<'_> {
     /// A stage that stands on no other stage.
@@ -80,7 +80,8 @@ impl Lowering<'_> {
                 let location =
                     Some(self.location(stage.instruction.lines.first, stage.instruction.lines.last));
                 let node = self.image_node(&image, &platform, location);
-                Ok(StageState::on_image(node, image, platform))
+                let unknown = self.unknown.get(&(reference, platform.clone())).cloned();
+                Ok(StageState::on_image(node, image, platform).with_unknown(unknown))
             }
             Named::Local(name) => {
                 let inputs = vec![self.scratch(), self.local(&name)];
@@ -126,11 +127,17 @@ impl Lowering<'_> {
         if let Some(image) = self.resolved.get(&key) {
             return Ok(image.clone());
         }
-        let image = self.resolver.image(reference, platform).map_err(|source| Error::Image {
-            reference: reference.to_owned(),
-            span,
-            source,
-        })?;
+        let fail = |source| Error::Image { reference: reference.to_owned(), span, source };
+        let image = if self.purpose == Purpose::Build && !self.stranded {
+            self.resolver.image(reference, platform).map_err(|error| {
+                self.stranded = true;
+                fail(error)
+            })?
+        } else {
+            reference.parse::<oci::Reference>().map_err(|error| fail(error.into()))?;
+            self.unknown.insert(key.clone());
+            nobody_knows(reference, platform)
+        };
         self.resolved.insert(key, image.clone());
         Ok(image)
     }
@@ -156,7 +163,10 @@ impl Lowering<'_> {
     /// The files that `--from` or a mount's `from` names. Images are those of the target platform.
     pub(crate) fn source(&mut self, mention: &Mention<'_>, index: usize, flag: &str) -> Result<NodeId> {
         match self.named(mention, index)? {
-            Named::Stage(stage) => Ok(self.stage(stage)?.node),
+            Named::Stage(stage) => {
+                self.captures.takes_from(index, stage);
+                Ok(self.stage(stage).node)
+            }
             Named::Local(name) => Ok(self.local(&name)),
             Named::Image(name) if name == "scratch" => Ok(self.scratch()),
             Named::Image(reference) => {
@@ -172,5 +182,21 @@ impl Lowering<'_> {
                 Ok(node)
             }
         }
+    }
+}
+
+/// What stands for an image that was not resolved.
+fn nobody_knows(reference: &str, platform: &Platform) -> BaseImage {
+    let config = ImageConfig {
+        architecture: platform.architecture.clone(),
+        os: platform.os.clone(),
+        variant: platform.variant.clone(),
+        ..ImageConfig::default()
+    };
+    BaseImage {
+        reference: reference.to_owned(),
+        manifest: None,
+        id: Digest::of(reference.as_bytes()),
+        config,
     }
 }

@@ -1,6 +1,7 @@
 //! The instructions that change the image's configuration alone.
 
 use crate::lower::Lowering;
+use crate::outline::OutlineArg;
 use crate::scope::build_arg;
 use crate::stage::StageState;
 use crate::{Error, Result, history};
@@ -12,7 +13,7 @@ use oci::{Empty, Healthcheck};
 impl Lowering<'_> {
     pub(crate) fn configure(&mut self, state: &mut StageState, instruction: &Instruction) -> Result<()> {
         let created_by = match &instruction.command {
-            Command::Arg(arg) => self.arg(state, arg)?,
+            Command::Arg(arg) => self.arg(state, instruction, arg)?,
             Command::Env(env) => {
                 let pairs = self.pairs(state, &env.pairs)?;
                 for (name, value) in &pairs {
@@ -97,7 +98,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn arg(&mut self, state: &mut StageState, arg: &ArgCommand) -> Result<String> {
+    fn arg(&mut self, state: &mut StageState, instruction: &Instruction, arg: &ArgCommand) -> Result<String> {
         let mut text = String::from("ARG");
         for definition in &arg.args {
             let name = &definition.name.value;
@@ -106,6 +107,18 @@ impl Lowering<'_> {
                 (None, Some(default)) => Some(self.word(state, default)?),
                 (None, None) => self.globals.get(name).map(str::to_owned),
             };
+            // One that takes a global's value is told where the global is.
+            let given = build_arg(self.options, name).is_some();
+            if given || definition.default.is_some() || value.is_none() {
+                let told = OutlineArg {
+                    name: name.clone(),
+                    description: definition.description.clone().unwrap_or_default(),
+                    value: value.clone().unwrap_or_default(),
+                    location: state.lines(instruction).into(),
+                };
+                self.captures.declares(state.index, told);
+            }
+            self.captures.uses(state.index, name);
             text.push(' ');
             text.push_str(name);
             if let Some(value) = &value {

@@ -120,7 +120,7 @@ impl Lowering<'_> {
                         .hint("ADD takes addresses")
                 });
             }
-            if text.is_empty() {
+            if text.is_empty() && !self.findings.unsure {
                 let message = "this source is empty once its variables are filled in: all files are taken";
                 self.warnings.push(Diagnostic::warning(message, span));
             }

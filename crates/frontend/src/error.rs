@@ -29,6 +29,9 @@ pub enum Error {
         /// The stages there are.
         stages: Vec<String>,
     },
+    /// Several things are wrong, none of which follows from another as far as can be seen.
+    #[error("{}", several(.0))]
+    Several(Vec<Error>),
     /// `# check=error=true`, and a rule has something to say.
     #[error("the checks of the Dockerfile fail: {}", summary(.found))]
     Check {
@@ -41,6 +44,11 @@ pub enum Error {
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn several(errors: &[Error]) -> String {
+    let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    shown.join("; ")
 }
 
 fn summary(found: &[Diagnostic]) -> String {
@@ -69,12 +77,34 @@ impl Error {
         }
     }
 
+    /// The errors that this one consists of; most consist of themselves.
+    #[must_use]
+    pub fn each(&self) -> &[Error] {
+        match self {
+            Self::Several(errors) => errors,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// All places in the Dockerfile that the error is about, in the order of the file, images' causes in words.
+    #[must_use]
+    pub fn diagnostics(self) -> Vec<Diagnostic> {
+        let mut all: Vec<Diagnostic> = match self {
+            Self::Several(errors) => errors.into_iter().flat_map(Self::diagnostics).collect(),
+            Self::Check { found } => found,
+            one => one.explained().diagnostic().into_iter().collect(),
+        };
+        all.sort_by_key(|one| one.span);
+        all
+    }
+
     /// The place in the Dockerfile that the error is about, with its words, where there is one.
     #[must_use]
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
             Self::Dockerfile(diagnostic) => Some((**diagnostic).clone()),
             Self::Image { span, .. } => Some(Diagnostic::error(self.to_string(), *span)),
+            Self::Several(errors) => errors.iter().find_map(Self::diagnostic),
             Self::Target { .. } => None,
             Self::Check { found } => {
                 let span = found.first().map(|one| one.span).unwrap_or_default();

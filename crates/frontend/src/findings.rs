@@ -1,13 +1,14 @@
 //! What the rules of `--check` find while a file is lowered: those that need the environment, images or the context.
 //! The rules that need only the text are `dockerfile::lint`'s.
 
+use crate::check::Guess;
 use crate::lower::Lowering;
 use crate::scope::{Globals, build_arg, is_proxy};
 use crate::{Error, Options, Result};
 use dockerfile::expand::{Expansion, Lex};
 use dockerfile::lint::{self, Config, Rule, messages};
 use dockerfile::{Command, Diagnostic, Dockerfile, Instruction, Span, Spanned, Stage, suggest};
-use oci::Reference;
+use oci::{Platform, Reference};
 
 /// Findings so far, and which rules count where the lowering is.
 #[derive(Debug)]
@@ -19,6 +20,13 @@ pub(crate) struct Findings {
     found: Vec<Diagnostic>,
     /// Where the findings of the instruction at hand begin: of one instruction the same is said once.
     first: usize,
+    /// The same of the guesses.
+    first_guess: usize,
+    /// Findings that an image decides which was not resolved.
+    pub(crate) guesses: Vec<Guess>,
+    /// Whether the instruction at hand uses variables of which nothing is known: what else seems wrong with it may
+    /// come from that.
+    pub(crate) unsure: bool,
 }
 
 impl Findings {
@@ -32,22 +40,35 @@ impl Findings {
             let span = dockerfile.directives.check.as_ref().map(|check| check.span).unwrap_or_default();
             Error::at(span, error.to_string())
         })?;
-        Ok(Self { here: config.clone(), config, found: Vec::new(), first: 0 })
+        Ok(Self {
+            here: config.clone(),
+            config,
+            found: Vec::new(),
+            first: 0,
+            first_guess: 0,
+            guesses: Vec::new(),
+            unsure: false,
+        })
     }
 
     /// From here on findings are about this instruction.
     pub(crate) fn at(&mut self, instruction: &Instruction) {
         self.here = self.config.at(instruction);
-        self.first = self.found.len();
+        (self.first, self.first_guess) = (self.found.len(), self.guesses.len());
+        self.unsure = false;
     }
 
     pub(crate) fn report(&mut self, rule: Rule, message: String, span: Span) {
         let known = self.found[self.first..]
             .iter()
             .any(|one| one.rule == Some(rule.name()) && one.message == message);
-        if self.here.allows(rule) && !known {
+        if self.here.allows(rule) && !known && !self.unsure {
             self.found.push(rule.diagnostic(message, span));
         }
+    }
+
+    pub(crate) fn add(&mut self, finding: Diagnostic) {
+        self.found.push(finding);
     }
 
     pub(crate) fn take(&mut self) -> Vec<Diagnostic> {
@@ -55,35 +76,52 @@ impl Findings {
         std::mem::take(&mut self.found)
     }
 
-    /// UndefinedVar: what an expansion looked for and nobody has set. A declared argument without a value is no fault.
+    /// UndefinedVar: what an expansion looked for and nobody has set or declared. `known` are the variables that are
+    /// set, `unknown` the image of which nobody knows what it sets.
     pub(crate) fn undefined<'a>(
         &mut self,
-        unset: &[String],
-        declared: impl Fn(&str) -> bool,
+        unset: &[&String],
         known: impl Iterator<Item = &'a str> + Clone,
+        unknown: Option<&(String, Platform)>,
         span: Span,
     ) {
-        for name in unset.iter().filter(|name| !declared(name)) {
+        let was_unsure = std::mem::take(&mut self.unsure);
+        for name in unset {
             let near = suggest::nearest(name, known.clone(), true);
-            self.report(Rule::UndefinedVar, messages::undefined_var(name, near.as_deref()), span);
+            let message = messages::undefined_var(name, near.as_deref());
+            let Some(image) = unknown else {
+                self.report(Rule::UndefinedVar, message, span);
+                continue;
+            };
+            let told = self.guesses[self.first_guess..].iter().any(|guess| guess.name == **name);
+            if !told && !image.0.is_empty() && self.here.allows(Rule::UndefinedVar) {
+                let finding = Rule::UndefinedVar.diagnostic(message, span);
+                self.guesses.push(Guess { name: (*name).clone(), image: image.clone(), finding });
+            }
         }
+        self.unsure = was_unsure || (unknown.is_some() && !unset.is_empty());
     }
 
-    /// The rules about FROM, which are asked of every stage, whether the target reaches it or not.
-    pub(crate) fn check_from(&mut self, stage: &Stage<'_>, lex: &Lex, globals: &Globals) {
+    /// The rules about FROM, which are asked of every stage, whether the target reaches it or not. Gives the arguments
+    /// that it uses.
+    fn check_from(&mut self, stage: &Stage<'_>, lex: &Lex, globals: &Globals) -> Vec<String> {
         self.at(stage.instruction);
+        let mut used = Vec::new();
         let expand = |text: &str| lex.expand(text, &|name| globals.get(name).map(str::to_owned)).ok();
         if let Some(expansion) = expand(&stage.from.base) {
             self.undefined_in_from(&expansion, globals, stage.from.base.span);
+            used.extend(expansion.used);
         }
-        let Some(platform) = &stage.from.platform else { return };
-        let Some(expansion) = expand(platform) else { return };
+        let Some(platform) = &stage.from.platform else { return used };
+        let Some(expansion) = expand(platform) else { return used };
         self.undefined_in_from(&expansion, globals, platform.span);
         let only_target = expansion.used == ["TARGETPLATFORM"] && expansion.unset.is_empty();
         if only_target && globals.get("TARGETPLATFORM") == Some(expansion.text.as_str()) {
             let message = messages::redundant_target_platform(platform);
             self.report(Rule::RedundantTargetPlatform, message, platform.span);
         }
+        used.extend(expansion.used);
+        used
     }
 
     fn undefined_in_from(&mut self, expansion: &Expansion, globals: &Globals, span: Span) {
@@ -110,28 +148,28 @@ impl Lowering<'_> {
     pub(crate) fn check_froms(&mut self) {
         let defaults = Globals::defaults(self.dockerfile, &self.stages, self.options);
         for stage in &self.stages {
-            self.findings.check_from(stage, &self.lex, &self.globals);
+            for name in self.findings.check_from(stage, &self.lex, &self.globals) {
+                self.captures.uses(stage.index, &name);
+            }
             if let Ok(defaults) = &defaults {
                 self.findings.check_default(stage, &self.lex, defaults);
             }
         }
     }
 
-    pub(crate) fn all_warnings(&mut self) -> Result<Vec<Diagnostic>> {
+    /// Everything worth telling, in the order of the file.
+    pub(crate) fn all_warnings(&mut self) -> Vec<Diagnostic> {
         let reached = |index: usize| self.done[index].is_some();
         let mut found = lint::check(self.dockerfile, &self.findings.config, &reached);
         found.append(&mut self.findings.take());
         found.sort_by_key(|one| one.span);
-        if self.findings.config.error && !found.is_empty() {
-            return Err(Error::Check { found });
-        }
         let parser = self.dockerfile.warnings.iter().filter(|warning| warning.rule.is_none()).cloned();
         let mut warnings: Vec<Diagnostic> = parser.collect();
         warnings.append(&mut self.warnings);
         warnings.append(&mut found);
         warnings.sort_by_key(|one| one.span);
         warnings.extend(self.unused_args());
-        Ok(warnings)
+        warnings
     }
 
     /// A warning for each build argument that no ARG declares, in whatever stage.

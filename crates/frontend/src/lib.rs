@@ -8,23 +8,31 @@
 #![forbid(unsafe_code)]
 
 mod base;
+mod check;
 mod config;
 mod copy;
 mod error;
 mod findings;
 mod history;
+mod location;
 mod lower;
 mod mode;
 mod names;
 mod options;
+mod outline;
 mod paths;
 mod run;
 mod scope;
 mod stage;
+mod targets;
 
+pub use check::{Checked, check};
 pub use error::Error;
+pub use location::{Line, Lines, Location};
 pub use lower::{Lowered, lower};
 pub use options::{BaseImage, BoxError, MetaResolver, NamedContext, Options};
+pub use outline::{Asked, Outline, OutlineArg, outline};
+pub use targets::{Target, targets};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -3,14 +3,15 @@
 use crate::findings::Findings;
 use crate::names::{Named, find_target, mentions};
 use crate::options::{BaseImage, MetaResolver};
+use crate::outline::Captures;
 use crate::scope::Globals;
 use crate::stage::StageState;
 use crate::{Error, Options, Result};
 use dockerfile::expand::Lex;
-use dockerfile::{Command, Diagnostic, Dockerfile, Spanned, Stage};
+use dockerfile::{Command, Diagnostic, Dockerfile, Instruction, Spanned, Stage};
 use graph::{About, Graph, LocalOp, Location, NodeId, Op};
 use oci::{ImageConfig, Platform};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The name of the build context among local sources.
 pub(crate) const CONTEXT: &str = "context";
@@ -39,31 +40,15 @@ pub struct Lowered {
 /// What cannot be lowered, with its place; a base image that cannot be resolved; a target that is not there; with
 /// `# check=error=true` a finding of any rule.
 pub fn lower(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaResolver) -> Result<Lowered> {
-    let stages = dockerfile.stages();
-    let globals = Globals::new(dockerfile, &stages, options)?;
-    let target = find_target(&stages, options)?;
-    let mut lowering = Lowering {
-        options,
-        resolver,
-        lex: Lex::new(dockerfile.directives.escape),
-        dockerfile,
-        globals,
-        findings: Findings::new(dockerfile, options)?,
-        done: stages.iter().map(|_| None).collect(),
-        stages,
-        graph: Graph::new(),
-        resolved: HashMap::new(),
-        images: HashMap::new(),
-        locals: HashMap::new(),
-        scratch: None,
-        warnings: Vec::new(),
-        trigger_args: Vec::new(),
-    };
-    lowering.check_froms();
-    for index in lowering.reached(target)? {
-        lowering.stage(index)?;
+    let mut lowering = Lowering::new(dockerfile, options, resolver, Purpose::Build)?;
+    let target = lowering.lower_needed()?;
+    let warnings = lowering.all_warnings();
+    if lowering.findings.config.error {
+        let found: Vec<Diagnostic> = warnings.iter().filter(|one| one.rule.is_some()).cloned().collect();
+        if !found.is_empty() {
+            return Err(Error::Check { found });
+        }
     }
-    let warnings = lowering.all_warnings()?;
     let state = lowering.done[target].take().expect("because the target is among the stages it reaches");
     let mut config = state.config;
     for (name, value) in &options.labels {
@@ -85,8 +70,29 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaReso
     })
 }
 
+/// What a file is lowered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be built.
+    Build,
+    /// To look at what the target reaches; no image is resolved.
+    Look,
+    /// To look at all stages; no image is resolved.
+    LookAtAll,
+}
+
 /// A lowering under way.
 pub(crate) struct Lowering<'a> {
+    pub(crate) purpose: Purpose,
+    /// What is wrong. A stage goes on after an error, and so do those that stand on it, as if they knew nothing of the
+    /// variables: so what does not follow from it is found in the same go.
+    errors: Vec<Error>,
+    /// The images of which nothing is known.
+    pub(crate) unknown: HashSet<(String, Platform)>,
+    /// Whether an image could not be resolved; no other is asked for then.
+    pub(crate) stranded: bool,
+    /// What the outline needs.
+    pub(crate) captures: Captures,
     pub(crate) options: &'a Options,
     pub(crate) resolver: &'a dyn MetaResolver,
     pub(crate) lex: Lex,
@@ -105,28 +111,83 @@ pub(crate) struct Lowering<'a> {
     scratch: Option<NodeId>,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    /// A lowering that has seen the arguments above the first FROM.
+    pub(crate) fn new(
+        dockerfile: &'a Dockerfile,
+        options: &'a Options,
+        resolver: &'a dyn MetaResolver,
+        purpose: Purpose,
+    ) -> Result<Self> {
+        let stages = dockerfile.stages();
+        let (globals, outline) = Globals::new(dockerfile, &stages, options)?;
+        Ok(Self {
+            purpose,
+            errors: Vec::new(),
+            unknown: HashSet::new(),
+            stranded: false,
+            captures: Captures::new(stages.len(), outline),
+            options,
+            resolver,
+            lex: Lex::new(dockerfile.directives.escape),
+            dockerfile,
+            globals,
+            findings: Findings::new(dockerfile, options)?,
+            done: stages.iter().map(|_| None).collect(),
+            stages,
+            graph: Graph::new(),
+            resolved: HashMap::new(),
+            images: HashMap::new(),
+            locals: HashMap::new(),
+            scratch: None,
+            warnings: Vec::new(),
+            trigger_args: Vec::new(),
+        })
+    }
+
+    /// Lowers what has to be, and gives the number of the target.
+    pub(crate) fn lower_needed(&mut self) -> Result<usize> {
+        self.check_froms();
+        let target = find_target(&self.stages, self.options)?;
+        let needed = match self.purpose {
+            Purpose::LookAtAll => (0..self.stages.len()).collect(),
+            Purpose::Build | Purpose::Look => self.reached(target),
+        };
+        for index in needed {
+            self.stage(index);
+        }
+        match self.errors.pop() {
+            None => Ok(target),
+            Some(only) if self.errors.is_empty() => Err(only),
+            Some(last) => {
+                let mut errors = std::mem::take(&mut self.errors);
+                errors.push(last);
+                Err(Error::Several(errors))
+            }
+        }
+    }
+
     /// The stages that `target` reaches, in the order of the file, by what the text says. Triggers of base images may
-    /// bring more; those are lowered when they are met.
-    fn reached(&self, target: usize) -> Result<Vec<usize>> {
+    /// bring more; those are lowered when they are met. What is wrong with a name is told when its stage is lowered.
+    fn reached(&self, target: usize) -> Vec<usize> {
         let mut reached = vec![false; self.stages.len()];
         reached[target] = true;
         for index in (0..=target).rev() {
             if !reached[index] || self.context_of_stage(index).is_some() {
                 continue;
             }
-            if let Some(base) = self.base_stage(index)? {
+            if let Ok(Some(base)) = self.base_stage(index) {
                 reached[base] = true;
             }
             for instruction in self.stages[index].instructions {
                 for mention in mentions(&instruction.command) {
-                    if let Named::Stage(source) = self.named(&mention, index)? {
+                    if let Ok(Named::Stage(source)) = self.named(&mention, index) {
                         reached[source] = true;
                     }
                 }
             }
         }
-        Ok((0..self.stages.len()).filter(|index| reached[*index]).collect())
+        (0..self.stages.len()).filter(|index| reached[*index]).collect()
     }
 
     pub(crate) fn global_expand(&self, word: &Spanned<String>) -> Result<String> {
@@ -136,12 +197,46 @@ impl Lowering<'_> {
     }
 
     /// Lowers a stage unless that is done.
-    pub(crate) fn stage(&mut self, index: usize) -> Result<&StageState> {
+    pub(crate) fn stage(&mut self, index: usize) -> &StageState {
         if self.done[index].is_none() {
-            let state = self.lower_stage(index)?;
+            let state = self.lower_stage(index).unwrap_or_else(|error| {
+                self.errors.push(error);
+                let mut state = StageState::on_scratch(self.scratch(), self.options.platform.clone());
+                (state.name, state.index) = (self.display_name(index), index);
+                state.total = 1;
+                self.follow(&mut state, index);
+                state
+            });
             self.done[index] = Some(state);
         }
-        Ok(self.done[index].as_ref().expect("because it was just lowered"))
+        self.done[index].as_ref().expect("because it was just lowered")
+    }
+
+    /// Lowers the instructions of a stage whose base nobody knows, for what is wrong with them.
+    fn follow(&mut self, state: &mut StageState, index: usize) {
+        state.forget();
+        state.begin();
+        for instruction in self.stages[index].instructions {
+            self.try_instruction(state, instruction);
+        }
+    }
+
+    fn try_instruction(&mut self, state: &mut StageState, instruction: &Instruction) {
+        self.findings.at(instruction);
+        if let Err(error) = self.instruction(state, instruction) {
+            self.failed(state, error);
+        }
+        if self.findings.unsure {
+            state.taint(&instruction.command);
+        }
+    }
+
+    /// Notes an error of an instruction, unless it may come from what the base would have told.
+    fn failed(&mut self, state: &mut StageState, error: Error) {
+        if !self.findings.unsure {
+            self.errors.push(error);
+        }
+        state.forget();
     }
 
     fn lower_stage(&mut self, index: usize) -> Result<StageState> {
@@ -156,7 +251,10 @@ impl Lowering<'_> {
             return Ok(state);
         }
         let mut state = match self.base_stage(index)? {
-            Some(base) => self.stage(base)?.child(),
+            Some(base) => {
+                self.captures.stands_on(index, base);
+                self.stage(base).child()
+            }
             None => self.on_base(index)?,
         };
         state.begin();
@@ -191,14 +289,14 @@ impl Lowering<'_> {
                 self.trigger_args.extend(arg.args.iter().map(|arg| arg.name.value.clone()));
             }
             self.findings.at(stage.instruction);
-            self.instruction(&mut state, trigger).map_err(|error| {
-                error.hint(format!("the base has the trigger `ONBUILD {}`", first_line(text)))
-            })?;
+            if let Err(error) = self.instruction(&mut state, trigger) {
+                let hint = format!("the base has the trigger `ONBUILD {}`", first_line(text));
+                self.failed(&mut state, error.hint(hint));
+            }
         }
         state.trigger = None;
         for instruction in stage.instructions {
-            self.findings.at(instruction);
-            self.instruction(&mut state, instruction)?;
+            self.try_instruction(&mut state, instruction);
         }
         Ok(state)
     }

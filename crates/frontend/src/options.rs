@@ -96,6 +96,11 @@ pub trait MetaResolver {
     /// whole build.
     fn image(&self, reference: &str, platform: &Platform) -> Result<BaseImage, BoxError>;
 
+    /// An image that is known without asking anyone outside, for [`crate::check()`], which resolves nothing.
+    fn at_hand(&self, _reference: &str, _platform: &Platform) -> Option<BaseImage> {
+        None
+    }
+
     /// What is left out of the build context, if anything is: for the rule CopyIgnoredFile, which tells of sources
     /// that cannot be found for that reason.
     fn ignored(&self) -> Option<&Patterns> {

@@ -2,6 +2,7 @@
 
 use crate::lower::{CONTEXT, Lowering};
 use crate::names::Mention;
+use crate::outline::Asked;
 use crate::scope::{build_arg, proxies};
 use crate::stage::StageState;
 use crate::{Error, Result, history, paths};
@@ -23,7 +24,7 @@ impl Lowering<'_> {
         let mut inputs = vec![state.node];
         let mut mounts = Vec::new();
         for flag in &run.mounts {
-            let mount = self.mount(state, flag, &mut inputs)?;
+            let mount = self.mount(state, instruction, flag, &mut inputs)?;
             mounts.push(mount);
         }
         let shell = state.config.config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
@@ -90,7 +91,13 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn mount(&mut self, state: &StageState, flag: &MountFlag, inputs: &mut Vec<NodeId>) -> Result<Mount> {
+    fn mount(
+        &mut self,
+        state: &StageState,
+        instruction: &Instruction,
+        flag: &MountFlag,
+        inputs: &mut Vec<NodeId>,
+    ) -> Result<Mount> {
         let span = state.span(flag.span);
         let lex = self.lex;
         let mount = flag
@@ -141,6 +148,9 @@ impl Lowering<'_> {
                     ("", source) => source.to_owned(),
                     (id, _) => id.to_owned(),
                 };
+                let location = state.lines(instruction).into();
+                let asked = Asked { name: id.clone(), required: mount.required, location };
+                self.captures.secret(state.index, asked);
                 // With `env` alone there is no file.
                 let file = mount.env.is_none() || !mount.target.is_empty();
                 let base = id.rsplit('/').next().unwrap_or_default();
@@ -152,6 +162,9 @@ impl Lowering<'_> {
                 return Ok(Mount { target, kind });
             }
             MountType::Ssh => {
+                let name = if mount.id.is_empty() { "default".to_owned() } else { mount.id };
+                let location = state.lines(instruction).into();
+                self.captures.ssh(state.index, Asked { name, required: mount.required, location });
                 return Err(Error::at(span, "RUN --mount=type=ssh is not supported yet"));
             }
         };

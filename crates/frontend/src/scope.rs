@@ -3,6 +3,7 @@
 //! In a stage, ARG and ENV write into one list in the order of the file, so that of one name the later one wins; an
 //! entry remembers whether it came from an ARG, because only ENV reaches the image.
 
+use crate::outline::{GlobalArgs, OutlineArg};
 use crate::{Error, Options, Result};
 use dockerfile::expand::Lex;
 use dockerfile::{Dockerfile, Stage};
@@ -21,14 +22,18 @@ pub(crate) struct Globals {
 }
 
 impl Globals {
-    /// The platform's arguments, then the ARGs before the first FROM.
-    pub(crate) fn new(dockerfile: &Dockerfile, stages: &[Stage<'_>], options: &Options) -> Result<Self> {
+    /// The platform's arguments, then the ARGs before the first FROM; these also as the outline has them.
+    pub(crate) fn new(
+        dockerfile: &Dockerfile,
+        stages: &[Stage<'_>],
+        options: &Options,
+    ) -> Result<(Self, GlobalArgs)> {
         Self::with(dockerfile, stages, options, true)
     }
 
     /// The same as if no build argument were given.
     pub(crate) fn defaults(dockerfile: &Dockerfile, stages: &[Stage<'_>], options: &Options) -> Result<Self> {
-        Self::with(dockerfile, stages, options, false)
+        Self::with(dockerfile, stages, options, false).map(|(globals, _)| globals)
     }
 
     fn with(
@@ -36,8 +41,8 @@ impl Globals {
         stages: &[Stage<'_>],
         options: &Options,
         with_build_args: bool,
-    ) -> Result<Self> {
-        let mut globals = Self::default();
+    ) -> Result<(Self, GlobalArgs)> {
+        let (mut globals, mut outline) = (Self::default(), GlobalArgs::default());
         globals.platform("BUILD", &options.build_platform);
         globals.platform("TARGET", &options.platform);
         let last = || stages.last().and_then(Stage::name);
@@ -48,25 +53,36 @@ impl Globals {
             }
         }
         let lex = Lex::new(dockerfile.directives.escape);
-        for (_, arg) in dockerfile.meta_args() {
+        for (instruction, arg) in dockerfile.meta_args() {
             for definition in &arg.args {
                 let name = &definition.name.value;
                 let given = if with_build_args { build_arg(options, name) } else { None };
+                let mut needs = Vec::new();
                 let value = match (given, &definition.default) {
                     (Some(given), _) => Some(given.to_owned()),
-                    (None, Some(default)) => Some(
-                        lex.expand_word(default, &|name| globals.get(name).map(str::to_owned))
-                            .map_err(|error| Error::at(default.span, error.to_string()))?,
-                    ),
+                    (None, Some(default)) => {
+                        let expansion = lex
+                            .expand(default, &|name| globals.get(name).map(str::to_owned))
+                            .map_err(|error| Error::at(default.span, error.to_string()))?;
+                        needs = expansion.used;
+                        Some(expansion.text)
+                    }
                     (None, None) => None,
                 };
+                let arg = OutlineArg {
+                    name: name.clone(),
+                    description: definition.description.clone().unwrap_or_default(),
+                    value: value.clone().unwrap_or_default(),
+                    location: instruction.lines.into(),
+                };
+                outline.add(arg, needs);
                 if let Some(value) = value {
                     globals.set(name, &value);
                 }
                 globals.declared.push(name.clone());
             }
         }
-        Ok(globals)
+        Ok((globals, outline))
     }
 
     fn platform(&mut self, prefix: &str, platform: &Platform) {

@@ -46,6 +46,11 @@ pub(crate) struct StageState {
     pub(crate) shown_platform: String,
     /// Whether a WORKDIR stands in this stage or those below it.
     workdir_set: bool,
+    /// The image at its bottom, if nobody knows what variables it sets. It has no name where even the image is not
+    /// known, or an instruction failed.
+    pub(crate) unknown: Option<(String, Platform)>,
+    /// Variables whose values hang on unknown ones.
+    tainted: Vec<String>,
 }
 
 impl StageState {
@@ -66,6 +71,8 @@ impl StageState {
             trigger: None,
             shown_platform: String::new(),
             workdir_set: false,
+            unknown: None,
+            tainted: Vec::new(),
         }
     }
 
@@ -88,6 +95,25 @@ impl StageState {
         config.rootfs.diff_ids.clear();
         config.created = None;
         Self::new(node, config, Some(image), platform)
+    }
+
+    /// The same on an image of which nothing is known.
+    pub(crate) fn with_unknown(self, unknown: Option<(String, Platform)>) -> Self {
+        Self { unknown, ..self }
+    }
+
+    /// From here on nothing can be said about variables that are not set.
+    pub(crate) fn forget(&mut self) {
+        self.unknown = Some((String::new(), self.platform.clone()));
+    }
+
+    /// The variables that an instruction sets hang on unknown ones.
+    pub(crate) fn taint(&mut self, command: &Command) {
+        match command {
+            Command::Env(env) => self.tainted.extend(env.pairs.iter().map(|pair| pair.key.value.clone())),
+            Command::Arg(arg) => self.tainted.extend(arg.args.iter().map(|arg| arg.name.value.clone())),
+            _ => {}
+        }
     }
 
     /// A stage that stands on this one: it inherits arguments and environment, and runs the triggers.
@@ -120,6 +146,11 @@ impl StageState {
     /// The place of an instruction in errors.
     pub(crate) fn span(&self, span: Span) -> Span {
         self.trigger.map_or(span, |(span, _)| span)
+    }
+
+    /// The lines of an instruction in what tools read.
+    pub(crate) fn lines(&self, instruction: &Instruction) -> LineRange {
+        self.trigger.map_or(instruction.lines, |(_, lines)| lines)
     }
 
     /// The directory that relative paths start from.
@@ -155,7 +186,9 @@ impl Lowering<'_> {
         let expansion = lex
             .expand(text, &|name| scope.get(name).map(str::to_owned))
             .map_err(|error| Error::at(span, error.to_string()))?;
-        self.findings.undefined(&expansion.unset, |name| scope.is_declared(name), scope.names(), span);
+        self.findings.unsure |= expansion.used.iter().any(|name| state.tainted.contains(name));
+        let unset: Vec<&String> = expansion.unset.iter().filter(|name| !scope.is_declared(name)).collect();
+        self.findings.undefined(&unset, scope.names(), state.unknown.as_ref(), span);
         Ok(expansion.text)
     }
 
@@ -209,7 +242,7 @@ impl Lowering<'_> {
         }
         let name = state.step_name(text.trim_end());
         let slot = format!("{}#{}", if state.name.is_empty() { "stage-0" } else { &state.name }, state.at);
-        let lines = state.trigger.map_or(instruction.lines, |(_, lines)| lines);
+        let lines = state.lines(instruction);
         let location = Some(self.location(lines.first, lines.last));
         About { name, slot, location, no_cache: state.no_cache }
     }

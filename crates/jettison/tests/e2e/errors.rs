@@ -132,6 +132,7 @@ fn an_unknown_target() {
     let context = Context::dockerfile("FROM busybox AS builder\nFROM busybox AS runner\n");
     assert_snapshot!(message(shared(), &context, &["--target", "bilder"]), @r"
     error: the target stage `bilder` is not in the Dockerfile
+    hint: did you mean `builder`?
     hint: the stages are builder, runner
     ");
 }

@@ -8,6 +8,7 @@
 mod attributes;
 mod build;
 mod cache;
+mod calls;
 mod containers;
 mod errors;
 mod guide_000;

@@ -93,6 +93,15 @@ pub(crate) struct BuildArgs {
     /// A resource limit of steps
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub(crate) ulimit: Vec<String>,
+    /// Check the Dockerfile without building it: the same as `--call check`
+    #[arg(long, conflicts_with = "call")]
+    pub(crate) check: bool,
+    /// What to do with the Dockerfile: build, check (or lint), outline, targets; `,format=json` for programs
+    #[arg(long, value_name = "METHOD[,format=FORMAT]")]
+    pub(crate) call: Option<String>,
+    /// How the answer of --check or --call is written: text, json, sarif (of a check alone)
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
     /// How many steps may run at once
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,

@@ -160,6 +160,17 @@ impl Context {
         if args.context == "-" { self.path.join(file) } else { file.to_owned() }
     }
 
+    /// What is left out of the build context.
+    pub(crate) fn ignored(&self, dockerfile: &DockerfileText) -> Outcome<Option<Patterns>> {
+        if let Some(path) = &dockerfile.inside {
+            let name = format!("{path}.dockerignore");
+            if let Some(bytes) = read(Path::new(&name))? {
+                return Ok(Some(patterns(&name, &bytes)?));
+            }
+        }
+        ignore_file(&self.path)
+    }
+
     /// The build's folders, with what is left out of each.
     pub(crate) fn locals(
         &self,
@@ -167,15 +178,7 @@ impl Context {
         dockerfile: &DockerfileText,
     ) -> Outcome<HashMap<String, LocalContext>> {
         let mut locals = HashMap::new();
-        let own = match &dockerfile.inside {
-            Some(path) => read(Path::new(&format!("{path}.dockerignore")))?
-                .map(|bytes| (format!("{path}.dockerignore"), bytes)),
-            None => None,
-        };
-        let ignore = match own {
-            Some((name, bytes)) => Some(patterns(&name, &bytes)?),
-            None => ignore_file(&self.path)?,
-        };
+        let ignore = self.ignored(dockerfile)?;
         locals.insert("context".to_owned(), LocalContext { path: self.path.clone(), ignore });
         for (name, value) in args.contexts()? {
             // The build context and nothing cannot be replaced.

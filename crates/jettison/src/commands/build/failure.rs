@@ -4,7 +4,7 @@
 use super::watch::Watcher;
 use crate::error::CommandError;
 use crate::screen;
-use dockerfile::{Diagnostic, Source, Span};
+use dockerfile::{Diagnostic, Severity, Source, Span};
 use graph::{Graph, Op};
 use progress::Tail;
 
@@ -14,36 +14,64 @@ const INTERRUPTED: u8 = 130;
 /// Findings of the parser.
 pub(crate) fn diagnostics(source: &Source, findings: &[Diagnostic]) -> CommandError {
     screen::say(dockerfile::diagnostic::render(source, findings, false).trim_end());
-    let errors = findings.iter().filter(|finding| finding.severity == dockerfile::Severity::Error).count();
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     let plural = if errors == 1 { "an error" } else { "errors" };
     CommandError::new(format!("{} has {plural}", source.name()))
 }
 
-/// An error of the frontend.
+/// What is wrong in the file, all of it.
 pub(crate) fn frontend(source: &Source, error: &frontend::Error) -> CommandError {
-    let mut edge = CommandError::chain(error);
+    if let frontend::Error::Target { target, stages } = error {
+        return no_target(target, stages);
+    }
+    let mut findings = Vec::new();
+    for error in error.each() {
+        match error {
+            frontend::Error::Check { found } => {
+                let failing = |one: &Diagnostic| Diagnostic { severity: Severity::Error, ..one.clone() };
+                findings.extend(found.iter().map(failing));
+            }
+            error => findings.extend(finding(error)),
+        }
+    }
+    if findings.is_empty() {
+        return CommandError::chain(error);
+    }
+    findings.sort_by_key(|one| one.span);
+    screen::say(dockerfile::diagnostic::render(source, &findings, false).trim_end());
+    if let frontend::Error::Check { .. } = error {
+        let strict =
+            "the file asks for it with `# check=error=true`, or the build with BUILDKIT_DOCKERFILE_CHECK";
+        return CommandError::new(format!("the checks of {} fail", source.name())).hint(strict);
+    }
+    CommandError::new(format!("cannot build {}", source.name()))
+}
+
+fn finding(error: &frontend::Error) -> Option<Diagnostic> {
+    let edge = CommandError::chain(error);
+    let mut finding = error.diagnostic()?;
+    finding.message = edge.message;
+    finding.hints.extend(edge.hints);
     if let frontend::Error::Image { reference, .. } = error {
-        edge = edge.hint(format!(
+        finding = finding.with_hint(format!(
             "`{reference}` is neither a stage before this one nor in the store; check the name, or load it with `jettison load`"
         ));
     }
-    if let frontend::Error::Target { stages, .. } = error {
-        let hint = if stages.is_empty() {
-            "no stage of the Dockerfile has a name".to_owned()
-        } else {
-            format!("the stages are {}", stages.join(", "))
-        };
-        edge = edge.hint(hint);
+    Some(finding)
+}
+
+/// `--target` names no stage.
+pub(crate) fn no_target(target: &str, stages: &[String]) -> CommandError {
+    let error = CommandError::new(format!("the target stage `{target}` is not in the Dockerfile"));
+    match dockerfile::suggest::nearest(target, stages.iter().map(String::as_str), false) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error,
     }
-    if let Some(mut finding) = error.diagnostic() {
-        finding.message.clone_from(&edge.message);
-        for hint in edge.hints.drain(..) {
-            finding = finding.with_hint(hint);
-        }
-        screen::say(dockerfile::diagnostic::render(source, &[finding], false).trim_end());
-        edge.message = format!("cannot build {}", source.name());
-    }
-    edge
+    .hint(match stages {
+        [] => "no stage of the Dockerfile has a name".to_owned(),
+        [only] => format!("the only stage with a name is {only}"),
+        stages => format!("the stages are {}", stages.join(", ")),
+    })
 }
 
 /// A step that failed.

@@ -1,6 +1,7 @@
 //! `build`: reads the Dockerfile, lowers it, solves it, and gives the result its outputs.
 
 mod arguments;
+mod call;
 mod context;
 mod failure;
 mod output;
@@ -20,6 +21,9 @@ use solver::Solver;
 
 /// Runs `build`.
 pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
+    if let Some(call) = call::Call::of(&args)? {
+        return call::run(call, &args, environment);
+    }
     for flag in args.accepted_without_effect() {
         screen::say(&format!("warning: {flag} is accepted and has no effect"));
     }

@@ -1,0 +1,56 @@
+//! Images that the store knows, for a check: it is opened when the first doubt about an image comes up, and never made.
+
+use crate::commands::rootless;
+use crate::environment::Environment;
+use dockerfile::ignore::Patterns;
+use frontend::{BaseImage, BoxError, MetaResolver};
+use oci::{ImageConfig, Platform, Reference};
+use std::cell::OnceCell;
+use store::Store;
+
+/// What a check asks.
+pub(super) struct Images {
+    environment: Environment,
+    patterns: Option<Patterns>,
+    store: OnceCell<Option<Store>>,
+}
+
+impl Images {
+    /// Nothing is opened yet.
+    pub(super) fn new(environment: Environment, patterns: Option<Patterns>) -> Self {
+        Self { environment, patterns, store: OnceCell::new() }
+    }
+
+    /// The store, if there is one that can be read. A check has no quarrel with one that cannot.
+    fn store(&self) -> Option<&Store> {
+        let open = || {
+            let there = self.environment.store_root().join("store.json").exists();
+            there.then(|| Store::open(rootless::store_options(&self.environment)).ok()).flatten()
+        };
+        self.store.get_or_init(open).as_ref()
+    }
+}
+
+impl MetaResolver for Images {
+    fn image(&self, reference: &str, _platform: &Platform) -> Result<BaseImage, BoxError> {
+        Err(format!("`{reference}` is not resolved for a call").into())
+    }
+
+    fn at_hand(&self, reference: &str, platform: &Platform) -> Option<BaseImage> {
+        let store = self.store()?;
+        let parsed: Reference = reference.parse().ok()?;
+        let (id, config) = match store.image(reference) {
+            Ok(Some(image)) => (image.id, image.config),
+            _ => {
+                let base = store.base(&parsed, &platform.to_string()).ok()??;
+                (oci::Digest::of(&base.config), base.config)
+            }
+        };
+        let config = ImageConfig::parse(&config).ok()?;
+        Some(BaseImage { reference: parsed.to_string(), manifest: None, id, config })
+    }
+
+    fn ignored(&self) -> Option<&Patterns> {
+        self.patterns.as_ref()
+    }
+}
