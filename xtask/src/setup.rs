@@ -39,6 +39,8 @@ const TESTS: &[Need] = &[
     need("ip", "iproute2"),
     need("nft", "nftables"),
     need("git", "git"),
+    // Agents and keys that are lent to steps.
+    need("ssh-agent", "openssh-client"),
 ];
 
 /// Installs what the tests need where it is missing. A tool that cannot be had is an error.

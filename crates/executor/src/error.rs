@@ -67,6 +67,12 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// An ssh agent that a RUN requires was not given.
+    #[error("the ssh agent `{id}` is required and was not given")]
+    Agent {
+        /// Its id.
+        id: String,
+    },
     /// The step is no longer wanted.
     #[error("cancelled")]
     Cancelled,
@@ -144,6 +150,9 @@ impl Error {
                 Some(format!("build again when nothing writes to `{path}`, or leave it out by .dockerignore"))
             }
             Self::Secret { id } => Some(format!("give it with `--secret id={id},src=FILE`")),
+            Self::Agent { id } => {
+                Some(format!("give it with `--ssh {id}`, or `--ssh {id}=KEY` for a private key"))
+            }
             Self::Owner { .. } => Some("use numbers, as in `--chown=1000:1000`".to_owned()),
             _ => None,
         }

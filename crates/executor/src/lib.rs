@@ -7,6 +7,7 @@
 //! It stands behind the solver's traits; [`Worker`] is the one type to wire.
 #![forbid(unsafe_code)]
 
+mod agents;
 mod authorities;
 mod cache;
 mod content;

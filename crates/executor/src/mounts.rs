@@ -68,7 +68,14 @@ impl Worker {
                     }
                     MountKind::Data { bytes: secret, mode: *mode, uid: *uid, gid: *gid, readonly: true }
                 }
-                Wanted::Ssh { .. } => return Err(Error::Unsupported { what: "an ssh mount".to_owned() }),
+                Wanted::Ssh { id, required, mode, uid, gid } => {
+                    let owner = (!self.options.single_id).then_some((*uid, *gid));
+                    match self.options.agents.get(id) {
+                        Some(agent) => self.lend(agent, *mode, owner, held)?,
+                        None if *required => return Err(Error::Agent { id: id.clone() }),
+                        None => continue,
+                    }
+                }
             };
             mounts.push(Mount { target, kind });
         }

@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sandbox::{
     Capabilities, Child, Confinement, Mount, MountKind, Network, Rlimit, Seccomp, Spec, Stdio, Tree,
 };
+use session::Forward;
 use snapshot::open_directory;
 use solver::Task;
 use std::ffi::OsStr;
@@ -37,6 +38,8 @@ pub(crate) struct Held {
     pub(crate) drafts: Vec<LayerDraft>,
     /// Cache mounts by id.
     pub(crate) caches: Vec<(String, CacheMount)>,
+    /// Sockets of ssh agents.
+    pub(crate) agents: Vec<Forward>,
     network: Option<Attachment>,
     /// Why the step has no network though it asked for one.
     no_network: Option<String>,

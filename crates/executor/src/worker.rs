@@ -9,7 +9,7 @@ use network::{Network, NetworkOptions, Pool};
 use oci::Digest;
 use progress::VertexHandle;
 use sandbox::Launcher;
-use session::Secrets;
+use session::{Agents, Secrets};
 use snapshot::{Fetcher, Forms};
 use solver::{BoxError, Cancel, Executor, Input, SourceProvider, Task};
 use source::{Root, ScanOptions, StatIndex, Tree};
@@ -33,6 +33,8 @@ pub struct WorkerOptions {
     pub contexts: HashMap<String, LocalContext>,
     /// Its secrets.
     pub secrets: Secrets,
+    /// Its ssh agents.
+    pub agents: Agents,
     /// How networks are made, if a step needs one.
     pub network: NetworkOptions,
     /// The host's /etc/resolv.conf, and systemd-resolved's upstream one where there is one.

@@ -8,7 +8,7 @@ use crate::stage::StageState;
 use crate::{Error, Result, history, paths};
 use dockerfile::command::{NetworkMode, Program, RunCommand, SecurityMode};
 use dockerfile::{Instruction, MountFlag, MountType, Sharing, Span};
-use graph::{CacheSharing, Mount, MountKind, Network, NodeId, Op, RunOp, Security};
+use graph::{CacheSharing, EnvVar, Mount, MountKind, Network, NodeId, Op, RunOp, Security};
 
 impl Lowering<'_> {
     pub(crate) fn run(
@@ -24,7 +24,11 @@ impl Lowering<'_> {
         let mut inputs = vec![state.node];
         let mut mounts = Vec::new();
         for flag in &run.mounts {
-            let mount = self.mount(state, instruction, flag, &mut inputs)?;
+            let mut mount = self.mount(state, instruction, flag, &mut inputs)?;
+            if mount.target.is_empty() {
+                let sockets = mounts.iter().filter(|mount| is_ssh(mount)).count();
+                mount.target = format!("/run/buildkit/ssh_agent.{sockets}");
+            }
             mounts.push(mount);
         }
         let shell = state.config.config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
@@ -62,7 +66,13 @@ impl Lowering<'_> {
                 Security::Insecure
             }
         };
-        let env = state.scope.environment();
+        let mut env = state.scope.environment();
+        if let Some(socket) = mounts.iter().find(|mount| is_ssh(mount))
+            && !env.iter().any(|var| var.name == "SSH_AUTH_SOCK")
+        {
+            let value = socket.target.clone();
+            env.push(EnvVar { name: "SSH_AUTH_SOCK".to_owned(), value, arg: false });
+        }
         let proxies = proxies(self.options)
             .into_iter()
             .filter(|(name, _)| !env.iter().any(|var| var.name == *name))
@@ -162,10 +172,20 @@ impl Lowering<'_> {
                 return Ok(Mount { target, kind });
             }
             MountType::Ssh => {
-                let name = if mount.id.is_empty() { "default".to_owned() } else { mount.id };
+                if !mount.source.is_empty() {
+                    let message = format!("in `--mount={}`: an ssh mount has no `source`", flag.text);
+                    return Err(Error::at(span, message).hint("the agent is named by its `id`"));
+                }
+                // Without a target it is numbered by who knows the others.
+                let target = if mount.target.is_empty() { String::new() } else { target };
+                let id = if mount.id.is_empty() { "default".to_owned() } else { mount.id };
                 let location = state.lines(instruction).into();
-                self.captures.ssh(state.index, Asked { name, required: mount.required, location });
-                return Err(Error::at(span, "RUN --mount=type=ssh is not supported yet"));
+                let asked = Asked { name: id.clone(), required: mount.required, location };
+                self.captures.ssh(state.index, asked);
+                let (mode, uid, gid) =
+                    (mount.mode.unwrap_or(0o600), mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+                let kind = MountKind::Ssh { id, required: mount.required, mode, uid, gid };
+                return Ok(Mount { target, kind });
             }
         };
         Ok(Mount { target, kind })
@@ -178,6 +198,10 @@ impl Lowering<'_> {
         let mention = Mention { name: from, span: state.span(span), numbers: false };
         self.source(&mention, state.index, "from")
     }
+}
+
+fn is_ssh(mount: &Mount) -> bool {
+    matches!(mount.kind, MountKind::Ssh { .. })
 }
 
 /// Where a flag is written.

@@ -35,6 +35,7 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("CONTAINERS_REGISTRIES_CONF", "The registries.conf to read in place of the usual ones."),
     ("DOCKER_DEFAULT_PLATFORM", "The default of --platform."),
     ("SOURCE_DATE_EPOCH", "The time that an image says it was made at, in seconds since 1970."),
+    ("SSH_AUTH_SOCK", "The socket of the ssh agent that `--ssh default` lends to steps."),
     ("SSL_CERT_FILE", "The host's bundle of certificate authorities."),
     ("XDG_RUNTIME_DIR", "Where sockets and containers/auth.json of a plain user are."),
     ("XDG_DATA_HOME", "Where a plain user's store is; the default is ~/.local/share."),

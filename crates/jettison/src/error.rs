@@ -93,6 +93,9 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<network::Error>() {
         return error.hint();
     }
+    if let Some(error) = error.downcast_ref::<session::Error>() {
+        return error.hint();
+    }
     None
 }
 

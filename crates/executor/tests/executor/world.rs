@@ -12,7 +12,7 @@ use graph::{About, Copy, FileAction, FileOp, Graph, Node, Op, RunOp};
 use layer::{Kind, LayerId, Listing, View};
 use network::NetworkOptions;
 use oci::{Descriptor, Digest};
-use session::Secrets;
+use session::{Agents, Secrets};
 use solver::{Cancel, Executor, Input, NewRecord, Snapshot, SourceProvider, Task};
 use std::collections::HashMap;
 use std::io::Write;
@@ -59,6 +59,7 @@ impl World {
         let mut options = WorkerOptions {
             contexts: HashMap::from([("context".to_owned(), context)]),
             secrets: Secrets::new(),
+            agents: Agents::new(),
             network: NetworkOptions::default(),
             resolv_conf: ("nameserver 192.0.2.1\n".to_owned(), None),
             host_ca: None,

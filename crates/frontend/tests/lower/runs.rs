@@ -160,12 +160,14 @@ fn wrong_mounts() {
     2 | RUN --mount=type=cache,targett=/c a
       |             ^^^^^^^^^^^^^^^^^^^^^
     ");
-    assert_snapshot!(error("FROM alpine\nRUN --mount=type=ssh a\n"), @r"
-    error: RUN --mount=type=ssh is not supported yet
+    assert_snapshot!(error("FROM alpine\nRUN --mount=type=ssh,source=x a\n"), @r"
+    error: in `--mount=type=ssh,source=x`: an ssh mount has no `source`
      --> Dockerfile:2:13
       |
-    2 | RUN --mount=type=ssh a
-      |             ^^^^^^^^
+    2 | RUN --mount=type=ssh,source=x a
+      |             ^^^^^^^^^^^^^^^^^
+      |
+      = hint: the agent is named by its `id`
     ");
     assert_snapshot!(error("FROM alpine AS tools\nFROM alpine\nRUN --mount=from=tool,target=/t a\n"), @r"
     error: `tool` is no stage before this one, and no image of that name was found: no registry knows `tool`
@@ -186,4 +188,20 @@ fn wrong_mounts() {
       |
       = hint: no stage stands before this one
     ");
+}
+
+#[test]
+fn agents_have_numbered_sockets_and_a_variable() {
+    let text = "FROM alpine
+RUN --mount=type=ssh --mount=type=ssh,id=other,required a
+RUN --mount=type=ssh,target=/agent,mode=0666,uid=7,gid=8 --mount=type=ssh b
+ENV SSH_AUTH_SOCK=/mine
+RUN --mount=type=ssh c
+";
+    assert_snapshot!(graph(&lowered(text, &options(), &images())), @r#"
+     0 image alpine linux/amd64  [1/4] FROM alpine
+     1 run on 0: ["/bin/sh", "-c", "a"] SSH_AUTH_SOCK=/run/buildkit/ssh_agent.0 [Ssh { id: "default", required: false, mode: 384, uid: 0, gid: 0 } at /run/buildkit/ssh_agent.0] [Ssh { id: "other", required: true, mode: 384, uid: 0, gid: 0 } at /run/buildkit/ssh_agent.1]  [2/4] RUN --mount=type=ssh --mount=type=ssh,id=other,required a
+     2 run on 1: ["/bin/sh", "-c", "b"] SSH_AUTH_SOCK=/agent [Ssh { id: "default", required: false, mode: 438, uid: 7, gid: 8 } at /agent] [Ssh { id: "default", required: false, mode: 384, uid: 0, gid: 0 } at /run/buildkit/ssh_agent.1]  [3/4] RUN --mount=type=ssh,target=/agent,mode=0666,uid=7,gid=8 --mount=type=ssh b
+    *3 run on 2: ["/bin/sh", "-c", "c"] SSH_AUTH_SOCK=/mine [Ssh { id: "default", required: false, mode: 384, uid: 0, gid: 0 } at /run/buildkit/ssh_agent.0]  [4/4] RUN --mount=type=ssh c
+    "#);
 }

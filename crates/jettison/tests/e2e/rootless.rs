@@ -3,7 +3,7 @@
 //! A user of a test's own is made without touching the machine: in a mount namespace of its own, files of the test lie
 //! over `/etc/passwd`, `/etc/subuid` and `/etc/subgid`.
 
-use crate::harness::{Files, LIMIT, Out, busybox, http_get, program, run};
+use crate::harness::{Context, Files, LIMIT, Out, busybox, http_get, new_key, program, put_ssh_add, run};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -173,6 +173,28 @@ fn with_a_single_id_what_can_be_done_is_and_the_rest_is_said() {
     let failed =
         plain.run(&["build", "--progress", "plain", &plain.context("FROM busybox\nUSER 1000\nRUN id\n")]);
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+}
+
+#[test]
+fn keys_are_lent_to_steps() {
+    for (uid, count) in [(54_406, 65_536), (54_407, 0)] {
+        let plain = Plain::new(uid, count);
+        // Where owners cannot be changed, the one user of steps is root.
+        let user = if count == 0 { "" } else { "USER 1000\n" };
+        let mount = if count == 0 { "type=ssh" } else { "type=ssh,uid=1000" };
+        let text = format!("FROM busybox\nCOPY ssh /ssh\n{user}RUN --mount={mount} /ssh/add -L\n");
+        let context = plain.context(&text);
+        let tools = Context::new();
+        put_ssh_add(&tools);
+        let copied = Command::new("cp").args(["-r", &tools.at("ssh"), &context]).status().unwrap();
+        assert!(copied.success());
+        let key = PathBuf::from(plain.at("home/key"));
+        let public = new_key(&key);
+        std::os::unix::fs::chown(&key, Some(plain.uid), Some(plain.uid)).unwrap();
+        let ssh = format!("default={}", key.display());
+        let out = plain.ok(&["build", "--progress", "plain", "--ssh", &ssh, &context]);
+        out.says(&public);
+    }
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use crate::cli::RegistryArgs;
 use crate::environment::Environment;
-use crate::error::{CommandError, Outcome};
+use crate::error::{CommandError, Outcome, USAGE};
 use clap::Args;
 use frontend::NamedContext;
 use graph::{Network, Ulimit};
 use oci::{Platform, Reference};
-use session::{SecretSource, Secrets};
+use session::{Agent, Agents, SecretSource, Secrets};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -75,6 +75,9 @@ pub(crate) struct BuildArgs {
     /// A secret for steps: `id=ID[,src=FILE][,env=NAME]`
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Vec<String>,
+    /// An ssh agent for steps: `ID`, `ID=SOCKET` or `ID=KEY,KEY`; `default` alone is that of SSH_AUTH_SOCK
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) ssh: Vec<String>,
     /// Show the host's certificate authorities to steps; they leave no trace in the image
     #[arg(long)]
     pub(crate) trust_host_ca: bool,
@@ -337,6 +340,41 @@ impl BuildArgs {
         }
         Ok(secrets)
     }
+}
+
+/// The agents of `--ssh ID[=SOCKET|KEY[,KEY...][,raw=true]]`.
+pub(crate) fn agents(flags: &[String], environment: &Environment) -> Outcome<Agents> {
+    let mut agents = Agents::new();
+    for text in flags {
+        let (id, value) = text.split_once('=').unwrap_or((text, ""));
+        let id = if id.is_empty() { session::agent::DEFAULT_ID } else { id };
+        let (mut paths, mut raw) = (Vec::new(), false);
+        for field in value.split(',').filter(|field| !field.is_empty()) {
+            match field.strip_prefix("raw=") {
+                Some(value) => {
+                    raw = value.parse().map_err(|_| {
+                        CommandError::usage(format!("--ssh {text}: `raw` is true or false, not `{value}`"))
+                    })?;
+                }
+                None => paths.push(PathBuf::from(field)),
+            }
+        }
+        if paths.is_empty() {
+            let socket = environment.get("SSH_AUTH_SOCK").ok_or_else(|| {
+                CommandError::usage(format!("--ssh {text}: no agent runs, for SSH_AUTH_SOCK is not set"))
+                    .hint(format!(
+                        "start one with `eval $(ssh-agent)`, or name a private key with `--ssh {id}=FILE`"
+                    ))
+            })?;
+            paths.push(PathBuf::from(socket));
+        }
+        let usage = |error: session::Error| {
+            let edge = CommandError::chain(&error);
+            CommandError { message: format!("--ssh {text}: {}", edge.message), ..edge }.with_code(USAGE)
+        };
+        agents.insert(id.to_owned(), Agent::open(&paths, raw).map_err(usage)?).map_err(usage)?;
+    }
+    Ok(agents)
 }
 
 /// A size with a unit: `64m`, `1g`, `512k`, `100b`.

@@ -67,6 +67,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         WorkerOptions {
             contexts: locals.clone(),
             secrets: args.secrets(&engine.environment)?,
+            agents: arguments::agents(&args.ssh, &engine.environment)?,
             network: rootless::network_options(&engine.environment),
             resolv_conf: watch::resolv_conf(),
             host_ca: trust_host_ca.then(|| engine.host_ca()).flatten(),

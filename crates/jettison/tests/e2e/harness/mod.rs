@@ -16,6 +16,7 @@ mod files;
 mod http;
 mod output;
 mod registry;
+mod ssh;
 mod terminal;
 
 pub(crate) use build::Built;
@@ -25,6 +26,7 @@ pub(crate) use files::{Files, Kind};
 pub(crate) use http::{http, http_get};
 pub(crate) use output::{LIMIT, Out, processes_with, run, run_with_input};
 pub(crate) use registry::{Registry, free_port};
+pub(crate) use ssh::{SshAgent, new_key, new_locked_key, put_ssh_add};
 pub(crate) use terminal::terminal;
 
 use serde_json::Value;
@@ -213,6 +215,7 @@ impl House {
             "XDG_RUNTIME_DIR",
             "DOCKER_DEFAULT_PLATFORM",
             "JETTISON_TRUST_HOST_CA",
+            "SSH_AUTH_SOCK",
         ] {
             command.env_remove(name);
         }
