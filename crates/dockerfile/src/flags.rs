@@ -3,6 +3,8 @@
 use crate::error::{Error, ErrorKind};
 use crate::source::{Span, Spanned};
 use crate::suggest;
+use crate::word::FlagWord;
+use std::ops::Range;
 
 /// A flag as written, quotes and escapes of the line taken off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,24 +18,19 @@ pub struct Flag {
 }
 
 impl Flag {
-    /// Cuts a word such as `--name=value`.
-    pub(crate) fn new(word: &str, span: Span) -> Self {
-        let (name, value) = match word.split_once('=') {
+    /// Cuts a word such as `--name=value` at its first `=`; `place` gives the span of a range of the line.
+    pub(crate) fn new(word: &FlagWord, place: impl Fn(Range<usize>) -> Span) -> Self {
+        let (name, value) = match word.text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
-            None => (word, None),
+            None => (word.text.as_str(), None),
         };
-        // Quotes and escapes that were taken off shift what follows; then it is called by the whole word.
-        let is_plain = span.end - span.start == word.len();
-        let split = span.start + name.len() + 1;
-        let value_span = if is_plain && split <= span.end { Span::new(split, span.end) } else { span };
-        let name_end = if is_plain { span.start + name.len() } else { span.end };
+        let Range { start, end } = word.range;
+        let name_end = word.equals.unwrap_or(end);
+        let value_start = word.equals.map_or(end, |at| at + 1);
         Self {
-            name: Spanned::new(
-                name.strip_prefix("--").unwrap_or(name).to_owned(),
-                Span::new(span.start, name_end),
-            ),
-            value: value.map(|value| Spanned::new(value.to_owned(), value_span)),
-            span,
+            name: Spanned::new(name.strip_prefix("--").unwrap_or(name).to_owned(), place(start..name_end)),
+            value: value.map(|value| Spanned::new(value.to_owned(), place(value_start..end))),
+            span: place(start..end),
         }
     }
 }

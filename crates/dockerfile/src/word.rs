@@ -83,9 +83,18 @@ pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Word>
     words
 }
 
-/// Takes the `--flag` words from the beginning: each without its quotes and escapes, and the range that is left. A
-/// lone `--` ends them and goes.
-pub(crate) fn leading_flags(text: &str, range: Range<usize>, escape: char) -> (Vec<Word>, Range<usize>) {
+/// A `--flag` word without its quotes and escapes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FlagWord {
+    pub(crate) text: String,
+    pub(crate) range: Range<usize>,
+    /// Where its first `=` is written.
+    pub(crate) equals: Option<usize>,
+    has_quotes: bool,
+}
+
+/// Takes the `--flag` words from the beginning, and the range that is left. A lone `--` ends them and goes.
+pub(crate) fn leading_flags(text: &str, range: Range<usize>, escape: char) -> (Vec<FlagWord>, Range<usize>) {
     let mut flags = Vec::new();
     let mut start = range.start;
     loop {
@@ -94,41 +103,49 @@ pub(crate) fn leading_flags(text: &str, range: Range<usize>, escape: char) -> (V
         if !text[start..range.end].starts_with("--") {
             return (flags, start..range.end);
         }
-        let (word, has_quotes, end) = flag_word(text, start..range.end, escape);
-        let lone = word == "--" && !has_quotes;
-        let flag = Word { text: word, range: start..end };
-        start = end;
-        if lone {
+        let flag = flag_word(text, start..range.end, escape);
+        start = flag.range.end;
+        if flag.text == "--" && !flag.has_quotes {
             return (flags, start..range.end);
         }
         flags.push(flag);
     }
 }
 
-fn flag_word(text: &str, range: Range<usize>, escape: char) -> (String, bool, usize) {
-    let mut word = String::new();
+fn flag_word(text: &str, range: Range<usize>, escape: char) -> FlagWord {
+    let mut word = FlagWord { text: String::new(), range: range.clone(), equals: None, has_quotes: false };
     let mut quote = None;
-    let mut has_quotes = false;
     let mut chars = text[range.clone()].char_indices();
-    while let Some((at, c)) = chars.next() {
-        if c == escape {
-            if let Some((_, escaped)) = chars.next() {
-                word.push(escaped);
-            }
-            continue;
+    while let Some((mut at, mut c)) = chars.next() {
+        let escaped = c == escape;
+        if escaped {
+            let Some(next) = chars.next() else { break };
+            (at, c) = next;
         }
         match quote {
-            Some(open) if c == open => quote = None,
-            Some(_) => word.push(c),
-            None if is_blank(c) || c == '\n' => return (word, has_quotes, range.start + at),
+            _ if escaped => {}
+            Some(open) if c == open => {
+                quote = None;
+                continue;
+            }
+            Some(_) => {}
+            None if is_blank(c) || c == '\n' => {
+                word.range.end = range.start + at;
+                break;
+            }
             None if c == '\'' || c == '"' => {
                 quote = Some(c);
-                has_quotes = true;
+                word.has_quotes = true;
+                continue;
             }
-            None => word.push(c),
+            None => {}
         }
+        if c == '=' {
+            word.equals.get_or_insert(range.start + at);
+        }
+        word.text.push(c);
     }
-    (word, has_quotes, range.end)
+    word
 }
 
 #[cfg(test)]
@@ -159,7 +176,9 @@ mod tests {
     #[test]
     fn flags_come_first() {
         let text = r#"--a="b c" --d --e=\f  x --g"#;
+        let texts = |flags: Vec<FlagWord>| flags.into_iter().map(|flag| flag.text).collect::<Vec<_>>();
         let (flags, rest) = leading_flags(text, 0..text.len(), '\\');
+        assert_eq!(flags[0].equals, Some(3));
         assert_eq!(texts(flags), ["--a=b c", "--d", "--e=f"]);
         assert_eq!(&text[rest], "x --g");
         let (flags, rest) = leading_flags("--a -- --b", 0..10, '\\');

@@ -3,6 +3,36 @@
 //!
 //! Matching keeps a set of positions for each token, so it is linear in pattern times text whatever the pattern.
 
+/// A replacement with the groups of a match put in; there is only group 0, the match itself.
+fn template(replacement: &str, matched: &str) -> String {
+    let mut out = String::new();
+    let mut rest = replacement;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+            continue;
+        }
+        let (braced, named) = after.strip_prefix('{').map_or((false, after), |named| (true, named));
+        let (name, behind) =
+            named.split_at(named.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(named.len()));
+        let behind = if braced { behind.strip_prefix('}') } else { Some(behind) };
+        match behind.filter(|_| !name.is_empty()) {
+            Some(behind) => {
+                out.push_str(if name == "0" { matched } else { "" });
+                rest = behind;
+            }
+            None => {
+                out.push('$');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// One step of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
@@ -52,7 +82,8 @@ impl Pattern {
     }
 
     /// The value with the first (`every`: all) longest matches replaced. `None` when the result would be longer than
-    /// the budget.
+    /// the budget. Where all are replaced, a `$` that reached the replacement (quoted, or by a variable) stands for
+    /// a group of the match, as in Go: `$0` and `${0}` are the match, `$$` is a `$`, other names are empty.
     pub(super) fn replace(
         &self,
         value: &str,
@@ -70,8 +101,13 @@ impl Pattern {
             let matched = found.map(|end| end.unwrap_or(0));
             match matched {
                 Some(length) if !(length == 0 && last_end == Some(at)) => {
-                    *budget = budget.checked_sub(replacement.len())?;
-                    out.push_str(replacement);
+                    let put = if every && replacement.contains('$') {
+                        &template(replacement, &value[at..at + length])
+                    } else {
+                        replacement
+                    };
+                    *budget = budget.checked_sub(put.len())?;
+                    out.push_str(put);
                     at += length;
                     last_end = Some(at);
                     if !every {

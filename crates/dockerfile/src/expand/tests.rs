@@ -70,6 +70,11 @@ fn modifiers() {
         ("${path//lib/L}", "/usr/local/L/Lx.so.1"),
         (r"${path//\//-}", "-usr-local-lib-libx.so.1"),
         ("${path/*/x}", "x"),
+        ("${path//lib/'[$0]'}", "/usr/local/[lib]/[lib]x.so.1"),
+        ("${path/lib/'[$0]'}", "/usr/local/[$0]/libx.so.1"),
+        ("${a//l/'$$'}", "o$d"),
+        ("${a//l/'${0}${1}$x'}", "old"),
+        ("${a//l/'${'}", "o${d"),
         ("${path#nothing}", "/usr/local/lib/libx.so.1"),
         ("${none#x}", ""),
         (

@@ -61,7 +61,7 @@ impl Reader<'_> {
         Head {
             keyword: Keyword::parse(typed),
             name: Spanned::new(typed.to_owned(), self.line.span(name)),
-            flags: flags.into_iter().map(|word| Flag::new(&word.text, self.line.span(word.range))).collect(),
+            flags: flags.iter().map(|word| Flag::new(word, |range| self.line.span(range))).collect(),
             args: word::trim(self.text, args),
         }
     }
@@ -85,8 +85,11 @@ impl Reader<'_> {
             heredoc.span = span.unwrap_or_default();
             if !closed {
                 let at = self.text.find("<<").unwrap_or(0);
-                let at = self.text[at..].find(&heredoc.name).map_or(at, |found| at + found);
-                let end = (at + heredoc.name.len()).min(self.text.len());
+                let (at, end) = match self.text[at..].find(&heredoc.name) {
+                    Some(found) => (at + found, at + found + heredoc.name.len()),
+                    // Its quotes are written inside of the word.
+                    None => (at, self.text.trim_end().len()),
+                };
                 let hint = format!("a line that is just `{}` closes it", heredoc.name);
                 let kind = ErrorKind::UnterminatedHeredoc { word: heredoc.name };
                 self.errors.push(Error::new(kind, self.line.span(at..end)).hint(hint));

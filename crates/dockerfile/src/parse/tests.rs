@@ -401,6 +401,16 @@ fn all_faults_are_shown_with_their_lines() {
 }
 
 #[test]
+fn spans_of_quoted_words_are_whole_characters() {
+    assert_eq!(errors("FROM --\"éé=\"é a\n"), ["1:--\"éé: FROM knows no flag `--éé`"]);
+    assert_eq!(
+        errors("FROM a\nRUN --\"net\"work=\"é\" x\n"),
+        ["2:\"é\": `--network` is `default`, `none` or `host`, not `é`"]
+    );
+    assert_eq!(errors("FROM a\nRUN <<\"é\"é\n"), ["2:<<\"é\"é: the heredoc `éé` is never closed"]);
+}
+
+#[test]
 fn odd_spaces_are_told() {
     let failure = parse("FROM a\nRUN\u{a0}x\n", "D").unwrap_err();
     assert_eq!(failure.errors[0].hint.as_deref(), Some("U+00A0 looks like a space but is none here"));
