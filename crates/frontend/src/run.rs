@@ -81,7 +81,7 @@ impl Lowering<'_> {
         let op = RunOp {
             args,
             env,
-            cwd: state.directory().to_owned(),
+            cwd: paths::join("/", state.directory()),
             user: state.config.config.user.clone(),
             mounts,
             network,

@@ -206,7 +206,8 @@ impl Lowering<'_> {
         }
         state.workdir_set = true;
         let directory = paths::join(state.directory(), &path);
-        state.config.config.working_dir.clone_from(&directory);
+        // The image's configuration has an absolute path as it was written, as in BuildKit; steps and copies clean it.
+        let named = if path.starts_with('/') { path } else { directory.clone() };
         let layer = directory != "/";
         if layer {
             let owner = Some(state.config.config.user.clone()).filter(|user| !user.is_empty());
@@ -217,7 +218,8 @@ impl Lowering<'_> {
         } else {
             state.at += 1;
         }
-        state.config.history.push(history::entry(format!("WORKDIR {directory}"), layer));
+        state.config.history.push(history::entry(format!("WORKDIR {named}"), layer));
+        state.config.config.working_dir = named;
         Ok(())
     }
 
