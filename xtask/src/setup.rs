@@ -28,6 +28,8 @@ const TESTS: &[Need] = &[
     // A real registry, and htpasswd for one that asks who is there.
     need("docker-registry", "docker-registry"),
     need("htpasswd", "apache2-utils"),
+    // The peer of the differential tests, with its client.
+    need("dockerd", "docker.io"),
     // A plain user's ids and networks.
     need("newuidmap", "uidmap"),
     need("pasta", "passt"),
