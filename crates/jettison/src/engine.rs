@@ -50,6 +50,8 @@ pub(crate) struct Engine {
     pub(crate) environment: Environment,
     pub(crate) registry_flags: RegistryFlags,
     store: OnceLock<Store>,
+    /// Whether the command removes things, for which there is room on a full disk too.
+    removes: bool,
     client: Arc<LazyClient>,
 }
 
@@ -106,7 +108,12 @@ impl Engine {
     pub(crate) fn new(environment: Environment, registry_flags: RegistryFlags) -> Self {
         let options = registry_options(&environment, &registry_flags);
         let client = Arc::new(LazyClient { options: Mutex::new(Some(options)), client: OnceLock::new() });
-        Self { environment, registry_flags, store: OnceLock::new(), client }
+        Self { environment, registry_flags, store: OnceLock::new(), removes: false, client }
+    }
+
+    /// Tools of a command that removes things from the store.
+    pub(crate) fn to_remove(environment: Environment) -> Self {
+        Self { removes: true, ..Self::new(environment, RegistryFlags::default()) }
     }
 
     /// The store, opened.
@@ -114,7 +121,8 @@ impl Engine {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let store = Store::open(crate::commands::rootless::store_options(&self.environment))?;
+        let options = crate::commands::rootless::store_options(&self.environment);
+        let store = if self.removes { Store::open_to_remove(options) } else { Store::open(options) }?;
         Ok(self.store.get_or_init(|| store))
     }
 

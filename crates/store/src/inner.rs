@@ -1,7 +1,7 @@
 //! What all handles of one open store share: the connection, the lease, the boot id.
 
 use crate::lease::LeaseState;
-use crate::{Error, Options, Result, open};
+use crate::{Error, Options, Result, open, reserve};
 use layer::{LayerId, Listing};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::HashMap;
@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) listings: Mutex<HashMap<LayerId, Arc<Listing>>>,
     /// Whether something was written that a sync must make durable.
     pub(crate) fresh: AtomicBool,
+    /// Whether things are removed, and the reserve may have been given up for that.
+    pub(crate) removes: AtomicBool,
 }
 
 impl std::fmt::Debug for Store {
@@ -57,6 +59,7 @@ impl Store {
             lease_start: AtomicI64::new(0),
             listings: Mutex::new(HashMap::new()),
             fresh: AtomicBool::new(false),
+            removes: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -168,6 +171,9 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // The data is safe in the log.
         let _ = self.shorten_log();
+        if self.removes.load(Ordering::Acquire) {
+            reserve::keep(&self.options.root);
+        }
     }
 }
 

@@ -64,6 +64,7 @@ mod mounts;
 mod open;
 mod prune;
 mod records;
+mod reserve;
 mod schema;
 mod tree;
 mod usage;

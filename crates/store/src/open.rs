@@ -8,7 +8,7 @@
 //! ```
 
 use crate::lock::{FileLock, Mode};
-use crate::{Error, Result, schema};
+use crate::{Error, Result, reserve, schema};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
@@ -192,7 +192,9 @@ fn create(options: &Options, identity: &Path) -> Result<()> {
         .open(&draft)
         .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()));
     written.map_err(|e| Error::io("write", &draft, e))?;
-    fs::rename(&draft, identity).map_err(|e| Error::io("write", identity, e))
+    fs::rename(&draft, identity).map_err(|e| Error::io("write", identity, e))?;
+    reserve::keep(root);
+    Ok(())
 }
 
 /// SQLite's shared memory and our locks do not work between machines.

@@ -15,7 +15,7 @@
 use crate::holdings::{Holdings, Item};
 use crate::inner::{Store, now};
 use crate::lock::{FileLock, Mode};
-use crate::{Error, Result, tree};
+use crate::{Error, Result, reserve, tree};
 use layer::LayerId;
 use oci::Digest;
 use rusqlite::{Transaction, params};
@@ -154,6 +154,7 @@ impl Store {
         self.sweep_layers(&known)?;
         pruned.bytes += self.sweep_ingest()?;
         self.empty_trash()?;
+        reserve::keep(self.root());
         Ok(pruned)
     }
 

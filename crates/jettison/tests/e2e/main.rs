@@ -12,6 +12,7 @@ mod cache;
 mod calls;
 mod containers;
 mod errors;
+mod full_disk;
 mod guide_000;
 mod guide_001;
 mod guide_002;

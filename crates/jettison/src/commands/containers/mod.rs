@@ -157,6 +157,14 @@ fn open(environment: Environment, registry: Option<&RegistryArgs>) -> Outcome<(E
     Ok((engine, containers))
 }
 
+/// As [`open`], for commands that remove containers.
+fn open_to_remove(environment: Environment) -> Outcome<(Engine, Containers)> {
+    rootless::enter()?;
+    let engine = Engine::to_remove(environment);
+    let containers = containers(&engine)?;
+    Ok((engine, containers))
+}
+
 /// The engine for commands that only read the index and talk to monitors: no user namespace is needed.
 fn open_index(environment: Environment) -> Outcome<(Engine, Containers)> {
     let engine = Engine::new(environment, RegistryFlags::default());

@@ -161,7 +161,7 @@ pub(super) fn kill(args: &KillArgs, environment: Environment) -> Outcome {
 }
 
 pub(super) fn remove(args: &RemoveArgs, environment: Environment) -> Outcome {
-    let (_engine, containers) = open(environment, None)?;
+    let (_engine, containers) = super::open_to_remove(environment)?;
     each(&args.containers, |name| match containers.remove(name, args.force, args.volumes) {
         Ok(_) => {
             screen::line(name);
@@ -254,7 +254,7 @@ pub(super) fn prune(args: &PruneArgs, environment: Environment) -> Outcome {
             return Ok(0);
         }
     }
-    let (engine, containers) = open(environment, None)?;
+    let (engine, containers) = super::open_to_remove(environment)?;
     for id in prune_those(&containers, |summary| filters.fits(summary, &engine))? {
         screen::line(&id);
     }

@@ -1,6 +1,7 @@
 //! `rmi` and `tag`.
 
 use crate::commands::rootless;
+use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::screen;
@@ -53,7 +54,7 @@ pub(crate) struct RemoveArgs {
 /// Runs `rmi`.
 pub(crate) fn remove(args: &RemoveArgs, environment: Environment) -> Outcome {
     rootless::enter()?;
-    let engine = super::local(environment);
+    let engine = Engine::to_remove(environment);
     let store = engine.store()?;
     let mut code = 0;
     let mut deleted = false;

@@ -2,7 +2,7 @@
 
 use crate::commands::images::filters;
 use crate::commands::rootless;
-use crate::engine::{Engine, RegistryFlags};
+use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::{screen, table};
@@ -66,7 +66,7 @@ pub(crate) fn prune(args: &PruneArgs, environment: Environment, what: What) -> O
         return Ok(0);
     }
     rootless::enter()?;
-    let engine = Engine::new(environment, RegistryFlags::default());
+    let engine = Engine::to_remove(environment);
     let store = engine.store()?;
     let mut containers = Vec::new();
     if what == What::All {

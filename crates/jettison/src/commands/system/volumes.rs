@@ -86,7 +86,10 @@ pub(crate) fn volume(command: &VolumeCommand, environment: Environment) -> Outco
         VolumeCommand::Ls(_) | VolumeCommand::Inspect(_) => {}
         _ => rootless::enter()?,
     }
-    let engine = Engine::new(environment, RegistryFlags::default());
+    let engine = match command {
+        VolumeCommand::Rm(_) => Engine::to_remove(environment),
+        _ => Engine::new(environment, RegistryFlags::default()),
+    };
     let store = engine.store()?;
     match command {
         VolumeCommand::Ls(args) => list(args, &engine),
