@@ -332,6 +332,15 @@ impl Config {
         }
     }
 
+    /// Whether findings of a rule that is none of BuildKit's count, by its name: `Room/Name`. `skip=Room/*` skips all
+    /// rules of a room.
+    pub fn allows_name(&self, name: &str) -> bool {
+        let skips = |skip: &String| {
+            skip == name || skip.strip_suffix('*').is_some_and(|room| room.ends_with('/') && name.starts_with(room))
+        };
+        !self.skip_all && !self.skip.iter().any(skips)
+    }
+
     /// Whether findings of the rule count.
     pub fn allows(&self, rule: Rule) -> bool {
         let named = |names: &[String]| names.iter().any(|name| name == rule.name());

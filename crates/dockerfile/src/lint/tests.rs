@@ -85,6 +85,17 @@ fn stages_go_on_where_their_parents_were() {
 }
 
 #[test]
+fn rules_of_others_are_skipped_by_name() {
+    let allows = |text: &str| Config::parse(text).unwrap().allows_name("Room/Name");
+    for text in ["", "skip=Name", "skip=Room", "skip=Other/*", "skip=*", "experimental=all"] {
+        assert!(allows(text), "{text}");
+    }
+    for text in ["skip=Room/Name", "skip=A,Room/*", "skip=all"] {
+        assert!(!allows(text), "{text}");
+    }
+}
+
+#[test]
 fn configurations() {
     let config = Config::parse("skip=A, B;error=true").unwrap();
     assert_eq!((config.skip, config.error), (vec!["A".to_owned(), "B".to_owned()], true));
