@@ -5,10 +5,8 @@
 //! carries Basic credentials or a token for its scope; tokens are kept by scope until shortly before they expire. One
 //! thread fetches a token while the others that need the host wait for it.
 
-use crate::body::Body;
 use crate::credentials::Credential;
-use crate::endpoint::is_loopback;
-use crate::transport::{Ask, Subject, Transport, complaint, whole};
+use crate::transport::{Subject, Transport, complaint, whole};
 use crate::{Endpoint, Error, Options, Result};
 use base64::Engine as _;
 use bytes::Bytes;
@@ -18,6 +16,8 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use web::host::is_loopback;
+use web::{Ask, Body};
 
 /// What a token server's answer may take.
 const LONGEST_TOKEN: u64 = 1 << 20;
@@ -329,7 +329,7 @@ impl TokenServer<'_> {
         let named = authority_of(&uri);
         let subject = Subject { registry: &named, ..subject };
         let ask = Ask { method, headers, body, limit: options.timeouts.stall };
-        let response = self.transport.send(options, &uri, !insecure, ask, subject).await?;
+        let response = self.transport.send(&uri, !insecure, ask, subject).await?;
         if !response.status().is_success() {
             let user = credential.map(|credential| credential.user().to_owned());
             let error = complaint(response, user.clone(), options.timeouts.stall, subject).await;

@@ -1,12 +1,11 @@
 //! The client: a blocking face over asynchronous I/O.
 
 use crate::auth::{Scopes, TokenServer};
-use crate::body::Body;
 use crate::credentials::Credential;
 use crate::pull::Receiver;
 use crate::push::Open;
 use crate::request::{Call, Requests};
-use crate::transport::{Ask, Subject, complaint};
+use crate::transport::{Subject, complaint};
 use crate::{Error, Fetched, Options, Pushed, Resolved, Result};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -16,6 +15,7 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use web::{Ask, Body};
 
 /// Speaks to registries. Its methods block and may be called from many threads at once; connections, tokens and what
 /// was learned of hosts are shared among them. Nothing is started, read or resolved before the first call; then two
@@ -165,8 +165,7 @@ impl Requests {
         let ask =
             |headers: HeaderMap| Ask { method: Method::GET, headers, body: Body::Empty, limit: self.stall() };
         let options = &self.options;
-        let (response, uri) =
-            self.transport.ask(options, &endpoint, "/v2/", ask(HeaderMap::new()), subject).await?;
+        let (response, uri) = self.transport.ask(&endpoint, "/v2/", ask(HeaderMap::new()), subject).await?;
         match response.status() {
             // Open to all: there is nothing to check.
             StatusCode::OK if response.headers().contains_key("docker-distribution-api-version") => {
@@ -198,7 +197,7 @@ impl Requests {
         let mut value = HeaderValue::from_str(&basic).expect("because base64 is legal in headers");
         value.set_sensitive(true);
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-        let (response, _) = self.transport.ask(options, &endpoint, "/v2/", ask(headers), subject).await?;
+        let (response, _) = self.transport.ask(&endpoint, "/v2/", ask(headers), subject).await?;
         if response.status().is_success() {
             return Ok(credential.clone());
         }

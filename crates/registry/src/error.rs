@@ -4,24 +4,7 @@ use oci::Digest;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Why a registry could not be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Unreachable {
-    /// Its name has no address, or no name server answered.
-    Name,
-    /// No connection to any of its addresses.
-    Connection,
-    /// The connection stands, but no TLS session on it.
-    Tls,
-    /// TLS was asked for, and something that is no TLS answered: most likely plain HTTP.
-    PlainHttp,
-    /// The server's certificate is not trusted, or is for another name, or out of date.
-    Certificate,
-    /// The HTTP proxy between refused or failed.
-    Proxy,
-}
+use web::Unreachable;
 
 /// What went wrong between us and a registry. `what` names the thing asked for with its reference, as in
 /// ``the manifest of `localhost:5000/app:1` ``; `registry` is the host that was asked, which for a mirror is another
@@ -355,8 +338,8 @@ impl Error {
                     "Put the registry's CA certificate into `/etc/docker/certs.d/{registry}/ca.crt` or the system's \
                      trust store, or accept any certificate with `--tls-verify=false`."
                 ),
-                Unreachable::Tls => return None,
                 Unreachable::Proxy => "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.".to_owned(),
+                _ => return None,
             },
             Self::WrongDigest { .. } | Self::WrongSize { .. } => {
                 "Something between or the registry itself damages the data: try again, and without mirrors or \

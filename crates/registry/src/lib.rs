@@ -9,8 +9,7 @@
 //!   request           authorization, redirects, tries, mirrors
 //!     auth            challenges and tokens ── credentials (files, helpers)
 //!     endpoint        who is asked ── conf (registries.conf, daemon.json)
-//!   transport         one exchange: HTTPS before HTTP, errors named
-//!     connect, tls    addresses, proxies, certificates
+//!   transport         one exchange: HTTPS before HTTP, errors named; addresses, proxies and TLS are `web`'s
 //! ```
 //!
 //! Asynchronous I/O stays inside: a [`Client`] starts two threads on first use. Each calling thread drives its own
@@ -18,29 +17,26 @@
 #![forbid(unsafe_code)]
 
 mod auth;
-mod body;
 mod client;
 mod conf;
-mod connect;
 pub mod credentials;
 mod endpoint;
 mod error;
 mod options;
 mod pull;
 mod push;
-mod redirect;
 mod request;
-mod tls;
 mod transport;
 
 pub use client::Client;
 pub use conf::{DaemonConf, Mirror, PullFromMirror, RegistriesConf, Registry};
 pub use credentials::{Credential, Credentials};
 pub use endpoint::Endpoint;
-pub use error::{Error, Unreachable};
-pub use options::{Options, Proxies, Retry, Timeouts};
+pub use error::Error;
+pub use options::Options;
 pub use pull::{Fetched, Resolved};
 pub use push::{Open, Pushed};
+pub use web::{Proxies, Retry, Timeouts, Unreachable};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -2,7 +2,7 @@
 
 use crate::{Credentials, RegistriesConf};
 use std::path::PathBuf;
-use std::time::Duration;
+use web::{Proxies, Retry, Timeouts};
 
 /// Everything that a [`Client`](crate::Client) can be told. The default asks registries directly, anonymously, with
 /// the host's trust store.
@@ -33,51 +33,16 @@ pub struct Options {
     pub retry: Retry,
 }
 
-/// How long to wait for whom.
-#[derive(Clone, Debug)]
-pub struct Timeouts {
-    /// For a connection, TLS included. A name without an address fails at once.
-    pub connect: Duration,
-    /// For the next bytes, or for an answer's beginning.
-    pub stall: Duration,
-    /// For the answer after an upload, while the registry puts it in place.
-    pub commit: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            stall: Duration::from_secs(30),
-            commit: Duration::from_secs(300),
+impl Options {
+    /// What concerns the way to a server, whatever it serves.
+    pub(crate) fn web(&self) -> web::Settings {
+        web::Settings {
+            certs_dirs: self.certs_dirs.clone(),
+            extra_authorities: self.extra_authorities.clone(),
+            proxies: self.proxies.clone(),
+            user_agent: self.user_agent.clone(),
+            timeouts: self.timeouts.clone(),
+            retry: self.retry.clone(),
         }
     }
-}
-
-/// How often and when to try again after broken connections, 429 and 5xx.
-#[derive(Clone, Debug)]
-pub struct Retry {
-    /// Tries without any progress, the first included.
-    pub attempts: u32,
-    /// The first wait; each next one is twice as long.
-    pub first_delay: Duration,
-    /// The longest wait between two tries, and the longest `Retry-After` that is waited for.
-    pub longest_delay: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 5, first_delay: Duration::from_millis(250), longest_delay: Duration::from_secs(30) }
-    }
-}
-
-/// HTTP proxies, as the variables of the same names give them.
-#[derive(Clone, Debug, Default)]
-pub struct Proxies {
-    /// `HTTP_PROXY`: the URL of a proxy for plain HTTP.
-    pub http: Option<String>,
-    /// `HTTPS_PROXY`: the URL (`http://[user:password@]host:port`) of a proxy for HTTPS, by CONNECT.
-    pub https: Option<String>,
-    /// `NO_PROXY`: hosts, `.domains`, addresses and networks reached directly, by commas. Loopback always is.
-    pub none: String,
 }

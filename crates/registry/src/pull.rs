@@ -5,7 +5,7 @@
 
 use crate::auth::Scopes;
 use crate::request::{Answer, Call, Patience, REST_OF_LIARS, Requests};
-use crate::transport::{Subject, content_type, number, whole, words};
+use crate::transport::{Subject, whole};
 use crate::{Endpoint, Error, Result};
 use http_body_util::BodyExt as _;
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -13,6 +13,7 @@ use hyper::{Method, StatusCode};
 use oci::{Descriptor, Digest, Hasher, MAX_DOCUMENT, Reference, media_type};
 use serde::Deserialize;
 use std::io::Write;
+use web::exchange::{content_type, number, words};
 
 /// A registry's name for the digest of what it sends.
 const CONTENT_DIGEST: &str = "docker-content-digest";

@@ -5,10 +5,8 @@
 //! it arrived (GET), and gets the rest; where it does not say, the upload starts anew.
 
 use crate::auth::Scopes;
-use crate::body::Body;
-use crate::redirect::same_origin;
 use crate::request::{Answer, Call, Requests};
-use crate::transport::{Ask, Subject};
+use crate::transport::Subject;
 use crate::{Error, Result};
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -18,6 +16,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use web::redirect::same_origin;
+use web::{Ask, Body};
 
 /// So much is read and handed on at once.
 const CHUNK: u64 = 256 << 10;
@@ -126,7 +126,7 @@ impl Requests {
         let subject = Subject { what: call.what, registry: host };
         let ask = Ask { method: Method::GET, headers, body: Body::Empty, limit: self.stall() };
         let verify = !(call.endpoint.insecure || self.options.is_insecure(host));
-        let sent = self.transport.send(&self.options, &broken.uri, verify, ask, subject).await;
+        let sent = self.transport.send(&broken.uri, verify, ask, subject).await;
         let response = sent.ok().filter(|response| response.status().is_success())?;
         let range = response.headers().get(header::RANGE)?.to_str().ok()?;
         let last: u64 = range.trim_start_matches("bytes=").strip_prefix("0-")?.parse().ok()?;
@@ -188,7 +188,7 @@ impl Requests {
         let body = Body::Stream { chunks: waiting, left };
         let ask = Ask { method: Method::PUT, headers, body, limit: NO_LIMIT };
         let verify = !(call.endpoint.insecure || self.options.is_insecure(&host));
-        let sending = self.transport.send(&self.options, &uri, verify, ask, subject);
+        let sending = self.transport.send(&uri, verify, ask, subject);
         let filling = fill(subject, open, *offset..size, chunks, self.stall(), progress);
         tokio::pin!(sending, filling);
         let response = tokio::select! {

@@ -2,9 +2,7 @@
 //! what the protocol means by them.
 
 use crate::auth::{Auth, Scopes};
-use crate::body::Body;
-use crate::redirect::{is_redirect, join, keep_scheme, same_origin};
-use crate::transport::{Ask, Subject, Transport, complaint};
+use crate::transport::{Subject, Transport, complaint};
 use crate::{Endpoint, Error, Options, Result, Retry};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -12,7 +10,9 @@ use hyper::{Method, Response, StatusCode, Uri};
 use oci::Reference;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+use web::redirect::{is_redirect, join, keep_scheme, same_origin};
+use web::{Ask, Body};
 
 /// Longer chains of redirects are loops.
 const MOST_REDIRECTS: usize = 10;
@@ -91,8 +91,7 @@ impl Requests {
             body = now.again();
             // Only the requests before the last one of an upload have small bodies; the registry works on none for long.
             let ask = Ask { method: method.clone(), headers, body: now, limit: self.stall() };
-            let (response, uri) =
-                self.transport.ask(&self.options, endpoint, path, ask, call.subject()).await?;
+            let (response, uri) = self.transport.ask(endpoint, path, ask, call.subject()).await?;
             if response.status() == StatusCode::UNAUTHORIZED
                 && first
                 && body.is_some()
@@ -134,7 +133,7 @@ impl Requests {
             let host = uri.authority().map(ToString::to_string).unwrap_or_default();
             let subject = Subject { what: call.what, registry: &host };
             let verify = !(call.endpoint.insecure || self.options.is_insecure(&host));
-            let response = self.transport.send(&self.options, &uri, verify, ask, subject).await?;
+            let response = self.transport.send(&uri, verify, ask, subject).await?;
             answer = Answer { response, uri, user: answer.user };
         }
         Err(call.subject().protocol(format!("more than {MOST_REDIRECTS} redirects")))
@@ -277,16 +276,7 @@ impl<'a> Patience<'a> {
         {
             return Err(error);
         }
-        let doubled = self.retry.first_delay.saturating_mul(1 << (self.failed - 1).min(16));
-        let delay = asked.unwrap_or_default().max(doubled.min(self.retry.longest_delay));
-        tokio::time::sleep(delay.mul_f32(1.0 + jitter())).await;
+        tokio::time::sleep(self.retry.delay(self.failed, asked)).await;
         Ok(())
     }
-}
-
-/// 0 to 0.25, so that many clients do not come back at the same instant.
-fn jitter() -> f32 {
-    let nanos =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
-    f32::from(u16::try_from(nanos / 1000 % 1000).unwrap_or_default()) / 4000.0
 }

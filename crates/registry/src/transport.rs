@@ -1,28 +1,19 @@
 //! One request and the beginning of its answer: connections kept by host, HTTPS before plain HTTP, errors named.
 
-use crate::body::Body;
-use crate::connect::{Connector, Failure, Ways};
-use crate::endpoint::has_port;
-use crate::{Endpoint, Error, Options, Result, Unreachable, tls};
-use http_body_util::BodyExt as _;
+use crate::{Endpoint, Error, Options, Result, Unreachable};
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header;
 use hyper::http::uri::Scheme;
-use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::{Response, StatusCode, Uri};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use web::exchange::{content_type, number};
+use web::host::has_port;
+use web::{Ask, Exchanges, Failure, exchange};
 
-/// hyper reads up to so much at once from a busy connection.
-const READ_BUFFER: usize = 1 << 20;
 /// Of an error's body no more is read.
 const LONGEST_COMPLAINT: u64 = 64 << 10;
-/// A host that may speak plain HTTP gets no longer than this for TLS.
-const PATIENCE_WITH_TLS: Duration = Duration::from_secs(3);
-
-type Http = legacy::Client<Connector, Body>;
 
 /// What errors name: the thing and who was asked for it.
 #[derive(Clone, Copy)]
@@ -66,93 +57,38 @@ impl Subject<'_> {
         Error::NotARegistry { what, registry, reason: reason.into() }
     }
 
-    fn unreachable(self, kind: Unreachable, reason: String) -> Error {
+    fn failure(self, failure: Failure) -> Error {
         let (what, registry) = self.parts();
-        Error::Unreachable { what, registry, kind, reason }
+        match failure {
+            Failure::Unreachable { kind, reason } => Error::Unreachable { what, registry, kind, reason },
+            Failure::Interrupted { reason } => Error::Interrupted { what, registry, reason },
+            Failure::Stalled { after } => Error::Stalled { what, registry, after },
+            Failure::Setting { what, reason } => Error::Setting { what, reason },
+            other => self.protocol(other.to_string()),
+        }
     }
-}
-
-/// A request without its host.
-pub(crate) struct Ask {
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
-    /// How long the answer's beginning may take.
-    pub(crate) limit: Duration,
 }
 
 /// The connections of one client.
 pub(crate) struct Transport {
-    ways: Arc<Ways>,
-    agent: HeaderValue,
-    /// For hosts without files of their own, by whether certificates are checked.
-    shared: Mutex<HashMap<bool, Http>>,
-    /// What each host uses, by the same.
-    hosts: Mutex<HashMap<(String, bool), Http>>,
+    exchanges: Exchanges,
     /// Which scheme worked for which host.
     schemes: Mutex<HashMap<String, Scheme>>,
 }
 
 impl Transport {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let agent = if options.user_agent.is_empty() { "jettison" } else { &options.user_agent };
-        let agent = HeaderValue::from_str(agent).map_err(|_| Error::Setting {
-            what: "the user agent".to_owned(),
-            reason: "it has characters that no header may have".to_owned(),
+        let exchanges = Exchanges::new(options.web()).map_err(|failure| match failure {
+            Failure::Setting { what, reason } => Error::Setting { what, reason },
+            other => Error::Setting { what: "the network".to_owned(), reason: other.to_string() },
         })?;
-        Ok(Self {
-            ways: Arc::new(Ways::new(&options.proxies)?),
-            agent,
-            shared: Mutex::default(),
-            hosts: Mutex::default(),
-            schemes: Mutex::default(),
-        })
-    }
-
-    fn http(&self, options: &Options, host: &str, verify: bool) -> Result<Http> {
-        let key = (host.to_owned(), verify);
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(http) = hosts.get(&key) {
-            return Ok(http.clone());
-        }
-        let http = match tls::host_files(&options.certs_dirs, host)? {
-            Some(files) => self.make(options, Some(&files), verify)?,
-            None => {
-                let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-                match shared.get(&verify) {
-                    Some(http) => http.clone(),
-                    None => {
-                        let http = self.make(options, None, verify)?;
-                        shared.insert(verify, http.clone());
-                        http
-                    }
-                }
-            }
-        };
-        hosts.insert(key, http.clone());
-        Ok(http)
-    }
-
-    fn make(&self, options: &Options, files: Option<&tls::HostFiles>, verify: bool) -> Result<Http> {
-        let limit = options.timeouts.connect;
-        let connector = Connector {
-            ways: self.ways.clone(),
-            tls: Arc::new(tls::config(options, files, verify)?),
-            limit,
-            tls_limit: if verify { limit } else { limit.min(PATIENCE_WITH_TLS) },
-        };
-        Ok(legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .http1_max_buf_size(READ_BUFFER)
-            .build(connector))
+        Ok(Self { exchanges, schemes: Mutex::default() })
     }
 
     /// Sends to the endpoint's host by the schemes that it allows; `path` begins with a slash. Gives the URL that
     /// answered, too.
     pub(crate) async fn ask(
         &self,
-        options: &Options,
         endpoint: &Endpoint,
         path: &str,
         ask: Ask,
@@ -179,7 +115,7 @@ impl Transport {
             let uri = format!("{scheme}://{}{path}", endpoint.host)
                 .parse::<Uri>()
                 .map_err(|error| subject.protocol(format!("`{}{path}` is no URL: {error}", endpoint.host)))?;
-            match self.send(options, &uri, !endpoint.insecure, now, subject).await {
+            match self.send(&uri, !endpoint.insecure, now, subject).await {
                 Ok(response) => {
                     let mut known = self.schemes.lock().unwrap_or_else(PoisonError::into_inner);
                     known.entry(endpoint.host.clone()).or_insert(scheme);
@@ -208,69 +144,15 @@ impl Transport {
     /// Sends to one URL and waits for the beginning of the answer.
     pub(crate) async fn send(
         &self,
-        options: &Options,
         uri: &Uri,
         verify: bool,
         ask: Ask,
         subject: Subject<'_>,
     ) -> Result<Response<Incoming>> {
-        let Some(authority) = uri.authority() else {
+        if uri.authority().is_none() {
             return Err(subject.protocol(format!("`{uri}` has no host")));
-        };
-        let http = self.http(options, authority.as_str(), verify)?;
-        let mut request = Request::new(ask.body);
-        *request.method_mut() = ask.method;
-        *request.uri_mut() = uri.clone();
-        *request.headers_mut() = ask.headers;
-        request.headers_mut().insert(header::USER_AGENT, self.agent.clone());
-        if let Some(value) = self.ways.authorization(uri).and_then(|value| HeaderValue::from_str(value).ok())
-        {
-            request.headers_mut().insert(header::PROXY_AUTHORIZATION, value);
         }
-        match tokio::time::timeout(ask.limit, http.request(request)).await {
-            Err(_) => Err(subject.stalled(ask.limit)),
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(classify(&error, subject)),
-        }
-    }
-}
-
-/// The kind of a failed request, found in the chain of its causes.
-fn classify(error: &legacy::Error, subject: Subject<'_>) -> Error {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut deepest = error.to_string();
-    while let Some(now) = cause {
-        if let Some(failure) = now.downcast_ref::<Failure>() {
-            return subject.unreachable(failure.kind, failure.reason.clone());
-        }
-        if let Some(tls) = now.downcast_ref::<rustls::Error>() {
-            return subject.unreachable(tls_kind(tls), tls_words(tls));
-        }
-        deepest = now.to_string();
-        // An io::Error shows its inner error's causes, not the inner error itself.
-        cause = match now.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => now.source(),
-        };
-    }
-    if error.is_connect() {
-        return subject.unreachable(Unreachable::Tls, format!("the TLS handshake failed: {deepest}"));
-    }
-    subject.interrupted(deepest)
-}
-
-fn tls_kind(error: &rustls::Error) -> Unreachable {
-    match error {
-        rustls::Error::InvalidMessage(_) => Unreachable::PlainHttp,
-        rustls::Error::InvalidCertificate(_) => Unreachable::Certificate,
-        _ => Unreachable::Tls,
-    }
-}
-
-fn tls_words(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidMessage(_) => "what answers there does not speak TLS".to_owned(),
-        other => other.to_string(),
+        self.exchanges.send(uri, verify, ask).await.map_err(|failure| subject.failure(failure))
     }
 }
 
@@ -281,48 +163,7 @@ pub(crate) async fn whole(
     stall: Duration,
     subject: Subject<'_>,
 ) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    let mut body = body;
-    loop {
-        match tokio::time::timeout(stall, body.frame()).await {
-            Err(_) => return Err(subject.stalled(stall)),
-            Ok(None) => return Ok(Some(bytes)),
-            Ok(Some(Err(error))) => return Err(subject.interrupted(words(&error))),
-            Ok(Some(Ok(frame))) => {
-                if let Some(data) = frame.data_ref() {
-                    if (bytes.len() + data.len()) as u64 > limit {
-                        return Ok(None);
-                    }
-                    bytes.extend_from_slice(data);
-                }
-            }
-        }
-    }
-}
-
-/// An error with its causes in one line.
-pub(crate) fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(now) = cause {
-        let more = now.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = now.source();
-    }
-    text
-}
-
-/// `Content-Type` without its parameters, in lower case.
-pub(crate) fn content_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// A number in a header.
-pub(crate) fn number(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+    exchange::whole(body, limit, stall).await.map_err(|failure| subject.failure(failure))
 }
 
 /// The error that an answer with a status of failure stands for. `user`: whose credentials were sent.

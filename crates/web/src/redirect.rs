@@ -4,12 +4,14 @@ use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{StatusCode, Uri};
 
 /// Whether the answer says to ask elsewhere.
-pub(crate) fn is_redirect(status: StatusCode) -> bool {
+#[must_use]
+pub fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 /// The URL that `location` means in an answer from `base`; nothing where it is none.
-pub(crate) fn join(base: &Uri, location: &str) -> Option<Uri> {
+#[must_use]
+pub fn join(base: &Uri, location: &str) -> Option<Uri> {
     let location = location.split('#').next().unwrap_or_default();
     if location.contains("://") && location.find("://") < location.find(['/', '?']) {
         let uri: Uri = location.parse().ok()?;
@@ -35,14 +37,16 @@ fn build(scheme: Scheme, authority: Authority, path: PathAndQuery) -> Option<Uri
 }
 
 /// Whether credentials for `first` may go to `second`: the same scheme, host and port.
-pub(crate) fn same_origin(first: &Uri, second: &Uri) -> bool {
+#[must_use]
+pub fn same_origin(first: &Uri, second: &Uri) -> bool {
     let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
     first.scheme() == second.scheme() && host(first) == host(second) && port(first) == port(second)
 }
 
 /// A registry behind a proxy that ends TLS often writes `http://` about itself: then our scheme counts.
-pub(crate) fn keep_scheme(base: &Uri, uri: Uri) -> Uri {
+#[must_use]
+pub fn keep_scheme(base: &Uri, uri: Uri) -> Uri {
     let downgraded = base.scheme_str() == Some("https") && uri.scheme_str() == Some("http");
     if downgraded && base.authority() == uri.authority() {
         let parts = (base.scheme().cloned(), base.authority().cloned(), uri.path_and_query().cloned());

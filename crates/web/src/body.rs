@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 /// A request's body.
-pub(crate) enum Body {
+pub enum Body {
     /// No bytes.
     Empty,
     /// These bytes.
@@ -24,7 +24,8 @@ pub(crate) enum Body {
 
 impl Body {
     /// The same body again, where it can be sent twice.
-    pub(crate) fn again(&self) -> Option<Self> {
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),

@@ -1,7 +1,8 @@
 //! Connections: names to addresses, addresses raced, proxies, then TLS.
 
-use crate::endpoint::{host_name, is_loopback, network_holds};
-use crate::{Error, Proxies, Result, Unreachable};
+use crate::host::{host_name, is_loopback, network_holds};
+use crate::url::decoded;
+use crate::{Failure, Proxies, Unreachable};
 use base64::Engine as _;
 use hyper::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -29,12 +30,12 @@ const LONGEST_ANSWER: usize = 16 << 10;
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
-pub(crate) struct Failure {
+pub(crate) struct NoConnection {
     pub(crate) kind: Unreachable,
     pub(crate) reason: String,
 }
 
-impl Failure {
+impl NoConnection {
     fn new(kind: Unreachable, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into() }
     }
@@ -50,8 +51,8 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn parse(text: &str) -> Result<Self> {
-        let wrong = |reason: &str| Error::Setting {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let wrong = |reason: &str| Failure::Setting {
             what: format!("the proxy `{}`", without_password(text)),
             reason: reason.to_owned(),
         };
@@ -69,10 +70,8 @@ impl Proxy {
         };
         let authority: hyper::http::uri::Authority =
             place.parse().map_err(|_| wrong("its host is not a name or an address"))?;
-        let authorization = user.map(|user| {
-            let decoded: Vec<u8> = percent_decode(user);
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(decoded))
-        });
+        let authorization = user
+            .map(|user| format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(decoded(user))));
         Ok(Self {
             host: host_name(authority.as_str()).to_owned(),
             port: authority.port_u16().unwrap_or(80),
@@ -88,26 +87,6 @@ fn without_password(url: &str) -> String {
     }
 }
 
-/// Replaces `%XX`.
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    bytes
-}
-
 /// Which proxy serves which address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ways {
@@ -117,7 +96,7 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    pub(crate) fn new(proxies: &Proxies) -> Result<Self> {
+    pub(crate) fn new(proxies: &Proxies) -> Result<Self, Failure> {
         let parse =
             |url: &Option<String>| url.as_deref().filter(|url| !url.is_empty()).map(Proxy::parse).transpose();
         Ok(Self {
@@ -169,16 +148,16 @@ impl Ways {
 
 impl Ways {
     /// A TCP connection for a URL, through its proxy where there is one.
-    async fn open(&self, uri: &Uri) -> std::result::Result<Stream, Failure> {
+    async fn open(&self, uri: &Uri) -> Result<Stream, NoConnection> {
         let tls = uri.scheme_str() == Some("https");
         let host = uri.host().map(host_name).unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let Some(proxy) = self.proxy(uri) else {
             return Ok(Stream { io: TokioIo::new(dial(host, port).await?), proxied: false });
         };
-        let via = |failure: Failure| {
+        let via = |failure: NoConnection| {
             let reason = format!("the proxy {}:{}: {}", proxy.host, proxy.port, failure.reason);
-            Failure::new(Unreachable::Proxy, reason)
+            NoConnection::new(Unreachable::Proxy, reason)
         };
         let mut tcp = dial(&proxy.host, proxy.port).await.map_err(via)?;
         if tls {
@@ -190,9 +169,9 @@ impl Ways {
 }
 
 /// The first of the name's addresses that takes a connection.
-async fn dial(host: &str, port: u16) -> std::result::Result<TcpStream, Failure> {
+async fn dial(host: &str, port: u16) -> Result<TcpStream, NoConnection> {
     let unnamed = |reason: String| {
-        Failure::new(Unreachable::Name, format!("the name `{host}` has no address ({reason})"))
+        NoConnection::new(Unreachable::Name, format!("the name `{host}` has no address ({reason})"))
     };
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![(address, port).into()],
@@ -221,7 +200,7 @@ async fn dial(host: &str, port: u16) -> std::result::Result<TcpStream, Failure> 
             done = running.join_next() => match done {
                 None => {
                     return Err(match failed {
-                        Some(reason) => Failure::new(Unreachable::Connection, reason),
+                        Some(reason) => NoConnection::new(Unreachable::Connection, reason),
                         None => unnamed("the answer is empty".to_owned()),
                     });
                 }
@@ -241,34 +220,30 @@ async fn dial(host: &str, port: u16) -> std::result::Result<TcpStream, Failure> 
 }
 
 /// Asks a proxy for a tunnel (RFC 9110, 9.3.6).
-async fn tunnel(
-    tcp: &mut TcpStream,
-    place: &str,
-    authorization: Option<&str>,
-) -> std::result::Result<(), Failure> {
+async fn tunnel(tcp: &mut TcpStream, place: &str, authorization: Option<&str>) -> Result<(), NoConnection> {
     let mut request = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n");
     if let Some(value) = authorization {
         request.push_str(&format!("Proxy-Authorization: {value}\r\n"));
     }
     request.push_str("\r\n");
-    let broken = |error: io::Error| Failure::new(Unreachable::Proxy, error.to_string());
+    let broken = |error: io::Error| NoConnection::new(Unreachable::Proxy, error.to_string());
     tcp.write_all(request.as_bytes()).await.map_err(broken)?;
     let mut answer = Vec::new();
     // Byte by byte: what follows the empty line belongs to the tunnel.
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() == LONGEST_ANSWER {
-            return Err(Failure::new(Unreachable::Proxy, "its answer has no end"));
+            return Err(NoConnection::new(Unreachable::Proxy, "its answer has no end"));
         }
         answer.push(tcp.read_u8().await.map_err(broken)?);
     }
     let line = String::from_utf8_lossy(answer.split(|b| *b == b'\r').next().unwrap_or_default()).into_owned();
     match line.split(' ').nth(1) {
         Some(status) if status.starts_with('2') => Ok(()),
-        _ => Err(Failure::new(Unreachable::Proxy, format!("it refuses a tunnel to {place}: `{line}`"))),
+        _ => Err(NoConnection::new(Unreachable::Proxy, format!("it refuses a tunnel to {place}: `{line}`"))),
     }
 }
 
-/// A TCP connection to the registry or to a proxy.
+/// A TCP connection to the server or to a proxy.
 pub(crate) struct Stream {
     io: TokioIo<TcpStream>,
     /// Whether requests need the whole URL in their first line.
@@ -331,16 +306,16 @@ pub(crate) struct Connector {
 impl Service<Uri> for Connector {
     type Response = MaybeHttpsStream<Stream>;
     type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = std::result::Result<Self::Response, Self::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Self::Error>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let Self { ways, tls, limit, tls_limit } = self.clone();
         let late = |kind, limit: Duration, what| {
-            Failure::new(kind, format!("no {what} within {} s", limit.as_secs_f32()))
+            NoConnection::new(kind, format!("no {what} within {} s", limit.as_secs_f32()))
         };
         Box::pin(async move {
             let Ok(opened) = tokio::time::timeout(limit, ways.open(&uri)).await else {
@@ -360,15 +335,15 @@ struct Opened(Option<Stream>);
 
 impl Service<Uri> for Opened {
     type Response = Stream;
-    type Error = Failure;
-    type Future = Ready<std::result::Result<Stream, Failure>>;
+    type Error = NoConnection;
+    type Future = Ready<Result<Stream, NoConnection>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Failure>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoConnection>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        ready(self.0.take().ok_or_else(|| Failure::new(Unreachable::Connection, "it was used already")))
+        ready(self.0.take().ok_or_else(|| NoConnection::new(Unreachable::Connection, "it was used already")))
     }
 }
 

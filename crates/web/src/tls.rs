@@ -1,6 +1,6 @@
 //! Whose certificates are trusted, and which one we show.
 
-use crate::{Error, Options, Result};
+use crate::Failure;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -19,14 +19,14 @@ pub(crate) struct HostFiles {
 }
 
 /// The first folder of `dirs` that has one for `host`; nothing where none has.
-pub(crate) fn host_files(dirs: &[PathBuf], host: &str) -> Result<Option<HostFiles>> {
+pub(crate) fn host_files(dirs: &[PathBuf], host: &str) -> Result<Option<HostFiles>, Failure> {
     // A host is one part of a path by its grammar; this keeps it so.
     if host.contains('/') || host.starts_with('.') {
         return Ok(None);
     }
     for dir in dirs {
         let folder = dir.join(host);
-        let unreadable = |error: std::io::Error| Error::Setting {
+        let unreadable = |error: std::io::Error| Failure::Setting {
             what: format!("the certificates folder {}", folder.display()),
             reason: error.to_string(),
         };
@@ -50,7 +50,7 @@ pub(crate) fn host_files(dirs: &[PathBuf], host: &str) -> Result<Option<HostFile
                 Some("cert") => {
                     let key = path.with_extension("key");
                     if !key.exists() {
-                        return Err(Error::Setting {
+                        return Err(Failure::Setting {
                             what: format!("the client certificate {}", path.display()),
                             reason: format!("its key {} is missing", key.display()),
                         });
@@ -65,10 +65,10 @@ pub(crate) fn host_files(dirs: &[PathBuf], host: &str) -> Result<Option<HostFile
     Ok(None)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let wrong =
-        |reason: String| Error::Setting { what: format!("the certificate {}", path.display()), reason };
-    let all: std::result::Result<Vec<_>, _> = match CertificateDer::pem_file_iter(path) {
+        |reason: String| Failure::Setting { what: format!("the certificate {}", path.display()), reason };
+    let all: Result<Vec<_>, _> = match CertificateDer::pem_file_iter(path) {
         Ok(iter) => iter.collect(),
         Err(error) => return Err(wrong(error.to_string())),
     };
@@ -80,17 +80,23 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 }
 
 /// The TLS settings for one host: its own files, the extra authorities, the system's, or no check at all.
-pub(crate) fn config(options: &Options, files: Option<&HostFiles>, verify: bool) -> Result<ClientConfig> {
+pub(crate) fn config(
+    extra_authorities: &[PathBuf],
+    files: Option<&HostFiles>,
+    verify: bool,
+) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let wrong =
-        |error: rustls::Error| Error::Setting { what: "the TLS setup".to_owned(), reason: error.to_string() };
+    let wrong = |error: rustls::Error| Failure::Setting {
+        what: "the TLS setup".to_owned(),
+        reason: error.to_string(),
+    };
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(wrong)?;
     let verifier: Arc<dyn ServerCertVerifier> = if verify {
         let mut extra = Vec::new();
         let own = files.map(|files| files.authorities.as_slice()).unwrap_or_default();
-        for path in options.extra_authorities.iter().chain(own) {
+        for path in extra_authorities.iter().chain(own) {
             extra.extend(certificates(path)?);
         }
         let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), provider);
@@ -102,8 +108,10 @@ pub(crate) fn config(options: &Options, files: Option<&HostFiles>, verify: bool)
     match files.and_then(|files| files.client.as_ref()) {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
-            let named =
-                |reason: String| Error::Setting { what: format!("the client key {}", key.display()), reason };
+            let named = |reason: String| Failure::Setting {
+                what: format!("the client key {}", key.display()),
+                reason,
+            };
             let chain = certificates(certificate)?;
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| named(error.to_string()))?;
             builder.with_client_auth_cert(chain, key).map_err(|error| named(error.to_string()))
@@ -127,7 +135,7 @@ impl ServerCertVerifier for Known {
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<ServerCertVerified, rustls::Error> {
         let refused = match self.chains.verify_server_cert(certificate, others, name, ocsp, now) {
             Ok(verified) => return Ok(verified),
             Err(refused) => refused,
@@ -146,7 +154,7 @@ impl ServerCertVerifier for Known {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         self.chains.verify_tls12_signature(message, certificate, signature)
     }
 
@@ -155,7 +163,7 @@ impl ServerCertVerifier for Known {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         self.chains.verify_tls13_signature(message, certificate, signature)
     }
 
@@ -176,7 +184,7 @@ impl ServerCertVerifier for AnyCertificate {
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<ServerCertVerified, rustls::Error> {
         Ok(ServerCertVerified::assertion())
     }
 
@@ -185,7 +193,7 @@ impl ServerCertVerifier for AnyCertificate {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
@@ -195,7 +203,7 @@ impl ServerCertVerifier for AnyCertificate {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
