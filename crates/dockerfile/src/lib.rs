@@ -29,6 +29,7 @@ mod number;
 mod parse;
 pub mod pattern;
 pub mod port;
+pub mod remote;
 pub mod signal;
 mod source;
 pub mod suggest;

@@ -1,5 +1,6 @@
 //! The one error of this crate.
 
+use oci::Digest;
 use std::path::PathBuf;
 
 /// An error of whoever stands behind a trait.
@@ -72,6 +73,22 @@ pub enum Error {
     Agent {
         /// Its id.
         id: String,
+    },
+    /// A URL could not be fetched.
+    #[error(transparent)]
+    Web(#[from] web::Error),
+    /// The network cannot be used as it is set up.
+    #[error("cannot use the network")]
+    WebSettings(#[from] web::Failure),
+    /// What came from a URL is not what it should be.
+    #[error("`{url}` has the digest {got}, not {wanted}")]
+    Checksum {
+        /// Where it came from.
+        url: String,
+        /// The digest that `--checksum` names.
+        wanted: Digest,
+        /// The digest of what came.
+        got: Digest,
     },
     /// The step is no longer wanted.
     #[error("cancelled")]
@@ -146,6 +163,13 @@ impl Error {
                 "check that `{path}` exists and is not excluded by .dockerignore; paths are relative to the root of the source"
             )),
             Self::Exit { no_network: Some(reason), .. } => Some(reason.clone()),
+            Self::Web(error) => error.hint(),
+            Self::Checksum { got, .. } => {
+                Some(format!("if the file was meant to change, and you trust it, write `--checksum={got}`"))
+            }
+            Self::Changed { path } if path.contains("://") => {
+                Some(format!("build again when `{path}` does not change from one moment to the next"))
+            }
             Self::Changed { path } => {
                 Some(format!("build again when nothing writes to `{path}`, or leave it out by .dockerignore"))
             }

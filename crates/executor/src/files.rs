@@ -8,7 +8,10 @@ use crate::select::{Taken, clean, select, tree};
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{Copy, FileAction, FileOp};
-use layer::{Content, Entry, Found, Kind, LayerId, Listing, PackWriter, Place, Time, UnpackOptions, View};
+use layer::{
+    Content, ContentSource, Entry, Found, Kind, LayerId, Listing, PackWriter, Place, Time, UnpackOptions,
+    View,
+};
 use oci::Digest;
 use solver::{Input, NewRecord, Task};
 use std::collections::HashMap;
@@ -131,11 +134,11 @@ impl Worker {
         destination: &str,
         owner: Option<Ids>,
     ) -> Result<()> {
-        let (Input::Local(name), Some(root)) = (source, &taken.root) else { return Ok(()) };
+        let Some(root) = &taken.root else { return Ok(()) };
         let what = || format!("archive {}", String::from_utf8_lossy(&root.entry.path));
         let archive_error = |source| Error::Layer { what: what(), source };
         let options = UnpackOptions { whiteouts: false, ..UnpackOptions::default() };
-        let file = self.tree(name)?.open(root.entry)?;
+        let file = self.open(source, root)?;
         let pack = bytes.pack()?;
         let file = Stoppable { inner: file, worker: self };
         let unpacked = layer::decompress(file, options.max_bytes)
@@ -143,11 +146,13 @@ impl Worker {
         if self.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        // What was unpacked must be what the key has: a file that changed meanwhile is another one still.
-        let known = Known::of(self, source, std::slice::from_ref(taken))?;
-        let Kind::File { digest, .. } = &known.completed(root.entry).kind else { return Ok(()) };
-        if self.digest_now(name, root.entry)? != *digest {
-            return Err(changed(root.entry));
+        if let Input::Local(name) = source {
+            // What was unpacked must be what the key has: a file that changed meanwhile is another one still.
+            let known = Known::of(self, source, std::slice::from_ref(taken))?;
+            let Kind::File { digest, .. } = &known.completed(root.entry).kind else { return Ok(()) };
+            if self.digest_now(name, root.entry)? != *digest {
+                return Err(changed(root.entry));
+            }
         }
         let listing = unpacked.map_err(archive_error)?;
         let view = View::new(vec![Arc::new(listing)]);
@@ -164,14 +169,38 @@ impl Worker {
         Ok(hashing.add_reader(file, &entry.path).map_err(pack_error)?.digest)
     }
 
-    /// Whether a file of a context is a tar, compressed or not: told by its first member, as BuildKit does. A file
+    /// The bytes of a file of a context or of a snapshot.
+    fn open(&self, source: &Input, found: &Found<'_>) -> Result<Box<dyn Read>> {
+        let snapshot = match source {
+            Input::Local(name) => return Ok(Box::new(self.tree(name)?.open(found.entry)?)),
+            Input::Snapshot(snapshot) => snapshot,
+        };
+        let id = snapshot.stack[found.layer];
+        let listing = self.store.listing(id)?;
+        let mut content = self.forms.content(id, &listing)?;
+        let what = || format!("file {}", String::from_utf8_lossy(&found.entry.path));
+        let bytes = content.bytes(found.entry).map_err(|source| Error::Layer { what: what(), source })?;
+        Ok(match bytes {
+            layer::Bytes::Here(bytes) => Box::new(std::io::Cursor::new(bytes.to_vec())),
+            layer::Bytes::In { file, offset } => {
+                let file = file.try_clone().map_err(|source| Error::Io {
+                    action: "open",
+                    path: what().into(),
+                    source,
+                })?;
+                Box::new(Section { file, offset, left: found.entry.size() })
+            }
+        })
+    }
+
+    /// Whether a file is a tar, compressed or not: told by its first member, as BuildKit does. A file
     /// that is only compressed, or all zeros, is none.
     fn is_archive(&self, source: &Input, taken: &Taken<'_>) -> Result<bool> {
-        let (Input::Local(name), Some(root)) = (source, &taken.root) else { return Ok(false) };
+        let Some(root) = &taken.root else { return Ok(false) };
         if !matches!(root.entry.kind, Kind::File { .. }) {
             return Ok(false);
         }
-        let file = self.tree(name)?.open(root.entry)?;
+        let file = self.open(source, root)?;
         let tar = match layer::decompress(file, FIRST_MEMBER) {
             Ok(tar) => tar,
             // It is known what it is packed with, and that nobody here can unpack it.
@@ -249,6 +278,23 @@ impl<R: Read> Read for Stoppable<'_, R> {
             return Err(std::io::Error::other("cancelled"));
         }
         self.inner.read(buffer)
+    }
+}
+
+/// A part of a file that others read at the same time.
+struct Section {
+    file: File,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = std::os::unix::fs::FileExt::read_at(&self.file, &mut buffer[..most], self.offset)?;
+        self.offset += count as u64;
+        self.left -= count as u64;
+        Ok(count)
     }
 }
 

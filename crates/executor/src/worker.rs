@@ -11,7 +11,7 @@ use progress::VertexHandle;
 use sandbox::Launcher;
 use session::{Agents, Secrets};
 use snapshot::{Fetcher, Forms};
-use solver::{BoxError, Cancel, Executor, Input, SourceProvider, Task};
+use solver::{BoxError, Cancel, Executor, Input, Pinned, SourceProvider, Task};
 use source::{Root, ScanOptions, StatIndex, Tree};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -45,6 +45,10 @@ pub struct WorkerOptions {
     pub single_id: bool,
     /// How many layers are pulled and unpacked at once.
     pub pulls: usize,
+    /// How URLs are reached.
+    pub web: web::Settings,
+    /// The most bytes that are fetched from one URL.
+    pub largest_download: u64,
 }
 
 /// Carries one build's operations out.
@@ -55,6 +59,7 @@ pub struct Worker {
     trees: Mutex<HashMap<String, Arc<Tree>>>,
     launcher: Mutex<Option<Arc<Launcher>>>,
     pool: OnceLock<Pool>,
+    web: Mutex<Option<Arc<web::Client>>>,
     vertices: Mutex<HashMap<NodeId, VertexHandle>>,
     said: Mutex<Vec<String>>,
     /// The request to stop of the solving under way, for pulls that no step waits for alone.
@@ -78,6 +83,7 @@ impl Worker {
             trees: Mutex::default(),
             launcher: Mutex::default(),
             pool: OnceLock::new(),
+            web: Mutex::default(),
             vertices: Mutex::default(),
             said: Mutex::default(),
         }
@@ -115,6 +121,16 @@ impl Worker {
         }
         let new = Arc::new(Launcher::new()?);
         *launcher = Some(new.clone());
+        Ok(new)
+    }
+
+    pub(crate) fn web(&self) -> Result<Arc<web::Client>> {
+        let mut client = self.web.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let new = Arc::new(web::Client::new(self.options.web.clone())?);
+        *client = Some(new.clone());
         Ok(new)
     }
 
@@ -174,6 +190,15 @@ fn index_name(context: &LocalContext) -> String {
 }
 
 impl SourceProvider for Worker {
+    fn pin(&self, id: NodeId, node: &Node, cancel: &Cancel) -> Result<Pinned, BoxError> {
+        Ok(match &node.op {
+            Op::Http(http) => self.pin_http(id, &node.about.slot, http, cancel)?,
+            _ => {
+                return Err(Error::Unsupported { what: "asking for what no machine holds".to_owned() }.into());
+            }
+        })
+    }
+
     fn content(&self, node: &Node, input: usize, source: &Input) -> Result<Digest, BoxError> {
         Ok(content::digest(self, node, input, source)?)
     }
@@ -190,6 +215,8 @@ impl Executor for Worker {
             Op::Scratch => Vec::new(),
             Op::Local(_) => Vec::new(),
             Op::Image(image) => self.image(image)?,
+            Op::Http(http) => self.http(task, http)?,
+            Op::Git(_) => return Err(Error::Unsupported { what: "git".to_owned() }.into()),
             Op::Merge => self.merge(task)?,
             Op::File(op) => self.files(task, op)?,
             Op::Run(op) => self.run(task, op)?,

@@ -7,8 +7,9 @@ use crate::{Error, Result, history, mode, paths};
 use dockerfile::command::{AddCommand, CopyCommand, CopyPaths, InlineFile};
 use dockerfile::expand::Lex;
 use dockerfile::lint::{Rule, messages};
-use dockerfile::{Diagnostic, Instruction, Span, Spanned};
-use graph::{Copy, FileAction, FileOp, MakeFile, NodeId, Op};
+use dockerfile::{Diagnostic, Instruction, Span, Spanned, remote};
+use graph::{Copy, FileAction, FileOp, HttpOp, MakeFile, NodeId, Op};
+use oci::Digest;
 
 /// The flags that COPY and ADD share, expanded.
 struct Common<'a> {
@@ -20,7 +21,17 @@ struct Common<'a> {
     link: bool,
     parents: bool,
     exclude: Vec<String>,
-    unpack: bool,
+    /// Whether archives are unpacked, as far as that was said.
+    unpack: Option<bool>,
+    checksum: Option<Spanned<String>>,
+}
+
+/// One source of COPY or ADD, expanded.
+enum Source {
+    /// Paths of the context, a stage or an image.
+    Paths(Vec<String>),
+    /// A file by its URL.
+    Http(HttpOp),
 }
 
 impl Lowering<'_> {
@@ -39,7 +50,8 @@ impl Lowering<'_> {
             link: copy.link,
             parents: copy.parents,
             exclude: copy.exclude.iter().map(|pattern| pattern.value.clone()).collect(),
-            unpack: false,
+            unpack: None,
+            checksum: None,
         };
         self.copy_files(state, instruction, &common)
     }
@@ -50,9 +62,7 @@ impl Lowering<'_> {
         instruction: &Instruction,
         add: &AddCommand,
     ) -> Result<()> {
-        if let Some(checksum) = &add.checksum {
-            return Err(Error::at(state.span(checksum.span), "ADD --checksum is not supported yet"));
-        }
+        let checksum = self.flag(state, add.checksum.as_ref())?;
         let common = Common {
             word: "ADD",
             from: None,
@@ -62,7 +72,11 @@ impl Lowering<'_> {
             link: add.link,
             parents: false,
             exclude: add.exclude.iter().map(|pattern| pattern.value.clone()).collect(),
-            unpack: add.unpack.unwrap_or(true),
+            unpack: add.unpack,
+            checksum: add
+                .checksum
+                .as_ref()
+                .and_then(|flag| Some(Spanned::new(checksum?, state.span(flag.span)))),
         };
         self.copy_files(state, instruction, &common)
     }
@@ -107,18 +121,15 @@ impl Lowering<'_> {
         instruction: &Instruction,
         common: &Common<'_>,
     ) -> Result<()> {
+        let mut written_sources = Vec::new();
         let mut sources = Vec::new();
         for source in &common.paths.sources {
             let text = self.word(state, source)?;
             let span = state.span(source.span);
-            if is_remote(&text) {
-                return Err(if common.word == "ADD" {
-                    Error::at(span, format!("ADD of the address `{text}` is not supported yet"))
-                        .hint("fetch it in a RUN of an earlier stage and COPY it from there")
-                } else {
-                    Error::at(span, format!("COPY takes files, not the address `{text}`"))
-                        .hint("ADD takes addresses")
-                });
+            written_sources.push(text.clone());
+            if let Some(remote) = remote_source(common, &text, span)? {
+                sources.push(remote);
+                continue;
             }
             if text.is_empty() && !self.findings.unsure {
                 let message = "this source is empty once its variables are filled in: all files are taken";
@@ -127,8 +138,12 @@ impl Lowering<'_> {
             if common.from.is_none() {
                 self.check_ignored(common.word == "ADD", &text, span);
             }
-            sources.push(text);
+            match sources.last_mut() {
+                Some(Source::Paths(paths)) => paths.push(in_source(&text)),
+                _ => sources.push(Source::Paths(vec![in_source(&text)])),
+            }
         }
+        self.check_checksum(common, &sources)?;
         let written = self.word(state, &common.paths.destination)?;
         let destination = paths::destination(state.directory(), &written);
         // With --chmod BuildKit copies as if there were no --link.
@@ -136,24 +151,36 @@ impl Lowering<'_> {
         let base = if link { self.scratch() } else { state.node };
         let mut inputs = vec![base];
         let mut actions = Vec::new();
-        if !sources.is_empty() {
-            let node = self.copy_source(state, common)?;
-            inputs.push(node);
+        let about = self.about(state, instruction);
+        for source in sources {
+            let is_local = matches!(source, Source::Paths(_));
+            let (node, sources) = match source {
+                Source::Paths(paths) => (self.copy_source(state, common)?, paths),
+                Source::Http(http) => {
+                    let path = format!("/{}", literal(&http.name));
+                    (self.http(http, &about), vec![path])
+                }
+            };
+            let input = inputs.iter().skip(1).position(|known| *known == node).map(|at| at + 1);
+            let input = input.unwrap_or_else(|| {
+                inputs.push(node);
+                inputs.len() - 1
+            });
             actions.push(FileAction::Copy(Copy {
-                input: 1,
-                sources: sources.iter().map(|source| in_source(source)).collect(),
+                input,
+                sources,
                 destination: destination.clone(),
                 chown: common.chown.clone(),
                 chmod: common.chmod.clone(),
                 parents: common.parents,
                 exclude: common.exclude.clone(),
-                unpack: common.unpack,
+                // Local archives are unpacked unless that was refused, fetched ones only if it was asked for.
+                unpack: common.unpack.unwrap_or(is_local && common.word == "ADD"),
             }));
         }
         for file in &common.paths.inline {
             actions.push(FileAction::MakeFile(self.inline_file(state, common, file, &destination)?));
         }
-        let about = self.about(state, instruction);
         let op = Op::File(FileOp { actions });
         let mut node = self.graph.add(op, inputs, about.clone());
         if link {
@@ -171,7 +198,7 @@ impl Lowering<'_> {
             }
         }
         let inline = common.paths.inline.iter().map(|file| format!("<<{}", file.name.value));
-        for word in sources.into_iter().chain(inline).chain([written]) {
+        for word in written_sources.into_iter().chain(inline).chain([written]) {
             created_by.push(' ');
             created_by.push_str(&word);
         }
@@ -200,6 +227,29 @@ impl Lowering<'_> {
         Ok(MakeFile { path, name: name.clone(), content, mode, owner: common.chown.clone() })
     }
 
+    /// `--checksum` is for one source, which is a URL.
+    fn check_checksum(&self, common: &Common<'_>, sources: &[Source]) -> Result<()> {
+        let Some(checksum) = &common.checksum else { return Ok(()) };
+        let message = match sources {
+            _ if common.paths.sources.len() != 1 => "--checksum is for one source, and there are several",
+            [Source::Paths(_)] => "--checksum is for addresses, and the source is a path",
+            _ => return Ok(()),
+        };
+        Err(Error::at(checksum.span, message))
+    }
+
+    /// The node of a file by its URL; there is one of each.
+    fn http(&mut self, http: HttpOp, about: &graph::About) -> NodeId {
+        if let Some(node) = self.https.get(&http) {
+            return *node;
+        }
+        let slot = format!("{}@{}", about.slot, self.https.len());
+        let about = graph::About { slot, no_cache: false, ..about.clone() };
+        let node = self.graph.add(Op::Http(http.clone()), Vec::new(), about);
+        self.https.insert(http, node);
+        node
+    }
+
     fn copy_source(&mut self, state: &StageState, common: &Common<'_>) -> Result<NodeId> {
         let Some(from) = common.from else { return Ok(self.local(CONTEXT)) };
         let mention = Mention { name: from, span: state.span(from.span), numbers: true };
@@ -212,6 +262,39 @@ fn in_source(source: &str) -> String {
     if source.is_empty() { "/".to_owned() } else { source.to_owned() }
 }
 
-fn is_remote(source: &str) -> bool {
-    ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|scheme| source.starts_with(scheme))
+/// What a source means that is no path; nothing for one that is.
+fn remote_source(common: &Common<'_>, text: &str, span: Span) -> Result<Option<Source>> {
+    let is_git = ["git://", "ssh://", "git@"].iter().any(|scheme| text.starts_with(scheme));
+    if !is_git && !remote::is_http(text) {
+        return Ok(None);
+    }
+    if common.word != "ADD" {
+        let message = format!("COPY takes files, not the address `{text}`");
+        return Err(Error::at(span, message).hint("ADD takes addresses"));
+    }
+    if is_git {
+        return Err(Error::at(span, format!("ADD of the address `{text}` is not supported yet")));
+    }
+    let checksum = common.checksum.as_ref().map(digest).transpose()?;
+    Ok(Some(Source::Http(HttpOp { url: text.to_owned(), name: remote::file_name(text), checksum })))
+}
+
+/// The digest that `--checksum` of a file names.
+fn digest(checksum: &Spanned<String>) -> Result<Digest> {
+    checksum.parse().map_err(|_| {
+        let message = format!("`--checksum={}` is no digest of a file", checksum.value);
+        Error::at(checksum.span, message).hint("a digest is `sha256:` and 64 hexadecimal digits")
+    })
+}
+
+/// A name as a pattern that matches nothing else.
+fn literal(name: &str) -> String {
+    let mut pattern = String::with_capacity(name.len());
+    for c in name.chars() {
+        if matches!(c, '*' | '?' | '[' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }

@@ -7,6 +7,8 @@
 //! | the snapshot a run or a COPY stands on | by its own key | its files and names decide what happens |
 //! | files of a context or of another snapshot that a COPY takes | by content, mode, type, path, and owner where it is kept | nothing else of the source reaches the layer |
 //! | an image | by its layers' diff ids | names move, content does not; a run has its platform |
+//! | a file by its URL | its digest, its name, its time if the server was asked | the URL moves, content does not |
+//! | a folder of a git repository | commit, folder, submodules, `.git` with its reference, time of the commit | repositories move and have several URLs; the commit says it all |
 //! | what `--exclude` says | in definition keys alone | in a content key the digest of the taken files says it |
 //! | `--chown`, `--chmod`, destination | as written | names are looked up in the snapshot below, which is in the key |
 //! | time stamps of context files, the user's own ids | no | they change with every checkout |
@@ -17,7 +19,7 @@
 //! A **definition key** has the keys of all inputs; a **content key** has a digest of the taken files in place of the
 //! source's key. The digest is SHA-256 of the key's JSON, which begins with the version below.
 
-use crate::{Error, FileOp, ImageOp, Result, RunOp};
+use crate::{Error, FileOp, GitOp, HttpOp, ImageOp, Op, Result, RunOp};
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,33 @@ pub enum KeyOp {
         /// Its layers.
         diff_ids: Vec<Digest>,
     },
+    /// A file by its URL.
+    Http {
+        /// What it is called.
+        name: String,
+        /// The digest of its bytes.
+        digest: Digest,
+        /// When it was last changed, in seconds since 1970; nothing where that was not asked for or not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        modified: Option<i64>,
+    },
+    /// A folder of a git repository.
+    Git {
+        /// The commit; of an annotated tag whose `.git` is kept the tag.
+        commit: String,
+        /// The folder inside; empty for all.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        subdir: String,
+        /// The reference that `.git` names, where it is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        git_dir: Option<String>,
+        /// Whether submodules are left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        skip_submodules: bool,
+        /// Whether files have the time of the commit.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        commit_time: bool,
+    },
     /// A process.
     Run(Box<RunOp>),
     /// File changes.
@@ -79,6 +108,40 @@ impl Key {
     #[must_use]
     pub fn of_image(image: &ImageOp) -> Self {
         Self::new(KeyOp::Image { diff_ids: image.diff_ids.clone() }, Vec::new())
+    }
+
+    /// The key of a file whose bytes are known by their digest.
+    #[must_use]
+    pub fn of_http(http: &HttpOp, digest: Digest, modified: Option<i64>) -> Self {
+        Self::new(KeyOp::Http { name: http.name.clone(), digest, modified }, Vec::new())
+    }
+
+    /// The key of a folder of a commit. `reference` is the complete name of what was asked for.
+    #[must_use]
+    pub fn of_git(git: &GitOp, commit: &str, reference: &str) -> Self {
+        let op = KeyOp::Git {
+            commit: commit.to_owned(),
+            subdir: git.subdir.clone(),
+            git_dir: git.keep_git_dir.then(|| reference.to_owned()),
+            skip_submodules: git.skip_submodules,
+            commit_time: git.commit_time,
+        };
+        Self::new(op, Vec::new())
+    }
+
+    /// The key of a source that stands on nothing, where nobody needs to be asked for it.
+    #[must_use]
+    pub fn of_source(op: &Op) -> Option<Self> {
+        match op {
+            Op::Image(image) => Some(Self::of_image(image)),
+            Op::Http(http) => http.checksum.map(|digest| Self::of_http(http, digest, None)),
+            Op::Git(git) => {
+                let commit = git.pinned()?;
+                let reference = if git.reference.is_empty() { commit } else { &git.reference };
+                Some(Self::of_git(git, commit, reference))
+            }
+            _ => None,
+        }
     }
 
     /// The plain text that is kept beside the digest: one line of JSON.

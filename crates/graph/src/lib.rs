@@ -1,6 +1,6 @@
 //! The graph of operations that a frontend makes and the solver walks, and the typed keys of those operations.
 //!
-//! **Knows**: the few operations (image, local, run, file, merge, scratch), what each is told, and how that becomes a
+//! **Knows**: the few operations (image, local, http, git, run, file, merge, scratch), what each is told, and how that becomes a
 //! cache key. They mean what BuildKit's LLB means by source, exec, file and merge.
 //! **Must never know**: Dockerfiles, how an operation is carried out, where results are stored.
 #![forbid(unsafe_code)]
@@ -9,12 +9,14 @@ mod file;
 mod key;
 mod miss;
 mod node;
+mod remote;
 mod run;
 
 pub use file::{Copy, FileAction, FileOp, MakeDirectory, MakeFile};
 pub use key::{Key, KeyInput, KeyOp};
 pub use miss::{FileChange, MissReason, explain};
 pub use node::{About, Graph, ImageOp, LocalOp, Location, Node, NodeId, Op};
+pub use remote::{GitOp, HttpOp, is_commit};
 pub use run::{CacheSharing, EnvVar, Mount, MountKind, Network, RunOp, Security, Ulimit};
 
 /// What this crate's functions return.

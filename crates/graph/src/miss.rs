@@ -302,6 +302,8 @@ fn describe_op(op: &KeyOp) -> String {
     match op {
         KeyOp::Scratch => "scratch".to_owned(),
         KeyOp::Image { .. } => "an image".to_owned(),
+        KeyOp::Http { name, .. } => format!("the file {name} by its URL"),
+        KeyOp::Git { commit, .. } => format!("the commit {commit}"),
         KeyOp::Run(run) => command(run),
         KeyOp::File(file) => file.actions.iter().map(describe).collect::<Vec<_>>().join("; "),
         KeyOp::Merge => "a merge".to_owned(),

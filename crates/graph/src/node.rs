@@ -1,6 +1,6 @@
 //! The graph: nodes in an order in which every input stands before what uses it.
 
-use crate::{FileOp, RunOp};
+use crate::{FileOp, GitOp, HttpOp, RunOp};
 use oci::{Digest, Platform};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,10 @@ pub enum Op {
     Image(Box<ImageOp>),
     /// A local folder: a source for `File` and for bind mounts, never a root.
     Local(LocalOp),
+    /// A file by its URL.
+    Http(HttpOp),
+    /// A folder of a git repository.
+    Git(GitOp),
     /// Runs a process over its first input.
     Run(Box<RunOp>),
     /// Changes files over its first input.
@@ -93,6 +97,14 @@ pub struct ImageOp {
 pub struct LocalOp {
     /// Which of the build's folders: `context`, or the name of a `--build-context`.
     pub name: String,
+}
+
+impl Op {
+    /// Whether it is a source that another machine holds: its key follows from what that says, not from inputs.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::Git(_))
+    }
 }
 
 impl Graph {

@@ -138,6 +138,15 @@ impl Engine {
         Ok(self.client.get()?)
     }
 
+    /// How URLs are reached.
+    pub(crate) fn web(&self) -> web::Settings {
+        web::Settings {
+            proxies: proxies(&self.environment),
+            user_agent: USER_AGENT.to_owned(),
+            ..web::Settings::default()
+        }
+    }
+
     /// Who fetches blobs.
     pub(crate) fn fetcher(&self) -> Arc<dyn Fetcher> {
         Arc::new(RegistryFetcher(self.client.clone()))
@@ -264,13 +273,20 @@ fn registry_options(environment: &Environment, flags: &RegistryFlags) -> registr
             "/etc/docker/certs.d".into(),
         ],
         credentials,
-        proxies: registry::Proxies {
-            http: proxy(environment, "http_proxy"),
-            https: proxy(environment, "https_proxy"),
-            none: proxy(environment, "no_proxy").unwrap_or_default(),
-        },
-        user_agent: concat!("jettison/", env!("CARGO_PKG_VERSION")).to_owned(),
+        proxies: proxies(environment),
+        user_agent: USER_AGENT.to_owned(),
         ..registry::Options::default()
+    }
+}
+
+/// What servers know us by.
+const USER_AGENT: &str = concat!("jettison/", env!("CARGO_PKG_VERSION"));
+
+fn proxies(environment: &Environment) -> web::Proxies {
+    web::Proxies {
+        http: proxy(environment, "http_proxy"),
+        https: proxy(environment, "https_proxy"),
+        none: proxy(environment, "no_proxy").unwrap_or_default(),
     }
 }
 

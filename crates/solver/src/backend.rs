@@ -1,6 +1,6 @@
 //! What the solver asks of others. Each trait is wired by the program that makes the solver.
 
-use graph::{FileChange, MissReason, Node, NodeId};
+use graph::{FileChange, Key, MissReason, Node, NodeId};
 use layer::LayerId;
 use oci::Digest;
 use std::sync::Arc;
@@ -63,8 +63,19 @@ pub enum Input {
     Local(String),
 }
 
+/// What a source that another machine holds is at the moment.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    /// Its key.
+    pub key: Key,
+    /// Whether asking has brought it here: a record of it is kept under the key.
+    pub brought: bool,
+}
+
 /// Who knows what files hold.
 pub trait SourceProvider: Sync {
+    /// Asks what the source `node` is at the moment, which [`Key::of_source`] does not know. Asked once for each node.
+    fn pin(&self, id: NodeId, node: &Node, cancel: &Cancel) -> Result<Pinned, BoxError>;
     /// The digest of exactly the files that `node` takes from its input number `input`: by content, mode, type and
     /// path, whoever made them.
     fn content(&self, node: &Node, input: usize, source: &Input) -> Result<Digest, BoxError>;

@@ -18,7 +18,7 @@ pub(crate) fn taken_by_content(node: &Node) -> Vec<usize> {
     let mut inputs = match &node.op {
         Op::File(op) => op.sources(),
         Op::Run(run) => run.mounts.iter().filter_map(|mount| taken_by_mount(&mount.kind)).collect(),
-        Op::Scratch | Op::Image(_) | Op::Local(_) | Op::Merge => Vec::new(),
+        Op::Scratch | Op::Image(_) | Op::Local(_) | Op::Http(_) | Op::Git(_) | Op::Merge => Vec::new(),
     };
     // What a step stands on decides more than the files it takes.
     inputs.retain(|input| *input != 0);
@@ -65,8 +65,7 @@ fn assemble<'a>(
 ) -> Option<Key> {
     let op = match &node.op {
         Op::Scratch => KeyOp::Scratch,
-        Op::Image(image) => return Some(Key::of_image(image)),
-        Op::Local(_) => return None,
+        Op::Image(_) | Op::Local(_) | Op::Http(_) | Op::Git(_) => return Key::of_source(&node.op),
         Op::Run(run) => KeyOp::Run(run.clone()),
         Op::File(file) => KeyOp::File(files(file)),
         Op::Merge => KeyOp::Merge,

@@ -9,6 +9,8 @@
 //!    the content of the files that are taken instead. What reads files of another snapshot is known by its content
 //!    key as well, which can only be asked once that snapshot is there; a link from the definition key, made when
 //!    both were known, spares that.
+//!    A source that another machine holds is known by what it is at the moment: that is asked during the walk, of
+//!    several at once, and only of those that are wanted.
 //! 2. **Look-up** of all keys that are known, in one batch. A build in which the targets hit ends here, without a
 //!    thread.
 //! 3. **Walk**, targets first: what is wanted, and by whom, is in the table of `walk`. A key is asked of whoever can
@@ -28,7 +30,7 @@ mod step;
 mod walk;
 
 pub use backend::{
-    BoxError, CacheBackend, Cancel, Executor, Input, NewRecord, Observer, Record, Snapshot, SourceProvider,
-    Task,
+    BoxError, CacheBackend, Cancel, Executor, Input, NewRecord, Observer, Pinned, Record, Snapshot,
+    SourceProvider, Task,
 };
 pub use solve::{Error, Options, Solved, Solver};

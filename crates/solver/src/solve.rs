@@ -90,6 +90,10 @@ impl Solver<'_> {
             }
         }
         let (states, failed) = self.walk(states, targets);
+        for id in order.iter().filter(|id| states[id.index()].pinned) {
+            // What it is was asked, and then nobody needed it.
+            self.observer.ended(*id, None);
+        }
         let remembered = self.remember(&states);
         if let Some(error) = failed {
             return Err(error);

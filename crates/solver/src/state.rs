@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) asked: bool,
     /// Whether nothing is kept under the key, but was once: then what stands on it may still be kept.
     pub(crate) lost: bool,
+    /// Whether whoever holds it was asked what it is now, and the observer waits for the end.
+    pub(crate) pinned: bool,
     /// Whether someone works on it.
     pub(crate) busy: bool,
     /// Whether the key of an input changed while someone worked on it.

@@ -16,7 +16,10 @@ impl Solver<'_> {
         let Begun { mut state, keys: snapshots, inputs, .. } = self.begin(shared, id);
         let follow = state.may_follow_link();
         self.derive(&mut state, node, &snapshots);
-        if state.text.is_none() && follow {
+        let mut brought = false;
+        if state.text.is_none() && node.op.is_remote() {
+            brought = self.pin(id, &mut state)?;
+        } else if state.text.is_none() && follow {
             self.follow_link(&mut state)?;
         } else if state.text.is_none() {
             for at in keys::taken_by_content(node) {
@@ -30,13 +33,26 @@ impl Solver<'_> {
             state.asked = true;
             if !state.fresh && !self.is_source(id) && self.take(&mut state, key)? {
                 self.link(&state, key)?;
-                self.observer.cached(id);
+                state.pinned = false;
+                if brought { self.observer.ended(id, None) } else { self.observer.cached(id) }
             } else {
                 state.lost = self.is_lost(id, &state)?;
             }
         }
         self.end(shared, id, state);
         Ok(())
+    }
+
+    /// Asks what a source that another machine holds is at the moment; whether that has brought it here.
+    fn pin(&self, id: NodeId, state: &mut State) -> Result<bool, Error> {
+        self.observer.started(id, None);
+        let pinned = self.sources.pin(id, self.graph.node(id), self.cancel).map_err(|source| {
+            self.observer.ended(id, Some(&source));
+            self.failed(id, source)
+        })?;
+        let text = pinned.key.text();
+        (state.key, state.text, state.pinned) = (Some(Digest::of(text.as_bytes())), Some(text), true);
+        Ok(pinned.brought)
     }
 
     /// Runs a step whose key is known and whose inputs are solved.
@@ -65,8 +81,12 @@ impl Solver<'_> {
             self.observer.started(id, None);
             return self.execute(&task, state, key);
         }
-        let reason = (!anew).then(|| self.reason(id, &state, &inputs)).transpose()?;
-        self.observer.started(id, reason.as_ref());
+        let is_remote = node.op.is_remote();
+        let reason = (!anew && !is_remote).then(|| self.reason(id, &state, &inputs)).transpose()?;
+        if !state.pinned {
+            self.observer.started(id, reason.as_ref());
+        }
+        state.pinned = false;
         let locked = self.cache.lock(key, self.cancel);
         let _lock = locked.map_err(|source| {
             self.observer.ended(id, Some(&source));
@@ -85,7 +105,7 @@ impl Solver<'_> {
         let links = state.definition.into_iter().filter(|definition| *definition != key).collect();
         let text = state.text.clone().unwrap_or_default();
         let record = Some(NewRecord { key, text, links });
-        state.ran = true;
+        state.ran = !is_remote;
         self.execute(&Task { id, node, inputs: &inputs, record, cancel: self.cancel }, state, key)
     }
 

@@ -1,5 +1,6 @@
-//! Stat indexes of build contexts: `contexts/<id>`, opaque here (the `source` crate knows their format). Losing one
-//! costs a hash of the context and nothing else, so they are neither synced nor counted as data.
+//! Stat indexes of build contexts, and what servers said of URLs: `contexts/<id>`, opaque here (the `source` crate and
+//! the executor know their formats). Losing one costs a hash of the context or a download and nothing else, so they are
+//! neither synced nor counted as data.
 
 use crate::inner::{Store, random_name};
 use crate::{Error, Result};

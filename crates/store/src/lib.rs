@@ -15,7 +15,7 @@
 //! | `layers/<id>/` | `listing`, `fs/`, `work/`, `pack` of a layer; without a row, a draft locked by its maker |
 //! | `cache/<hash>[-n]/` | cache mounts |
 //! | `volumes/<name>/`, `containers/<id>/` | volumes; files of containers, known to the `container` crate |
-//! | `contexts/<hash>` | stat indexes of contexts, known to the `source` crate |
+//! | `contexts/<hash>` | stat indexes of contexts and notes about URLs, known to whoever made them |
 //! | `locks/` | `key-*` a step being run, `layer-*` one being given a form, `cache-*` mounts, `collect`, `create` |
 //! | `leases/<start>-<random>` | live processes, each locked by its own |
 //! | `trash/`, `tmp/` | what is being removed; small files before their rename |

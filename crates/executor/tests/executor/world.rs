@@ -65,6 +65,8 @@ impl World {
             host_ca: None,
             single_id: false,
             pulls: 2,
+            web: web::Settings::default(),
+            largest_download: 1 << 20,
         };
         change(&mut options);
         let worker = Worker::new(store.clone(), Arc::new(Nobody), options);

@@ -213,15 +213,6 @@ fn what_copy_does_not_take() {
       |
       = hint: ADD takes addresses
     ");
-    assert_snapshot!(error("FROM alpine\nADD https://example.com/a /\n"), @r"
-    error: ADD of the address `https://example.com/a` is not supported yet
-     --> Dockerfile:2:5
-      |
-    2 | ADD https://example.com/a /
-      |     ^^^^^^^^^^^^^^^^^^^^^
-      |
-      = hint: fetch it in a RUN of an earlier stage and COPY it from there
-    ");
     assert_snapshot!(error("FROM alpine\nCOPY --chmod=9 a /\n"), @r"
     error: `--chmod=9` is no mode
      --> Dockerfile:2:14

@@ -143,6 +143,11 @@ fn operation(node: &Node) -> String {
         Op::Scratch => "scratch".to_owned(),
         Op::Image(image) => format!("image {} {}", image.reference, image.platform),
         Op::Local(local) => format!("local {}", local.name),
+        Op::Http(http) => {
+            let checksum = http.checksum.map(|digest| format!(" {digest}")).unwrap_or_default();
+            format!("http {} as {:?}{checksum}", http.url, http.name)
+        }
+        Op::Git(git) => format!("git {git:?}"),
         Op::Merge => format!("merge {:?}", node.inputs.iter().map(|id| id.index()).collect::<Vec<_>>()),
         Op::Run(run) => format!("run on {}: {}", input(0), process(run, &input)),
         Op::File(file) => {

@@ -26,5 +26,6 @@ mod networks;
 mod outputs;
 mod real_npm;
 mod registry;
+mod remote_files;
 mod rootless;
 mod volumes;

@@ -5,4 +5,5 @@ mod failures;
 mod hits;
 mod parallel;
 mod reasons;
+mod remote;
 mod world;

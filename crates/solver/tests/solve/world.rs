@@ -1,14 +1,14 @@
 //! A world of fakes: a cache in memory, files that are texts, and steps whose output follows from what they are told.
 
 use graph::{
-    About, Copy, EnvVar, FileAction, FileChange, FileOp, Graph, ImageOp, LocalOp, MissReason, Node, NodeId,
-    Op, RunOp,
+    About, Copy, EnvVar, FileAction, FileChange, FileOp, Graph, HttpOp, ImageOp, Key, KeyOp, LocalOp,
+    MissReason, Node, NodeId, Op, RunOp,
 };
 use layer::LayerId;
 use oci::Digest;
 use solver::{
-    BoxError, CacheBackend, Cancel, Error, Executor, Input, Observer, Options, Record, Solved, Solver,
-    SourceProvider, Task,
+    BoxError, CacheBackend, Cancel, Error, Executor, Input, Observer, Options, Pinned, Record, Solved,
+    Solver, SourceProvider, Task,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex};
@@ -24,6 +24,10 @@ pub(crate) struct World {
     locks: Arc<Locks>,
     /// What local folders hold.
     pub(crate) folders: Mutex<HashMap<String, String>>,
+    /// What URLs hold.
+    pub(crate) urls: Mutex<HashMap<String, String>>,
+    /// The URLs that were asked for, in order.
+    pub(crate) asked: Mutex<Vec<String>>,
     /// Commands whose output is this instead of what follows from their inputs.
     pub(crate) outputs: Mutex<HashMap<String, String>>,
     /// Commands that fail.
@@ -47,6 +51,8 @@ pub(crate) struct Kept {
     links: HashMap<Digest, Digest>,
     steps: HashMap<String, String>,
     layers: HashMap<LayerId, String>,
+    /// What came from URLs once, kept or not.
+    seen: HashSet<Digest>,
     pub(crate) lookups: usize,
 }
 
@@ -183,6 +189,23 @@ impl CacheBackend for World {
 }
 
 impl SourceProvider for World {
+    /// As a server with validators does: what is known already is not sent.
+    fn pin(&self, _: NodeId, node: &Node, _: &Cancel) -> Result<Pinned, BoxError> {
+        let Op::Http(http) = &node.op else { return Err("nobody holds that".into()) };
+        self.asked.lock().unwrap().push(http.url.clone());
+        let content = self.urls.lock().unwrap().get(&http.url).cloned().ok_or("404")?;
+        let digest = Digest::of(content.as_bytes());
+        let key = Key::of_http(http, digest, None);
+        let mut kept = self.kept.lock().unwrap();
+        let brought = kept.seen.insert(digest);
+        if brought {
+            let layer = LayerId::from_bytes((kept.layers.len() as u128).to_be_bytes());
+            kept.layers.insert(layer, content);
+            kept.records.insert(key.digest(), (vec![layer], format!("{} @{}", key.text(), node.about.slot)));
+        }
+        Ok(Pinned { key, brought })
+    }
+
     fn content(&self, node: &Node, _: usize, source: &Input) -> Result<Digest, BoxError> {
         let excluded: Vec<&[String]> = match &node.op {
             Op::File(op) => op
@@ -220,6 +243,16 @@ impl Executor for World {
             Op::Image(image) => (image.reference.clone(), image.reference.clone()),
             Op::Scratch => return Ok(Vec::new()),
             Op::Local(_) => return Err("a folder is nothing to run".into()),
+            Op::Http(http) => {
+                let known = Key::parse(&task.record.as_ref().unwrap().text).unwrap();
+                let KeyOp::Http { digest, .. } = known.op else { unreachable!() };
+                let content = self.urls.lock().unwrap()[&http.url].clone();
+                if Digest::of(content.as_bytes()) != digest {
+                    return Err(format!("{} holds something else", http.url).into());
+                }
+                (http.url.clone(), content)
+            }
+            Op::Git(_) => return Err("there is no git here".into()),
             Op::Run(run) => {
                 let command = run.args.join(" ");
                 let digest = Digest::of(format!("{command} of {inputs:?}").as_bytes());
@@ -295,6 +328,12 @@ impl Plan {
 
     pub(crate) fn local(&mut self, name: &str) -> NodeId {
         self.add(Op::Local(LocalOp { name: name.to_owned() }), Vec::new(), "")
+    }
+
+    pub(crate) fn http(&mut self, url: &str, checksum: Option<&str>) -> NodeId {
+        let checksum = checksum.map(|content| Digest::of(content.as_bytes()));
+        let http = HttpOp { url: url.to_owned(), name: "f".to_owned(), checksum };
+        self.add(Op::Http(http), Vec::new(), url)
     }
 
     /// A step whose place is called like its command.

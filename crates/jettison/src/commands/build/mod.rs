@@ -19,6 +19,9 @@ use graph::{About, Graph, NodeId};
 use oci::Platform;
 use solver::Solver;
 
+/// The most bytes that are fetched from one URL, 64 GiB.
+const LARGEST_DOWNLOAD: u64 = 64 << 30;
+
 /// Runs `build`.
 pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     if let Some(call) = call::Call::of(&args)? {
@@ -73,6 +76,8 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             host_ca: trust_host_ca.then(|| engine.host_ca()).flatten(),
             single_id: rootless::single_id(),
             pulls: 3,
+            web: engine.web(),
+            largest_download: LARGEST_DOWNLOAD,
         },
     );
     let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args));

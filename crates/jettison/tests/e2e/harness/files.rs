@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) mode: u32,
     pub(crate) uid: u64,
     pub(crate) gid: u64,
+    /// When it was last changed, in seconds since 1970.
+    pub(crate) mtime: u64,
     /// Where a symbolic link points.
     pub(crate) link: Option<String>,
     /// The content, where it is not large.
@@ -62,7 +64,8 @@ impl Files {
                 entry.read_to_end(&mut bytes).unwrap();
             }
             let (uid, gid) = (header.uid().unwrap(), header.gid().unwrap());
-            files.insert(path, Entry { kind, mode: header.mode().unwrap() & 0o7777, uid, gid, link, bytes });
+            let (mode, mtime) = (header.mode().unwrap() & 0o7777, header.mtime().unwrap());
+            files.insert(path, Entry { kind, mode, uid, gid, mtime, link, bytes });
         }
         Self(files)
     }

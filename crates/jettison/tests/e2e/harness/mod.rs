@@ -16,6 +16,7 @@ mod files;
 mod http;
 mod output;
 mod registry;
+mod site;
 mod ssh;
 mod terminal;
 
@@ -26,6 +27,7 @@ pub(crate) use files::{Files, Kind};
 pub(crate) use http::{http, http_get};
 pub(crate) use output::{LIMIT, Out, processes_with, run, run_with_input};
 pub(crate) use registry::{Registry, free_port};
+pub(crate) use site::{Reply, Site};
 pub(crate) use ssh::{SshAgent, new_key, new_locked_key, put_ssh_add};
 pub(crate) use terminal::terminal;
 
