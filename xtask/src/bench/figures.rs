@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::process::Took;
+
 /// Every time that was taken.
 #[derive(Default)]
 pub(super) struct Figures {
     /// With the round of each.
-    samples: BTreeMap<Key, Vec<(u32, Duration)>>,
+    samples: BTreeMap<Key, Vec<(u32, Took)>>,
 }
 
 /// Phase, runner, and what is unlike the others about it: `""`, or `default network`.
@@ -19,7 +21,7 @@ pub(super) struct Times {
     /// Ascending; at least one.
     sorted: Vec<Duration>,
     /// With their rounds, in the order in which they were taken.
-    rounds: Vec<(u32, Duration)>,
+    rounds: Vec<(u32, Took)>,
 }
 
 impl Figures {
@@ -30,7 +32,7 @@ impl Figures {
         runner: &str,
         variant: &'static str,
         round: u32,
-        took: Duration,
+        took: Took,
     ) {
         self.samples.entry((phase, runner.to_owned(), variant)).or_default().push((round, took));
     }
@@ -48,8 +50,8 @@ impl Figures {
 }
 
 impl Times {
-    fn of(rounds: Vec<(u32, Duration)>) -> Option<Self> {
-        let mut sorted: Vec<Duration> = rounds.iter().map(|(_, took)| *took).collect();
+    fn of(rounds: Vec<(u32, Took)>) -> Option<Self> {
+        let mut sorted: Vec<Duration> = rounds.iter().map(|(_, took)| took.wall).collect();
         sorted.sort_unstable();
         (!sorted.is_empty()).then_some(Self { sorted, rounds })
     }
@@ -67,7 +69,19 @@ impl Times {
 
     /// Every time, in the order of the rounds.
     pub(super) fn all(&self) -> Vec<Duration> {
-        self.rounds.iter().map(|(_, took)| *took).collect()
+        self.rounds.iter().map(|(_, took)| took.wall).collect()
+    }
+
+    /// The most memory that any round took, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.rounds.iter().map(|(_, took)| took.memory).max().unwrap_or(0)
+    }
+
+    /// How many cores were busy, by the median of the rounds.
+    pub(super) fn cores(&self) -> f64 {
+        let mut cores: Vec<f64> = self.rounds.iter().map(|(_, took)| took.cores()).collect();
+        cores.sort_unstable_by(f64::total_cmp);
+        cores.get(cores.len() / 2).copied().unwrap_or(0.0)
     }
 
     /// How many times longer `other` took, by the medians over the rounds that both have: a peer that was
@@ -79,7 +93,7 @@ impl Times {
 
     /// The times of the rounds that `other` has too.
     fn beside(&self, other: &Self) -> Option<Self> {
-        let both = |(round, _): &&(u32, Duration)| other.rounds.iter().any(|(one, _)| one == round);
+        let both = |(round, _): &&(u32, Took)| other.rounds.iter().any(|(one, _)| one == round);
         Self::of(self.rounds.iter().filter(both).copied().collect())
     }
 }
@@ -95,12 +109,21 @@ pub(super) fn shown(time: Duration) -> String {
     }
 }
 
+/// Memory, in units of 2^20 bytes.
+pub(super) fn size(bytes: u64) -> String {
+    format!("{} MiB", (bytes + (1 << 19)) >> 20)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn took(ms: u64) -> Took {
+        Took { wall: Duration::from_millis(ms), cpu: Duration::from_millis(2 * ms), memory: ms << 20 }
+    }
+
     fn times(ms: &[u64]) -> Times {
-        Times::of((1..).zip(ms.iter().map(|ms| Duration::from_millis(*ms))).collect()).unwrap()
+        Times::of((1..).zip(ms.iter().map(|ms| took(*ms))).collect()).unwrap()
     }
 
     #[test]
@@ -116,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_the_most_and_cores_the_middle() {
+        assert_eq!(times(&[9, 1, 4]).memory(), 9 << 20);
+        assert!((times(&[9, 1, 4]).cores() - 2.0).abs() < 1e-9);
+        assert_eq!(size(123_456_789), "118 MiB");
+    }
+
+    #[test]
     fn a_ratio_compares_medians() {
         let ratio = |own: &[u64], other: &[u64]| times(own).ratio(&times(other)).unwrap();
         assert!((ratio(&[10, 20, 30], &[100, 50, 120]) - 5.0).abs() < 1e-9);
@@ -126,9 +156,9 @@ mod tests {
     #[test]
     fn variants_of_one_phase_stand_apart() {
         let mut figures = Figures::default();
-        figures.add("chain", "jettison", "default network", 1, Duration::from_millis(2));
-        figures.add("chain", "jettison", "", 1, Duration::from_millis(1));
-        figures.add("chain", "docker", "", 1, Duration::from_millis(3));
+        figures.add("chain", "jettison", "default network", 1, took(2));
+        figures.add("chain", "jettison", "", 1, took(1));
+        figures.add("chain", "docker", "", 1, took(3));
         assert_eq!(figures.variants("chain", "jettison"), ["", "default network"]);
         assert_eq!(figures.of("chain", "jettison", "").unwrap(), times(&[1]));
         assert!(figures.of("wide", "jettison", "").is_none());

@@ -6,14 +6,17 @@
 //! a round   makes every work anew, with content that no runner has seen: nothing can be cached by
 //!           anyone, and nobody's cache needs clearing by a command that means something else elsewhere
 //!   a work    its phases by jettison, then by the first peer, then by the second, ...
-//!     a phase   sync(2); then the wall time of one whole process, from its start to its end
+//!     a phase   sync(2); then the wall time of one whole process, from its start to its end, and of another
+//!               sync(2) where something was made: whoever leaves that to the kernel pays for it here
 //! ```
 //!
-//! Everything lies below `target/bench` and is removed at the end, but for `last.json`.
+//! `growth` is another chore with the same tools. Everything lies below `target/bench` and is removed at the end, but for `last.json`.
 
 mod figures;
+mod growth;
 mod machine;
 mod options;
+mod process;
 mod record;
 mod report;
 mod runners;
@@ -22,15 +25,15 @@ mod works;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::trouble::{Doing, Result, Trouble};
 use crate::{bases, shell};
 use figures::Figures;
 use machine::Machine;
 use options::Options;
-use runners::{Build, Network, Runner};
+use process::{Took, timed};
+use runners::{Build, Network, Registry, Runner};
 use works::{Does, Work};
 
 /// What a report is made of.
@@ -64,12 +67,15 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         }
     };
     let place = Place::take(options.keep)?;
+    if options.growth {
+        return growth::run(&options, &program, &place);
+    }
     let outcome = measure(&options, &program, &place)?;
     let json = report::json(&outcome);
     let last = place.folder.join("last.json");
     fs::write(&last, &json).doing(|| format!("write `{}`", last.display()))?;
     if options.record {
-        record::write(&report::markdown(&outcome))?;
+        record::write(record::WORKS, &report::markdown(&outcome))?;
     }
     if options.json {
         print!("{json}");
@@ -101,6 +107,17 @@ fn measure(options: &Options, program: &Path, place: &Place) -> Result<Outcome> 
             Err(trouble) => return Err(trouble),
         }
     }
+    let mut works = works;
+    let mut registry = None;
+    if works.iter().any(|work| work.needs_registry()) {
+        match Registry::start(program, &archive, place) {
+            Ok(started) => registry = Some(started),
+            Err(trouble) => {
+                works.retain(|work| !work.needs_registry());
+                caveats.push(left_out("pull and push", &trouble));
+            }
+        }
+    }
     let mut outcome = Outcome {
         machine,
         load_after: String::new(),
@@ -123,12 +140,19 @@ fn measure(options: &Options, program: &Path, place: &Place) -> Result<Outcome> 
         for work in outcome.works.clone() {
             let folder = place.folder.join("works").join(format!("{}-{round}", work.name));
             works::make(work, &folder, &place.salt(work.name, round))?;
+            let registry = registry.as_ref().filter(|_| work.needs_registry());
+            let bench = Bench { place, registry, round };
+            if let Some(registry) = registry
+                && work.phases.iter().any(|phase| phase.does == Does::Pull)
+            {
+                registry.offer(&folder, &bench.pulled(registry))?;
+            }
             for (number, runner) in able.iter().enumerate() {
                 if !runner.takes(work) || given_up.contains(&(number, work.name)) {
                     continue;
                 }
                 say(&format!("round {round} of {}: {} by {}", options.rounds, work.name, runner.label()));
-                match one(runner.as_ref(), work, &folder, place, round, &mut outcome.figures) {
+                match bench.one(runner.as_ref(), work, &folder, &mut outcome.figures) {
                     Ok(took) if runner.is_peer() && options.once_past.is_some_and(|limit| took > limit) => {
                         given_up.insert((number, work.name));
                     }
@@ -161,73 +185,76 @@ fn awake(runner: &mut dyn Runner, archive: &Path, place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// One work by one runner: its phases in order. Nothing is removed afterwards: what a removal has the disk
-/// do (discards, a journal) would fall into somebody's next measurement. Returns the sum of the times.
-fn one(
-    runner: &dyn Runner,
-    work: &'static Work,
-    folder: &Path,
-    place: &Place,
+/// What a work needs beside its folder.
+struct Bench<'a> {
+    place: &'a Place,
+    registry: Option<&'a Registry>,
     round: u32,
-    figures: &mut Figures,
-) -> Result<Duration> {
-    // The name holds the round, so that no build replaces the image of another.
-    let tag = format!("jettison-bench-{}-{round}", work.name);
-    let build = Build { context: folder, tag: &tag, network: work.network };
-    let archive = place.folder.join("works").join(format!("{tag}-{}.tar", runner.name()));
-    let mut sum = Duration::ZERO;
-    for phase in work.phases {
-        let commands = match phase.does {
-            Does::Build => runner.build(&build),
-            Does::ChangeAndBuild => {
-                works::change_one_file(
-                    folder,
-                    &format!("{} {}", runner.label(), place.salt(work.name, round)),
-                )?;
-                runner.build(&build)
-            }
-            Does::Archive => runner.archive(&build, &archive),
-            Does::Run => runner.run(works::DEBIAN, work.network),
-        };
-        if commands.is_empty() {
-            continue;
-        }
-        let took = timed(commands, place)?;
-        figures.add(phase.name, runner.name(), runner.variant(), round, took);
-        sum += took;
-    }
-    Ok(sum)
 }
 
-/// The wall time of the commands one after another, from the first's start to the last's end. What was
-/// written before is on the disk when it begins, so that nobody pays for somebody else's files.
-fn timed(commands: Vec<Command>, place: &Place) -> Result<Duration> {
-    rustix::fs::sync();
-    let log = place.folder.join("last.log");
-    let mut took = Duration::ZERO;
-    for mut command in commands {
-        let stderr = File::create(&log).doing(|| format!("write `{}`", log.display()))?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        let begun = Instant::now();
-        let status = command.status().doing(|| format!("start `{}`", shell::said(&command)))?;
-        took += begun.elapsed();
-        if !status.success() {
-            let text = fs::read(&log).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text);
-            let lines: Vec<&str> = text.lines().collect();
-            let tail: String = lines
-                .iter()
-                .skip(lines.len().saturating_sub(8))
-                .map(|line| format!("\n    {line}"))
-                .collect();
-            return Err(Trouble::Failed {
-                program: shell::said(&command),
-                status: status.to_string(),
-                said: tail,
-            });
-        }
+impl Bench<'_> {
+    /// The image that everyone pulls in this round.
+    fn pulled(&self, registry: &Registry) -> String {
+        format!("{}/jettison-bench/pulled:{}", registry.host, self.round)
     }
-    Ok(took)
+
+    /// One work by one runner: its phases in order. Of what was made nothing is removed afterwards but archives: what
+    /// a removal has the disk do (discards, a journal) would fall into somebody's next measurement. Returns the sum
+    /// of the times.
+    fn one(
+        &self,
+        runner: &dyn Runner,
+        work: &'static Work,
+        folder: &Path,
+        figures: &mut Figures,
+    ) -> Result<Duration> {
+        let (place, round) = (self.place, self.round);
+        // The name holds the round, so that no build replaces the image of another.
+        let tag = match self.registry {
+            Some(registry) => {
+                format!("{}/jettison-bench/{}-{}:{round}", registry.host, work.name, runner.name())
+            }
+            None => format!("jettison-bench-{}-{round}", work.name),
+        };
+        let build = Build { context: folder, tag: &tag, network: work.network };
+        let name = format!("{}-{round}-{}", work.name, runner.name());
+        let archive = place.folder.join("works").join(format!("{name}.tar"));
+        let log = place.folder.join("last.log");
+        let mut sum = Duration::ZERO;
+        for phase in work.phases {
+            let commands = match phase.does {
+                Does::Build => runner.build(&build),
+                Does::ChangeAndBuild => {
+                    let salt = format!("{} {}", runner.label(), place.salt(work.name, round));
+                    works::change_one_file(folder, &salt)?;
+                    runner.build(&build)
+                }
+                Does::Archive => runner.archive(&build, &archive),
+                Does::Run => runner.run(works::DEBIAN, work.network),
+                Does::Ready => runner.ready(&build),
+                Does::Pull => match self.registry {
+                    Some(registry) => {
+                        runner.pull(&self.pulled(registry), &place.folder.join("works").join(&name))?
+                    }
+                    None => Vec::new(),
+                },
+                Does::Push => runner.push(&build),
+                Does::Pack(packing) => runner.pack(&build, packing, &archive),
+            };
+            if commands.is_empty() {
+                continue;
+            }
+            let took: Took = timed(commands, phase.writes(), &log)?;
+            if phase.is_shown() {
+                figures.add(phase.name, runner.name(), runner.variant(), round, took);
+            }
+            sum += took.wall;
+            if archive.exists() {
+                fs::remove_file(&archive).doing(|| format!("remove `{}`", archive.display()))?;
+            }
+        }
+        Ok(sum)
+    }
 }
 
 /// `target/bench`, held by one bench at a time, and a short folder for sockets, whose names may have

@@ -7,14 +7,18 @@ use crate::trouble::{Result, Trouble};
 
 /// What `cargo xtask bench --help` prints.
 pub(super) const USAGE: &str = "\
-Usage: cargo xtask bench [options]
+Usage: cargo xtask bench [growth] [options]
 
-  --works A,B      only these works (chain, wide, bigctx, express, run)
+`growth` measures how jettison's times grow with steps, stages, files and bytes, and draws them; it takes
+--json, --record, --rounds (1), --program and --keep.
+
+  --works A,B      only these works (chain, wide, bigctx, express, run, pull, push, pack)
   --peers A,B      only these peers (docker, buildah, podman, buildkit), or `none`; else all that are found
   --rounds N       how often each work is done by each (3)
   --once-past S    a peer that takes longer than S seconds for a work does it in the first round only
   --json           print JSON instead of a table
   --record         write the table into BENCHMARKS.md as well
+  --buildkit DIR   where buildctl and buildkitd are, if not in PATH
   --program FILE   measure this jettison instead of building one
   --keep           leave the stores in target/bench for a look
 ";
@@ -34,8 +38,12 @@ pub(super) struct Options {
     pub(super) once_past: Option<Duration>,
     pub(super) json: bool,
     pub(super) record: bool,
+    /// The folder of buildctl and buildkitd.
+    pub(super) buildkit: Option<PathBuf>,
     pub(super) program: Option<PathBuf>,
     pub(super) keep: bool,
+    /// Growth instead of the works.
+    pub(super) growth: bool,
 }
 
 impl Options {
@@ -45,12 +53,14 @@ impl Options {
         let mut options = Self {
             works: Vec::new(),
             peers: None,
-            rounds: 3,
+            rounds: 0,
             once_past: None,
             json: false,
             record: false,
+            buildkit: None,
             program: None,
             keep: false,
+            growth: false,
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -69,6 +79,8 @@ impl Options {
                 "--peers" => options.peers = Some(peers(&value()?)?),
                 "--rounds" => options.rounds = rounds(&value()?)?,
                 "--once-past" => options.once_past = Some(seconds(&value()?)?),
+                "growth" => options.growth = true,
+                "--buildkit" => options.buildkit = Some(PathBuf::from(value()?)),
                 "--program" => options.program = Some(PathBuf::from(value()?)),
                 "--json" => options.json = true,
                 "--record" => options.record = true,
@@ -76,6 +88,13 @@ impl Options {
                 "--help" | "-h" => return Ok(None),
                 _ => return Err(Trouble::Said(format!("`bench` has no option `{word}`\n\n{USAGE}"))),
             }
+        }
+        let compares = options.peers.is_some() || !options.works.is_empty() || options.buildkit.is_some();
+        if options.rounds == 0 {
+            options.rounds = if options.growth { 1 } else { 3 };
+        }
+        if options.growth && compares {
+            return Err(Trouble::Said("`bench growth` takes no works and no peers".to_owned()));
         }
         Ok(Some(options))
     }
@@ -148,6 +167,7 @@ mod tests {
             ("--rounds", "needs a value"),
             ("--peers kaniko", "`kaniko`"),
             ("--fast", "`--fast`"),
+            ("growth --peers docker", "no peers"),
         ] {
             let said = parse(text).unwrap_err().to_string();
             assert!(said.contains(named), "{text}: {said}");

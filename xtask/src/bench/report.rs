@@ -6,15 +6,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::figures::{Times, shown};
+use super::figures::{Times, shown, size};
 use super::machine::is_busy;
 use super::works::Does;
 
 /// What holds for every run, beside what went wrong in one.
-const ALWAYS: [&str; 6] = [
-    "A time is the wall time of whole processes, from start to end. Daemons run before and go on afterwards, \
-     so what they do later is not counted; jettison's one sync at a build's end is. Everything is synced \
-     between two measurements.",
+const ALWAYS: [&str; 9] = [
+    "A time is the wall time of whole processes, from start to end, and where something was made also of a \
+     sync(2) after it, for everyone: jettison syncs at the end by itself, daemons leave it to the kernel. What \
+     daemons do still later is not counted. Everything is synced before each measurement.",
+    "Memory is the largest of jettison's processes (rusage, its children included); `cores` is its processor \
+     time by its wall time. Work that the kernel or a registry does for it is not in it.",
     "Every round's works are new to everyone: a salt is in each step, file and stage. No cache is cleared, \
      because there is nothing in it; the base images are in every store, and unpacked.",
     "Steps have no network but in `express`, where they have the host's, the same for all. Jettison's own \
@@ -22,6 +24,11 @@ const ALWAYS: [&str; 6] = [
     "`docker` and `buildah` write an archive by `save` and `push` after the cached build: both commands \
      are counted.",
     "Every program has its default options: `buildah` builds one stage after another unless told otherwise.",
+    "`pull`: every layer is new to every program. `buildkit` pulls when a step needs the files, so its line has \
+     a step that copies one small file; the others only pull. `push`: each compresses with gzip as it does by \
+     itself, at levels of its own, and the registry's own work is in the time.",
+    "`pack`: docker writes no compressed archive and is left out. `buildah` and `buildkit` are told the same level; \
+     what level 1 means depends on their libraries.",
     "`express` asks the npm registry; its first line measures the network as well.",
 ];
 
@@ -35,7 +42,7 @@ struct Line {
 
 fn lines(outcome: &Outcome) -> Vec<Line> {
     let mut lines = Vec::new();
-    for phase in outcome.works.iter().flat_map(|work| work.phases) {
+    for phase in outcome.works.iter().flat_map(|work| work.phases).filter(|phase| phase.is_shown()) {
         let of = |variant| {
             let runners = outcome.runners.iter();
             runners.map(|(runner, _)| outcome.figures.of(phase.name, runner, variant)).collect::<Vec<_>>()
@@ -129,7 +136,7 @@ fn about(outcome: &Outcome) -> String {
 }
 
 fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
-    let mut head = vec!["work".to_owned(), "jettison".to_owned(), "goal".to_owned()];
+    let mut head = ["work", "jettison", "goal", "memory", "cores"].map(str::to_owned).to_vec();
     for (name, _) in outcome.runners.iter().skip(1) {
         head.extend([name.clone(), "N x".to_owned()]);
     }
@@ -139,6 +146,8 @@ fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
         let mut row = vec![line.name];
         row.push(own.map_or_else(dash, cell));
         row.push(line.goal.map_or_else(dash, shown));
+        row.push(own.map_or_else(dash, |own| size(own.memory())));
+        row.push(own.map_or_else(dash, |own| format!("{:.1}", own.cores())));
         for peer in line.times.iter().skip(1) {
             row.push(peer.as_ref().map_or_else(dash, cell));
             row.push(match (own, peer) {
@@ -189,7 +198,9 @@ fn caveats(outcome: &Outcome) -> Vec<String> {
     let has = |does| outcome.works.iter().any(|work| work.phases.iter().any(|phase| phase.does == does));
     let concerns = |text: &&&str| {
         (has(Does::Archive) || !text.contains("an archive"))
-            && (outcome.works.iter().any(|work| work.name == "express") || !text.contains("npm registry"))
+            && ["express", "pull", "pack"].iter().all(|name| {
+                !text.starts_with(&format!("`{name}`")) || outcome.works.iter().any(|work| work.name == *name)
+            })
     };
     caveats.extend(ALWAYS.iter().filter(concerns).map(|text| (*text).to_owned()));
     caveats
@@ -197,7 +208,7 @@ fn caveats(outcome: &Outcome) -> Vec<String> {
 
 /// Everything, times in seconds:
 /// `{machine, rounds, runners: [{name, version}], lines: [{work, goal, runners: {NAME: {median, least, most,
-/// all, ratio}}}], caveats}`. `ratio` is absent where jettison was not measured.
+/// all, memory, cores, ratio}}}], caveats}`. `memory` is in bytes and without the daemons of those who have one; `ratio` is absent where jettison was not measured.
 pub(super) fn json(outcome: &Outcome) -> String {
     let machine = &outcome.machine;
     let runner = |(name, version): &(String, String)| json!({ "name": name, "version": version });
@@ -236,6 +247,8 @@ fn json_line(outcome: &Outcome, line: &Line) -> Value {
             "least": seconds(&least),
             "most": seconds(&most),
             "all": times.all().iter().map(seconds).collect::<Vec<_>>(),
+            "memory": times.memory(),
+            "cores": (times.cores() * 100.0).round() / 100.0,
         });
         if let Some(ratio) = own.filter(|_| name != "jettison").and_then(|own| own.ratio(times)) {
             value["ratio"] = json!((ratio * 100.0).round() / 100.0);

@@ -19,8 +19,11 @@ pub(super) const DEBIAN: &str = "debian:bookworm-slim";
 /// The base of `express`.
 pub(super) const NODE: &str = "node:22-alpine";
 
+/// The steps of `chain`.
 const STEPS: usize = 60;
+/// The stages of `wide`.
 const STAGES: usize = 40;
+/// The folders of `bigctx`, with [`FILES`] each.
 const FOLDERS: usize = 500;
 const FILES: usize = 100;
 const FILE_BYTES: usize = 400;
@@ -55,6 +58,57 @@ pub(super) enum Does {
     Archive,
     /// A container of [`DEBIAN`] that does nothing.
     Run,
+    /// A build that no line tells of, for the phases after it.
+    Ready,
+    /// The image out of the bench's registry, unpacked.
+    Pull,
+    /// What was built, compressed and sent to the bench's registry.
+    Push,
+    /// What was built, out as an OCI archive with all layers compressed like this.
+    Pack(Packing),
+}
+
+/// How layers are compressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// gzip at level 1.
+    Gzip,
+    /// zstd at level 1.
+    Zstd,
+}
+
+impl Packing {
+    /// As every command line here spells it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl Work {
+    /// Whether it needs a registry on loopback.
+    pub(super) fn needs_registry(&self) -> bool {
+        self.phases.iter().any(|phase| matches!(phase.does, Does::Pull | Does::Push))
+    }
+}
+
+impl Phase {
+    /// Whether it has a line in the table.
+    pub(super) fn is_shown(&self) -> bool {
+        self.does != Does::Ready
+    }
+
+    /// Whether it makes something, so that the time until that is on the disk counts as well. What finds
+    /// everything done writes nothing that would need it.
+    pub(super) fn writes(&self) -> bool {
+        match self.does {
+            Does::Build => !self.name.contains(','),
+            Does::ChangeAndBuild | Does::Archive | Does::Pull | Does::Push | Does::Pack(_) => true,
+            Does::Run | Does::Ready => false,
+        }
+    }
 }
 
 /// A goal of zero is none.
@@ -64,7 +118,7 @@ const fn phase(name: &'static str, goal_ms: u64, does: Does) -> Phase {
 }
 
 /// Every work, in the order of the table.
-pub(super) const WORKS: [&Work; 5] = [
+pub(super) const WORKS: [&Work; 8] = [
     &Work {
         name: "chain",
         what: "60 times `RUN echo N > /fN` on Debian",
@@ -104,6 +158,32 @@ pub(super) const WORKS: [&Work; 5] = [
         network: Network::None,
         phases: &[phase("run", 15, Does::Run)],
         content: |_, _| Ok(()),
+    },
+    &Work {
+        name: "pull",
+        what: "an image of three layers, together 180 MB unpacked and 70 MB of gzip, from a registry on loopback",
+        network: Network::None,
+        phases: &[phase("pull", 0, Does::Pull)],
+        content: payload,
+    },
+    &Work {
+        name: "push",
+        what: "an image of that size to a registry on loopback, compressed as each program does by itself",
+        network: Network::None,
+        phases: &[phase("", 0, Does::Ready), phase("push", 0, Does::Push)],
+        content: payload,
+    },
+    &Work {
+        name: "pack",
+        what: "an image with a layer of 1 GB, already built, out as an OCI archive",
+        network: Network::None,
+        phases: &[
+            phase("", 0, Does::Ready),
+            // 250 and 500 MB/s for the layer and its base.
+            phase("pack, gzip level 1", 4400, Does::Pack(Packing::Gzip)),
+            phase("pack, zstd level 1", 2200, Does::Pack(Packing::Zstd)),
+        ],
+        content: large,
     },
 ];
 
@@ -152,30 +232,45 @@ pub(super) fn change_one_file(folder: &Path, salt: &str) -> Result<()> {
 }
 
 fn chain(folder: &Path, salt: &str) -> Result<()> {
+    chain_of(STEPS, folder, salt)
+}
+
+/// A chain of `steps` steps.
+pub(super) fn chain_of(steps: usize, folder: &Path, salt: &str) -> Result<()> {
     let mut text = format!("FROM {DEBIAN}\n");
-    for step in 0..STEPS {
+    for step in 0..steps {
         let _ = writeln!(text, "RUN echo {salt}-{step} > /f{step}");
     }
     write(&folder.join("Dockerfile"), text)
 }
 
 fn wide(folder: &Path, salt: &str) -> Result<()> {
+    wide_of(STAGES, folder, salt)
+}
+
+/// `stages` stages, joined.
+pub(super) fn wide_of(stages: usize, folder: &Path, salt: &str) -> Result<()> {
     let mut text = String::new();
-    for stage in 0..STAGES {
+    for stage in 0..stages {
         let _ = writeln!(text, "FROM {DEBIAN} AS s{stage}");
         let _ = writeln!(text, "RUN head -c 2000000 /dev/urandom > /r{stage} # {salt}");
     }
     let _ = writeln!(text, "FROM {DEBIAN}");
-    for stage in 0..STAGES {
+    for stage in 0..stages {
         let _ = writeln!(text, "COPY --from=s{stage} /r{stage} /r{stage}");
     }
     write(&folder.join("Dockerfile"), text)
 }
 
 fn bigctx(folder: &Path, salt: &str) -> Result<()> {
+    bigctx_of(FOLDERS, folder, salt)
+}
+
+/// A context of `folders` folders with 100 files each.
+pub(super) fn bigctx_of(folders: usize, folder: &Path, salt: &str) -> Result<()> {
     write(&folder.join("Dockerfile"), format!("FROM {DEBIAN}\nCOPY data /data\nRUN true\n"))?;
     let mut random = Random::of(salt);
-    for number in 0..FOLDERS {
+    for number in 0..folders {
         let inner = folder.join(format!("data/d{number}"));
         fs::create_dir_all(&inner).doing(|| format!("make the folder `{}`", inner.display()))?;
         for file in 0..FILES {
@@ -183,6 +278,35 @@ fn bigctx(folder: &Path, salt: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A context with one file of `megabytes`, which does not compress.
+pub(super) fn file_of(megabytes: usize, folder: &Path, salt: &str) -> Result<()> {
+    write(&folder.join("Dockerfile"), format!("FROM {DEBIAN}\nCOPY file /file\nRUN true\n"))?;
+    let path = folder.join("file");
+    let doing = || format!("write `{}`", path.display());
+    let mut file = fs::File::create(&path).doing(doing)?;
+    let mut random = Random::of(salt);
+    for _ in 0..megabytes {
+        std::io::Write::write_all(&mut file, &random.bytes(1_000_000)).doing(doing)?;
+    }
+    Ok(())
+}
+
+/// Three layers of programs, libraries and texts as images have them, each new.
+fn payload(folder: &Path, salt: &str) -> Result<()> {
+    let mut text = format!("FROM {DEBIAN} AS made\nRUN mkdir /a /b /c && cp -r /usr /a && cp -r /usr /b");
+    let _ = writeln!(text, " && cp -r /usr/lib /c && for to in /a /b /c; do echo {salt} > $to/salt; done");
+    text.push_str("FROM scratch\nCOPY --from=made /a /a\nCOPY --from=made /b /b\nCOPY --from=made /c /c\n");
+    write(&folder.join("Dockerfile"), text)
+}
+
+/// One layer of 1 GB, of what images hold.
+fn large(folder: &Path, salt: &str) -> Result<()> {
+    let mut text =
+        format!("FROM {DEBIAN}\nRUN for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do mkdir -p /big/$n");
+    let _ = writeln!(text, " && cp -r /usr /big/$n/ || exit 1; done; echo {salt} > /big/salt");
+    write(&folder.join("Dockerfile"), text)
 }
 
 /// The fixture, with a `package.json` of its own, so that `npm ci` is new, and with the host's
@@ -289,6 +413,22 @@ mod tests {
         let text = read(&folder.path().join("Dockerfile")).unwrap();
         assert!(text.contains("npm ci --omit=dev"));
         assert_eq!(text.contains("/run/authorities.pem"), authorities().is_some());
+    }
+
+    #[test]
+    fn only_what_makes_something_waits_for_the_disk() {
+        let phases = || WORKS.iter().flat_map(|work| work.phases);
+        let writes: Vec<&str> = phases().filter(|phase| phase.writes()).map(|phase| phase.name).collect();
+        assert!(writes.contains(&"chain") && writes.contains(&"bigctx, one file changed"));
+        assert!(!writes.contains(&"chain, cached") && !writes.contains(&"bigctx, unchanged"));
+        assert!(phases().all(|phase| phase.is_shown() != phase.name.is_empty()));
+    }
+
+    #[test]
+    fn a_file_has_the_size_that_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        file_of(3, folder.path(), "salt").unwrap();
+        assert_eq!(fs::metadata(folder.path().join("file")).unwrap().len(), 3_000_000);
     }
 
     #[test]

@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::works::{Does, Work};
+use super::super::works::{Does, Packing, Work};
 use super::super::{Place, machine, works};
-use super::{Build, Network, Runner, with_proxies};
+use super::{Build, Network, Runner, Where, with_proxies};
 use crate::shell;
 use crate::trouble::Result;
 
 /// Finds buildah.
-pub(super) fn find(_layout: &Path, place: &Place) -> Result<Option<Box<dyn Runner>>> {
-    Ok(look("buildah", place).map(|tool| Box::new(tool) as Box<dyn Runner>))
+pub(super) fn find(at: &Where<'_>) -> Result<Option<Box<dyn Runner>>> {
+    Ok(look("buildah", at.place).map(|tool| Box::new(tool) as Box<dyn Runner>))
 }
 
 /// Finds podman.
-pub(super) fn find_podman(_layout: &Path, place: &Place) -> Result<Option<Box<dyn Runner>>> {
-    Ok(look("podman", place).map(|tool| Box::new(tool) as Box<dyn Runner>))
+pub(super) fn find_podman(at: &Where<'_>) -> Result<Option<Box<dyn Runner>>> {
+    Ok(look("podman", at.place).map(|tool| Box::new(tool) as Box<dyn Runner>))
 }
 
 fn look(name: &'static str, place: &Place) -> Option<Tool> {
@@ -92,6 +92,20 @@ impl Runner for Tool {
         let mut commands = self.build(build);
         commands.push(push);
         commands
+    }
+
+    fn pull(&self, name: &str, _scratch: &Path) -> Result<Vec<Command>> {
+        Ok(vec![self.command(&["pull", "--quiet", "--tls-verify=false", name])])
+    }
+
+    fn push(&self, build: &Build<'_>) -> Vec<Command> {
+        vec![self.command(&["push", "--quiet", "--tls-verify=false", build.tag])]
+    }
+
+    fn pack(&self, build: &Build<'_>, packing: Packing, to: &Path) -> Vec<Command> {
+        let mut push = self.command(&["push", "--quiet", "--compression-format", packing.word()]);
+        push.args(["--compression-level", "1", build.tag]).arg(format!("oci-archive:{}", to.display()));
+        vec![push]
     }
 
     fn run(&self, image: &str, network: Network) -> Vec<Command> {

@@ -6,34 +6,51 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::super::works::{Does, Work};
-use super::super::{Place, machine, works};
+use super::super::works::{Does, Packing, Work};
+use super::super::{machine, works};
 use super::daemon::Daemon;
-use super::{Build, Runner, proxies};
+use super::{Build, Runner, Where, proxies};
 use crate::trouble::{Doing, Result, Trouble};
 use crate::{setup, shell};
 
 /// Finds buildctl and buildkitd, and starts the daemon.
-pub(super) fn find(layout: &Path, place: &Place) -> Result<Option<Box<dyn Runner>>> {
-    if !shell::has("buildctl") || !shell::has("buildkitd") || !setup::is_root() {
+pub(super) fn find(at: &Where<'_>) -> Result<Option<Box<dyn Runner>>> {
+    let Where { layout, place, buildkit } = *at;
+    let program = |name: &str| buildkit.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+    let (client, server) = (program("buildctl"), program("buildkitd"));
+    let here = |name: &str| match buildkit {
+        Some(folder) => folder.join(name).is_file(),
+        None => shell::has(name),
+    };
+    if !here("buildctl") || !here("buildkitd") || !setup::is_root() {
         return Ok(None);
     }
     // `buildctl github.com/moby/buildkit v0.24.0 ...`
-    let said = machine::said(Command::new("buildctl").arg("--version")).unwrap_or_default();
+    let said = machine::said(Command::new(&client).arg("--version")).unwrap_or_default();
     let version = said.split(' ').nth(2).unwrap_or(&said).to_owned();
     let run = place.sockets.join("buildkit");
     fs::create_dir_all(&run).doing(|| format!("make the folder `{}`", run.display()))?;
     let address = format!("unix://{}", run.join("socket").display());
-    let mut command = Command::new("buildkitd");
+    let mut command = Command::new(&server);
     command.arg("--addr").arg(&address).arg("--root").arg(place.store("buildkit"));
+    // As it is where it works by itself: no containerd, the machine's runc, overlayfs.
+    command.args(["--containerd-worker=false", "--oci-worker=true", "--oci-worker-snapshotter=overlayfs"]);
+    command.args(["--allow-insecure-entitlement", "network.host"]);
     let asked = || {
-        let mut ask = Command::new("buildctl");
+        let mut ask = Command::new(&client);
         shell::output(ask.args(["--addr", &address, "debug", "workers"])).is_ok()
     };
     let daemon = Daemon::start(&mut command, &place.folder.join("buildkitd.log"), asked)?;
     let bases = [works::DEBIAN, works::NODE];
     let bases = bases.into_iter().map(|name| Ok((name, digest(layout, name)?))).collect::<Result<_>>()?;
-    Ok(Some(Box::new(BuildKit { address, layout: layout.to_owned(), bases, version, _daemon: daemon })))
+    Ok(Some(Box::new(BuildKit {
+        client: client.clone(),
+        address,
+        layout: layout.to_owned(),
+        bases,
+        version,
+        _daemon: daemon,
+    })))
 }
 
 /// The digest of a base image's manifest in the layout.
@@ -53,6 +70,7 @@ fn digest(layout: &Path, name: &str) -> Result<String> {
 }
 
 struct BuildKit {
+    client: PathBuf,
     address: String,
     layout: PathBuf,
     /// Name and digest.
@@ -62,8 +80,8 @@ struct BuildKit {
 }
 
 impl BuildKit {
-    fn start(&self, build: &Build<'_>, output: &str) -> Vec<Command> {
-        let mut command = Command::new("buildctl");
+    fn start(&self, build: &Build<'_>, output: Option<&str>) -> Vec<Command> {
+        let mut command = Command::new(&self.client);
         command.args([
             "--addr",
             &self.address,
@@ -87,7 +105,9 @@ impl BuildKit {
         for argument in proxies() {
             command.arg("--opt").arg(format!("build-arg:{argument}"));
         }
-        command.args(["--output", output]);
+        if let Some(output) = output {
+            command.args(["--output", output]);
+        }
         vec![command]
     }
 }
@@ -111,10 +131,39 @@ impl Runner for BuildKit {
     }
 
     fn build(&self, build: &Build<'_>) -> Vec<Command> {
-        self.start(build, &format!("type=image,name={}", build.tag))
+        self.start(build, Some(&format!("type=image,name={}", build.tag)))
     }
 
     fn archive(&self, build: &Build<'_>, to: &Path) -> Vec<Command> {
-        self.start(build, &format!("type=docker,name={},dest={}", build.tag, to.display()))
+        self.start(build, Some(&format!("type=docker,name={},dest={}", build.tag, to.display())))
+    }
+
+    fn ready(&self, build: &Build<'_>) -> Vec<Command> {
+        // An image would have its layers compressed already.
+        self.start(build, None)
+    }
+
+    fn pull(&self, name: &str, scratch: &Path) -> Result<Vec<Command>> {
+        // It fetches and unpacks what a step needs, so there is one: a copy on top.
+        let text = format!("FROM {name}\nCOPY Dockerfile /\n");
+        let path = scratch.join("Dockerfile");
+        fs::create_dir_all(scratch)
+            .and_then(|()| fs::write(&path, text))
+            .doing(|| format!("write `{}`", path.display()))?;
+        let build = Build { context: scratch, tag: "jettison-bench-pull", network: super::Network::None };
+        Ok(self.start(&build, None))
+    }
+
+    fn push(&self, build: &Build<'_>) -> Vec<Command> {
+        self.start(build, Some(&format!("type=image,name={},push=true", build.tag)))
+    }
+
+    fn pack(&self, build: &Build<'_>, packing: Packing, to: &Path) -> Vec<Command> {
+        let output = format!(
+            "type=oci,dest={},compression={},compression-level=1,force-compression=true",
+            to.display(),
+            packing.word()
+        );
+        self.start(build, Some(&output))
     }
 }

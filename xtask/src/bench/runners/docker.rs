@@ -6,15 +6,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::works::Work;
+use super::super::works::{Does, Work};
 use super::super::{Place, machine, works};
 use super::daemon::Daemon;
-use super::{Build, Network, Runner, with_proxies};
+use super::{Build, Network, Runner, Where, with_proxies};
 use crate::trouble::{Doing, Result, Trouble};
 use crate::{setup, shell};
 
 /// Starts an engine and finds a command line that builds with it.
-pub(super) fn find(_layout: &Path, place: &Place) -> Result<Option<Box<dyn Runner>>> {
+pub(super) fn find(at: &Where<'_>) -> Result<Option<Box<dyn Runner>>> {
+    let place = at.place;
     let clients = clients();
     let Some(first) = clients.first() else { return Ok(None) };
     if !shell::has("dockerd") || !setup::is_root() {
@@ -100,8 +101,9 @@ impl Runner for Docker {
         &self.version
     }
 
-    fn takes(&self, _work: &Work) -> bool {
-        true
+    fn takes(&self, work: &Work) -> bool {
+        // `docker save` compresses nothing.
+        !work.phases.iter().any(|phase| matches!(phase.does, Does::Pack(_)))
     }
 
     fn load(&mut self, archive: &Path) -> Result<()> {
@@ -123,6 +125,14 @@ impl Runner for Docker {
         let mut commands = self.build(build);
         commands.push(save);
         commands
+    }
+
+    fn pull(&self, name: &str, _scratch: &Path) -> Result<Vec<Command>> {
+        Ok(vec![self.command(&["pull", "--quiet", name])])
+    }
+
+    fn push(&self, build: &Build<'_>) -> Vec<Command> {
+        vec![self.command(&["push", "--quiet", build.tag])]
     }
 
     fn run(&self, image: &str, network: Network) -> Vec<Command> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::works::{self, Does, Work};
+use super::super::works::{self, Does, Packing, Work};
 use super::super::{Place, machine};
 use super::{Build, Network, Runner, with_proxies};
 use crate::shell;
@@ -76,8 +76,9 @@ impl Runner for Jettison {
     }
 
     fn takes(&self, work: &Work) -> bool {
-        // One step is no measure of a network, and the context is the same.
-        !(self.default_network && work.phases.iter().any(|phase| phase.does == Does::Archive))
+        // One step is no measure of a network, and the context is the same; what follows a build has none.
+        let same = |does| matches!(does, Does::Archive | Does::Ready | Does::Pull);
+        !(self.default_network && work.phases.iter().any(|phase| same(phase.does)))
     }
 
     fn save_bases(&self, archive: &Path) -> Result<()> {
@@ -99,6 +100,29 @@ impl Runner for Jettison {
     fn archive(&self, build: &Build<'_>, to: &Path) -> Vec<Command> {
         let mut command = self.start(build);
         let output = format!("type=docker,dest={}", to.display());
+        command.arg("--tag").arg(build.tag).arg("--output").arg(output).arg(build.context);
+        vec![command]
+    }
+
+    fn pull(&self, name: &str, _scratch: &Path) -> Result<Vec<Command>> {
+        let mut command = self.command("pull");
+        command.args(["--quiet", "--tls-verify=false", name]);
+        Ok(vec![command])
+    }
+
+    fn push(&self, build: &Build<'_>) -> Vec<Command> {
+        let mut command = self.command("push");
+        command.args(["--quiet", "--tls-verify=false", build.tag]);
+        vec![command]
+    }
+
+    fn pack(&self, build: &Build<'_>, packing: Packing, to: &Path) -> Vec<Command> {
+        let mut command = self.start(build);
+        let output = format!(
+            "type=oci,dest={},compression={},compression-level=1,force-compression=true",
+            to.display(),
+            packing.word()
+        );
         command.arg("--tag").arg(build.tag).arg("--output").arg(output).arg(build.context);
         vec![command]
     }

@@ -5,14 +5,17 @@ mod buildkit;
 mod daemon;
 mod docker;
 mod jettison;
+mod registry;
 
 use std::path::Path;
 use std::process::Command;
 
 use super::options::Options;
-use super::works::Work;
+use super::works::{Packing, Work};
 use super::{Place, left_out};
 use crate::trouble::{Result, Trouble};
+
+pub(super) use registry::Registry;
 
 /// The network of a work's steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,6 +93,26 @@ pub(super) trait Runner {
         Vec::new()
     }
 
+    /// A build of which only the result matters: nothing of it is timed.
+    fn ready(&self, build: &Build<'_>) -> Vec<Command> {
+        self.build(build)
+    }
+
+    /// The image `name` out of its registry, unpacked. `scratch` is a folder for what that takes.
+    fn pull(&self, _name: &str, _scratch: &Path) -> Result<Vec<Command>> {
+        Ok(Vec::new())
+    }
+
+    /// What was built, to the registry that its tag names.
+    fn push(&self, _build: &Build<'_>) -> Vec<Command> {
+        Vec::new()
+    }
+
+    /// What was built, as an OCI archive with all its layers compressed anew.
+    fn pack(&self, _build: &Build<'_>, _packing: Packing, _to: &Path) -> Vec<Command> {
+        Vec::new()
+    }
+
     /// `true` in a container of `image`, removed afterwards.
     fn run(&self, _image: &str, _network: Network) -> Vec<Command> {
         Vec::new()
@@ -123,7 +146,7 @@ pub(super) fn find(options: &Options, program: &Path, layout: &Path, place: &Pla
         if !options.wants(name) {
             continue;
         }
-        match find(layout, place) {
+        match find(&Where { layout, place, buildkit: options.buildkit.as_deref() }) {
             Ok(Some(runner)) => found.runners.push(runner),
             Ok(None) if options.peers.is_some() => {
                 return Err(Trouble::Said(format!("the peer `{name}` is not on this machine")));
@@ -136,7 +159,16 @@ pub(super) fn find(options: &Options, program: &Path, layout: &Path, place: &Pla
 }
 
 /// Looks for a peer; its daemon, if it has one, is started and answers. Nothing when it is not here.
-type Find = fn(&Path, &Place) -> Result<Option<Box<dyn Runner>>>;
+type Find = fn(&Where<'_>) -> Result<Option<Box<dyn Runner>>>;
+
+/// What finding a peer takes.
+struct Where<'a> {
+    /// The base images.
+    layout: &'a Path,
+    place: &'a Place,
+    /// The folder of buildctl and buildkitd, if it was named.
+    buildkit: Option<&'a Path>,
+}
 
 /// The proxy variables of this machine, as `NAME=value`, which every runner gives to steps as build
 /// arguments that leave no trace.
