@@ -35,8 +35,8 @@ mod source;
 pub mod suggest;
 mod word;
 
-pub use csv::fields as csv_fields;
 pub use command::Command;
+pub use csv::fields as csv_fields;
 pub use device::{Device, DeviceError};
 pub use diagnostic::{Diagnostic, Edit, RuleInfo, Severity};
 pub use directive::{Directives, is_builtin_frontend};

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, RuleInfo};
 use crate::instruction::{Dockerfile, Instruction};
 use crate::source::Span;
 
-pub use rules::check;
+pub use rules::{StageRules, check, check_file};
 
 /// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -339,6 +339,11 @@ impl Config {
             skip == name || skip.strip_suffix('*').is_some_and(|room| room.ends_with('/') && name.starts_with(room))
         };
         !self.skip_all && !self.skip.iter().any(skips)
+    }
+
+    /// Whether a finding counts: one that is no rule's does.
+    pub fn allows_finding(&self, finding: &Diagnostic) -> bool {
+        finding.rule.and_then(Rule::parse).is_none_or(|rule| self.allows(rule))
     }
 
     /// Whether findings of the rule count.

@@ -27,6 +27,23 @@ impl Lowering<'_> {
         self.on_named(named, index, platform)
     }
 
+    /// InvalidBaseImagePlatform. What the comment above an instruction skips does not count here, as in BuildKit.
+    fn check_platform(&mut self, reference: &str, platform: &Platform, image: &BaseImage, span: Span) {
+        let expected = platform.normalised();
+        let actual = Platform {
+            os: image.config.os.clone(),
+            architecture: image.config.architecture.clone(),
+            variant: image.config.variant.clone(),
+            ..Platform::default()
+        }
+        .normalised();
+        if (&expected.os, &expected.architecture) != (&actual.os, &actual.architecture) {
+            let message =
+                messages::invalid_base_image_platform(reference, &expected.to_string(), &actual.to_string());
+            self.findings.report_for_file(Rule::InvalidBaseImagePlatform, message, span);
+        }
+    }
+
     fn parse_platform(&self, text: &Spanned<String>) -> Result<Platform> {
         let value = self.global_expand(text)?;
         if value.is_empty() {
@@ -37,6 +54,11 @@ impl Lowering<'_> {
                 Some(near) => error.hint(format!("did you mean `${near}`?")),
                 None => error.hint("give the ARG before the first FROM a default"),
             });
+        }
+        // `local` is a word of the command line alone.
+        if value == "local" {
+            return Err(Error::at(text.span, "`local` is no platform")
+                .hint("the platform of this machine is `$BUILDPLATFORM`"));
         }
         value.parse().map_err(|error: oci::Error| Error::at(text.span, error.to_string()))
     }
@@ -59,24 +81,7 @@ impl Lowering<'_> {
                         None => error,
                     }
                 })?;
-                self.findings.at(stage.instruction);
-                let (os, architecture) = (&image.config.os, &image.config.architecture);
-                let expected = platform.normalised();
-                let actual = Platform {
-                    os: os.clone(),
-                    architecture: architecture.clone(),
-                    variant: image.config.variant.clone(),
-                    ..Platform::default()
-                }
-                .normalised();
-                if (&expected.os, &expected.architecture) != (&actual.os, &actual.architecture) {
-                    let message = messages::invalid_base_image_platform(
-                        &reference,
-                        &expected.to_string(),
-                        &actual.to_string(),
-                    );
-                    self.findings.report(Rule::InvalidBaseImagePlatform, message, span);
-                }
+                self.check_platform(&reference, &platform, &image, span);
                 let location =
                     Some(self.location(stage.instruction.lines.first, stage.instruction.lines.last));
                 let node = self.image_node(&image, &platform, location);
@@ -135,8 +140,10 @@ impl Lowering<'_> {
             })?
         } else {
             reference.parse::<oci::Reference>().map_err(|error| fail(error.into()))?;
-            self.unknown.insert(key.clone());
-            nobody_knows(reference, platform)
+            self.resolver.at_hand(reference, platform).unwrap_or_else(|| {
+                self.unknown.insert(key.clone());
+                nobody_knows(reference, platform)
+            })
         };
         self.resolved.insert(key, image.clone());
         Ok(image)
@@ -174,6 +181,7 @@ impl Lowering<'_> {
                 let image = self
                     .resolve(&reference, &platform, mention.span)
                     .map_err(|error| self.no_such_source(error, flag, index))?;
+                self.check_platform(&reference, &platform, &image, mention.span);
                 let node = self.image_node(&image, &platform, None);
                 let about = self.graph.about_mut(node);
                 if about.name.is_empty() {

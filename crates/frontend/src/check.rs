@@ -5,13 +5,14 @@
 //!
 //! | what only the image could tell | what is done |
 //! |---|---|
-//! | whether it sets a variable that the file does not | told, with a hint, unless [`MetaResolver::at_hand`] knows the image and it does, or the name is one that official images set |
+//! | whether it sets a variable that the file does not | told, with a hint, unless [`MetaResolver::environment`] knows that it does, or the name is one that official images set |
 //! | what follows from such a variable's value | not told |
 //! | its platform, its triggers, its SHELL | taken as usual: the one that is asked for, none, none |
 
+use crate::findings::Findings;
 use crate::lower::{Lowering, Purpose};
 use crate::{Error, MetaResolver, Options};
-use dockerfile::{Diagnostic, Dockerfile};
+use dockerfile::{Diagnostic, Dockerfile, ParseFailure, lint};
 use oci::Platform;
 use std::collections::HashMap;
 
@@ -30,7 +31,7 @@ pub struct Checked {
     pub strict: bool,
 }
 
-/// Checks a file. Of `resolver` only [`MetaResolver::at_hand`] and [`MetaResolver::ignored`] are asked.
+/// Checks a file. Of `resolver` [`MetaResolver::image`] is not asked.
 pub fn check(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaResolver) -> Checked {
     // What a build is allowed to do says nothing about the file.
     let options = Options { allow_host_network: true, allow_insecure: true, ..options.clone() };
@@ -50,6 +51,21 @@ pub fn check(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaReso
     (checked.findings, checked.warnings) = (findings, warnings);
     if let Some(error) = error {
         checked.add(error);
+    }
+    checked
+}
+
+/// Checks what could be read of a file that has faults: these, and what the rules about the file as a whole find.
+pub fn check_unread(failure: &ParseFailure, options: &Options) -> Checked {
+    let dockerfile = &*failure.dockerfile;
+    let mut checked = Checked {
+        errors: failure.errors.iter().map(dockerfile::Error::to_diagnostic).collect(),
+        warnings: dockerfile.warnings.iter().filter(|one| one.rule.is_none()).cloned().collect(),
+        ..Checked::default()
+    };
+    match Findings::new(dockerfile, options) {
+        Ok(findings) => checked.findings = lint::check_file(dockerfile, &findings.config),
+        Err(error) => checked.add(error),
     }
     checked
 }
@@ -82,7 +98,7 @@ impl Lowering<'_> {
         for guess in std::mem::take(&mut self.findings.guesses) {
             let environment = environments.entry(guess.image.clone()).or_insert_with(|| {
                 let (reference, platform) = &guess.image;
-                self.resolver.at_hand(reference, platform).map(|image| image.config.config.env)
+                self.resolver.environment(reference, platform)
             });
             let holds = match environment {
                 Some(env) => !env.iter().any(|entry| entry.split('=').next() == Some(guess.name.as_str())),

@@ -107,7 +107,8 @@ impl Lowering<'_> {
         let cleaned = dockerfile::ignore::clean(source);
         let is_ignored = match cleaned.as_str() {
             "." | "/" => patterns.ignores_all(),
-            path => patterns.matches(path.trim_start_matches('/')),
+            // As in BuildKit, a path with a slash in front matches nothing.
+            path => !path.starts_with('/') && patterns.matches(path),
         };
         if is_ignored {
             let message = messages::copy_ignored_file(is_add, &cleaned);

@@ -18,10 +18,6 @@ pub(crate) struct Findings {
     /// The same with the comment above the instruction at hand.
     here: Config,
     found: Vec<Diagnostic>,
-    /// Where the findings of the instruction at hand begin: of one instruction the same is said once.
-    first: usize,
-    /// The same of the guesses.
-    first_guess: usize,
     /// Findings that an image decides which was not resolved.
     pub(crate) guesses: Vec<Guess>,
     /// Whether the instruction at hand uses variables of which nothing is known: what else seems wrong with it may
@@ -40,31 +36,38 @@ impl Findings {
             let span = dockerfile.directives.check.as_ref().map(|check| check.span).unwrap_or_default();
             Error::at(span, error.to_string())
         })?;
-        Ok(Self {
-            here: config.clone(),
-            config,
-            found: Vec::new(),
-            first: 0,
-            first_guess: 0,
-            guesses: Vec::new(),
-            unsure: false,
-        })
+        Ok(Self { here: config.clone(), config, found: Vec::new(), guesses: Vec::new(), unsure: false })
     }
 
     /// From here on findings are about this instruction.
     pub(crate) fn at(&mut self, instruction: &Instruction) {
         self.here = self.config.at(instruction);
-        (self.first, self.first_guess) = (self.found.len(), self.guesses.len());
+        self.unsure = false;
+    }
+
+    /// From here on findings are about a trigger of the base, which has no comments.
+    pub(crate) fn at_trigger(&mut self) {
+        self.here = self.config.clone();
         self.unsure = false;
     }
 
     pub(crate) fn report(&mut self, rule: Rule, message: String, span: Span) {
-        let known = self.found[self.first..]
-            .iter()
-            .any(|one| one.rule == Some(rule.name()) && one.message == message);
-        if self.here.allows(rule) && !known && !self.unsure {
+        if self.here.allows(rule) && !self.unsure {
             self.found.push(rule.diagnostic(message, span));
         }
+    }
+
+    /// The same where the comments above instructions do not count.
+    pub(crate) fn report_for_file(&mut self, rule: Rule, message: String, span: Span) {
+        if self.config.allows(rule) {
+            self.found.push(rule.diagnostic(message, span));
+        }
+    }
+
+    /// Findings about the instruction at hand that were made elsewhere.
+    pub(crate) fn extend(&mut self, found: Vec<Diagnostic>) {
+        let here = &self.here;
+        self.found.extend(found.into_iter().filter(|one| here.allows_finding(one)));
     }
 
     pub(crate) fn add(&mut self, finding: Diagnostic) {
@@ -72,7 +75,6 @@ impl Findings {
     }
 
     pub(crate) fn take(&mut self) -> Vec<Diagnostic> {
-        self.first = 0;
         std::mem::take(&mut self.found)
     }
 
@@ -93,8 +95,7 @@ impl Findings {
                 self.report(Rule::UndefinedVar, message, span);
                 continue;
             };
-            let told = self.guesses[self.first_guess..].iter().any(|guess| guess.name == **name);
-            if !told && !image.0.is_empty() && self.here.allows(Rule::UndefinedVar) {
+            if !image.0.is_empty() && self.here.allows(Rule::UndefinedVar) {
                 let finding = Rule::UndefinedVar.diagnostic(message, span);
                 self.guesses.push(Guess { name: (*name).clone(), image: image.clone(), finding });
             }
@@ -139,7 +140,8 @@ impl Findings {
         let Ok(name) = lex.expand_word(base, &|name| defaults.get(name).map(str::to_owned)) else { return };
         if name.parse::<Reference>().is_err() {
             let message = messages::invalid_default_arg_in_from(base);
-            self.report(Rule::InvalidDefaultArgInFrom, message, base.span);
+            // What the comment above an instruction skips does not count here, as in BuildKit.
+            self.report_for_file(Rule::InvalidDefaultArgInFrom, message, base.span);
         }
     }
 }
@@ -159,8 +161,7 @@ impl Lowering<'_> {
 
     /// Everything worth telling, in the order of the file.
     pub(crate) fn all_warnings(&mut self) -> Vec<Diagnostic> {
-        let reached = |index: usize| self.done[index].is_some();
-        let mut found = lint::check(self.dockerfile, &self.findings.config, &reached);
+        let mut found = lint::check_file(self.dockerfile, &self.findings.config);
         found.append(&mut self.findings.take());
         found.sort_by_key(|one| one.span);
         let parser = self.dockerfile.warnings.iter().filter(|warning| warning.rule.is_none()).cloned();

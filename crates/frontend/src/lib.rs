@@ -26,9 +26,9 @@ mod scope;
 mod stage;
 mod targets;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, check_unread};
 pub use error::Error;
-pub use location::{Line, Lines, Location};
+pub use location::{Line, Lines, Location, finding_lines};
 pub use lower::{Lowered, lower};
 pub use options::{BaseImage, BoxError, MetaResolver, NamedContext, Options};
 pub use outline::{Asked, Outline, OutlineArg, outline};

@@ -1,7 +1,8 @@
 //! Places in a Dockerfile as BuildKit's answers have them: `{"ranges":[{"start":{"line":4},"end":{"line":4}}]}`,
 //! one range a line.
 
-use dockerfile::LineRange;
+use dockerfile::lint::Rule;
+use dockerfile::{Diagnostic, Dockerfile, LineRange};
 use serde::Serialize;
 
 /// Lines of a Dockerfile. BuildKit's places have no columns.
@@ -40,5 +41,20 @@ impl From<LineRange> for Location {
         let ranges =
             (lines.first..=lines.last).map(|line| Lines { start: Line { line }, end: Line { line } });
         Self { ranges: ranges.collect() }
+    }
+}
+
+/// The lines that BuildKit gives for a finding or an error: those of its instruction. Of an empty line inside an
+/// instruction, the last line that is continued to.
+pub fn finding_lines(dockerfile: &Dockerfile, finding: &Diagnostic) -> LineRange {
+    let at = finding.span.start;
+    let source = &dockerfile.source;
+    match dockerfile.instructions.iter().find(|one| one.span.start <= at && at <= one.span.end) {
+        Some(one) if finding.rule == Some(Rule::NoEmptyContinuation.name()) => {
+            let last = source.line(one.line_span.end).max(source.line(at));
+            LineRange { first: last, last }
+        }
+        Some(one) => one.lines,
+        None => source.lines(finding.span),
     }
 }

@@ -84,6 +84,8 @@ pub(crate) enum Purpose {
 /// A lowering under way.
 pub(crate) struct Lowering<'a> {
     pub(crate) purpose: Purpose,
+    /// Which stages the target reaches.
+    wanted: Vec<bool>,
     /// What is wrong. A stage goes on after an error, and so do those that stand on it, as if they knew nothing of the
     /// variables: so what does not follow from it is found in the same go.
     errors: Vec<Error>,
@@ -124,6 +126,7 @@ impl<'a> Lowering<'a> {
         let (globals, outline) = Globals::new(dockerfile, &stages, options)?;
         Ok(Self {
             purpose,
+            wanted: Vec::new(),
             errors: Vec::new(),
             unknown: HashSet::new(),
             stranded: false,
@@ -151,12 +154,11 @@ impl<'a> Lowering<'a> {
     pub(crate) fn lower_needed(&mut self) -> Result<usize> {
         self.check_froms();
         let target = find_target(&self.stages, self.options)?;
-        let needed = match self.purpose {
-            Purpose::LookAtAll => (0..self.stages.len()).collect(),
-            Purpose::Build | Purpose::Look => self.reached(target),
-        };
-        for index in needed {
-            self.stage(index);
+        self.wanted = self.reached(target);
+        for index in 0..self.stages.len() {
+            if self.wanted[index] || self.purpose == Purpose::LookAtAll {
+                self.stage(index);
+            }
         }
         match self.errors.pop() {
             None => Ok(target),
@@ -169,9 +171,9 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The stages that `target` reaches, in the order of the file, by what the text says. Triggers of base images may
+    /// Which stages `target` reaches, by what the text says. Triggers of base images may
     /// bring more; those are lowered when they are met. What is wrong with a name is told when its stage is lowered.
-    fn reached(&self, target: usize) -> Vec<usize> {
+    fn reached(&self, target: usize) -> Vec<bool> {
         let mut reached = vec![false; self.stages.len()];
         reached[target] = true;
         for index in (0..=target).rev() {
@@ -189,7 +191,7 @@ impl<'a> Lowering<'a> {
                 }
             }
         }
-        (0..self.stages.len()).filter(|index| reached[*index]).collect()
+        reached
     }
 
     pub(crate) fn global_expand(&self, word: &Spanned<String>) -> Result<String> {
@@ -267,7 +269,11 @@ impl<'a> Lowering<'a> {
                 stage.name().is_some_and(|name| name.eq_ignore_ascii_case(filter))
                     || *filter == index.to_string()
             });
-        let texts = std::mem::take(&mut state.config.config.on_build);
+        let mut texts = std::mem::take(&mut state.config.config.on_build);
+        // As in BuildKit, triggers run in what the target reaches.
+        if self.purpose == Purpose::LookAtAll && !self.wanted[index] {
+            texts.clear();
+        }
         let triggers = texts
             .iter()
             .map(|text| {
@@ -290,7 +296,7 @@ impl<'a> Lowering<'a> {
             if let Command::Arg(arg) = &trigger.command {
                 self.trigger_args.extend(arg.args.iter().map(|arg| arg.name.value.clone()));
             }
-            self.findings.at(stage.instruction);
+            self.findings.at_trigger();
             if let Err(error) = self.instruction(&mut state, trigger) {
                 let hint = format!("the base has the trigger `ONBUILD {}`", first_line(text));
                 self.failed(&mut state, error.hint(hint));

@@ -96,8 +96,15 @@ pub trait MetaResolver {
     /// whole build.
     fn image(&self, reference: &str, platform: &Platform) -> Result<BaseImage, BoxError>;
 
-    /// An image that is known without asking anyone outside, for [`crate::check()`], which resolves nothing.
+    /// An image that is known at no cost, for [`crate::check()`] and [`crate::outline()`], which resolve nothing. They
+    /// ask for every base.
     fn at_hand(&self, _reference: &str, _platform: &Platform) -> Option<BaseImage> {
+        None
+    }
+
+    /// The environment of an image, `NAME=VALUE` each, as far as it can be had without asking anyone outside. A check
+    /// asks for it when a variable is in doubt.
+    fn environment(&self, _reference: &str, _platform: &Platform) -> Option<Vec<String>> {
         None
     }
 

@@ -5,7 +5,7 @@ use crate::options::BaseImage;
 use crate::scope::Scope;
 use crate::{Error, Result, history, paths};
 use dockerfile::expand::Lex;
-use dockerfile::lint::{Rule, messages};
+use dockerfile::lint::{Rule, StageRules, messages};
 use dockerfile::{Command, Instruction, LineRange, Span, Spanned};
 use graph::{About, FileAction, FileOp, MakeDirectory, NodeId, Op};
 use oci::{ImageConfig, Platform};
@@ -46,6 +46,8 @@ pub(crate) struct StageState {
     pub(crate) shown_platform: String,
     /// Whether a WORKDIR stands in this stage or those below it.
     workdir_set: bool,
+    /// The rules that need no more than the text.
+    rules: StageRules,
     /// The image at its bottom, if nobody knows what variables it sets. It has no name where even the image is not
     /// known, or an instruction failed.
     pub(crate) unknown: Option<(String, Platform)>,
@@ -55,12 +57,14 @@ pub(crate) struct StageState {
 
 impl StageState {
     fn new(node: NodeId, config: ImageConfig, base: Option<BaseImage>, platform: Platform) -> Self {
+        let rules = StageRules::on_image(config.config.shell.as_ref().is_some_and(|shell| !shell.is_empty()));
         Self {
             name: String::new(),
             index: 0,
             node,
             config,
             scope: Scope::default(),
+            rules,
             base_is_image: base.is_some(),
             base,
             platform,
@@ -118,7 +122,7 @@ impl StageState {
 
     /// A stage that stands on this one: it inherits arguments and environment, and runs the triggers.
     pub(crate) fn child(&self) -> Self {
-        Self { base_is_image: false, cmd_set: false, at: 0, ..self.clone() }
+        Self { base_is_image: false, cmd_set: false, at: 0, rules: self.rules.child(), ..self.clone() }
     }
 
     /// What holds before the first instruction: there is a PATH, and what the configuration sets beats an ARG of the
@@ -165,6 +169,8 @@ impl StageState {
 impl Lowering<'_> {
     /// Lowers one instruction.
     pub(crate) fn instruction(&mut self, state: &mut StageState, instruction: &Instruction) -> Result<()> {
+        let found = state.rules.check(instruction, state.trigger.map(|(place, _)| place));
+        self.findings.extend(found);
         match &instruction.command {
             Command::Run(run) => self.run(state, instruction, run),
             Command::Copy(copy) => self.copy(state, instruction, copy),

@@ -8,45 +8,46 @@ use crate::port;
 use crate::source::Span;
 use std::collections::{HashMap, HashSet};
 
-/// Checks a file. `reached` says of a stage's number whether the build needs it: as in BuildKit, most rules about
+/// Checks a file without a frontend: what needs the values of variables, images or the context is not found. `reached`
+/// says of a stage's number whether the build needs it: as in BuildKit, most rules about
 /// instructions are asked of such stages only. The parser's own findings ([`Dockerfile::warnings`] that carry a rule)
 /// are among the answers; its other warnings are not. In the order of the file.
 pub fn check(dockerfile: &Dockerfile, config: &Config, reached: &dyn Fn(usize) -> bool) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    found.extend(dockerfile.warnings.iter().filter(|warning| warning.rule.is_some()).cloned());
-    let stages = dockerfile.stages();
-    stage_names(&stages, &mut found);
-    casing::check(dockerfile, &mut found);
-    found.retain(|one| one.rule.and_then(Rule::parse).is_none_or(|rule| config.allows(rule)));
-
-    let mut at = |instruction: &Instruction, these: Vec<Diagnostic>| {
-        if !these.is_empty() {
-            let config = config.at(instruction);
-            found.extend(
-                these
-                    .into_iter()
-                    .filter(|one| one.rule.and_then(Rule::parse).is_none_or(|rule| config.allows(rule))),
-            );
-        }
-    };
-    for instruction in &dockerfile.instructions {
-        at(instruction, anywhere(instruction));
-    }
-    let mut states: Vec<State> = Vec::new();
+    let mut found = check_file(dockerfile, config);
+    let mut states: Vec<StageRules> = Vec::new();
     let mut by_name: HashMap<&str, usize> = HashMap::new();
-    for stage in &stages {
-        // A stage built on another goes on with its WORKDIR and SHELL.
-        let mut state =
-            by_name.get(stage.base()).map(|parent| states[*parent].inherited()).unwrap_or_default();
+    for stage in dockerfile.stages() {
+        let mut state = by_name.get(stage.base()).map(|parent| states[*parent].child()).unwrap_or_default();
         for instruction in stage.instructions {
-            let these = state.check(instruction);
-            if reached(stage.index) {
-                at(instruction, these);
+            let these = state.check(instruction, None);
+            if reached(stage.index) && !these.is_empty() {
+                let config = config.at(instruction);
+                found.extend(these.into_iter().filter(|one| config.allows_finding(one)));
             }
         }
         states.push(state);
         if let Some(name) = stage.name() {
             by_name.insert(name, stage.index);
+        }
+    }
+    found.sort_by_key(|one| one.span);
+    found
+}
+
+/// The findings that do not depend on which stages are built: about the file as a whole, and about FROM, ARG and
+/// MAINTAINER. What is told of instructions of stages is told by [`StageRules`].
+pub fn check_file(dockerfile: &Dockerfile, config: &Config) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    found.extend(dockerfile.warnings.iter().filter(|warning| warning.rule.is_some()).cloned());
+    let stages = dockerfile.stages();
+    stage_names(&stages, &mut found);
+    casing::check(dockerfile, &mut found);
+    found.retain(|one| config.allows_finding(one));
+    for instruction in &dockerfile.instructions {
+        let these = anywhere(instruction);
+        if !these.is_empty() {
+            let config = config.at(instruction);
+            found.extend(these.into_iter().filter(|one| config.allows_finding(one)));
         }
     }
     found.sort_by_key(|one| one.span);
@@ -167,22 +168,40 @@ fn description(keyword: &str, names: &[&str], instruction: &Instruction) -> Opti
     )
 }
 
-/// What the rules about a stage remember from instruction to instruction.
-#[derive(Default)]
-struct State<'a> {
+/// The rules about instructions of one stage, asked of one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct StageRules {
     workdir: bool,
     shell: bool,
-    command: Option<&'a Instruction>,
-    entrypoint: Option<&'a Instruction>,
-    health: Option<&'a Instruction>,
+    /// Where the last of each stands.
+    command: Option<Span>,
+    entrypoint: Option<Span>,
+    health: Option<Span>,
 }
 
-impl<'a> State<'a> {
-    fn inherited(&self) -> State<'a> {
-        State { workdir: self.workdir, shell: self.shell, ..State::default() }
+impl StageRules {
+    /// The rules of a stage on an image; `shell` says whether the image has a SHELL of its own.
+    pub fn on_image(shell: bool) -> Self {
+        Self { shell, ..Self::default() }
     }
 
-    fn check(&mut self, instruction: &'a Instruction) -> Vec<Diagnostic> {
+    /// The rules of a stage on this one: it goes on with its WORKDIR and SHELL.
+    pub fn child(&self) -> Self {
+        Self { workdir: self.workdir, shell: self.shell, ..Self::default() }
+    }
+
+    /// What is wrong with the next instruction. A trigger of the base has no place of its own: `place` is its FROM.
+    pub fn check(&mut self, instruction: &Instruction, place: Option<Span>) -> Vec<Diagnostic> {
+        let mut found = self.ask(instruction, place.unwrap_or(instruction.line_span));
+        if let Some(place) = place {
+            for one in &mut found {
+                one.span = place;
+            }
+        }
+        found
+    }
+
+    fn ask(&mut self, instruction: &Instruction, place: Span) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         let name = instruction.name.value.as_str();
         match &instruction.command {
@@ -211,15 +230,15 @@ impl<'a> State<'a> {
             }
             Command::Shell(_) => self.shell = true,
             Command::Cmd(cmd) => {
-                found.extend(once(&mut self.command, instruction));
+                found.extend(once(&mut self.command, instruction, place));
                 found.extend(self.json(&cmd.form, instruction));
             }
             Command::Entrypoint(entrypoint) => {
-                found.extend(once(&mut self.entrypoint, instruction));
+                found.extend(once(&mut self.entrypoint, instruction, place));
                 found.extend(self.json(&entrypoint.form, instruction));
             }
             Command::HealthCheck(HealthCheckCommand::None | HealthCheckCommand::Check(_)) => {
-                found.extend(once(&mut self.health, instruction));
+                found.extend(once(&mut self.health, instruction, place));
             }
             Command::Expose(expose) => {
                 for word in expose.ports.iter().filter(|word| !word.contains('$')) {
@@ -253,13 +272,13 @@ impl<'a> State<'a> {
 }
 
 /// The earlier of two instructions is the one that does not count.
-fn once<'a>(seen: &mut Option<&'a Instruction>, instruction: &'a Instruction) -> Option<Diagnostic> {
-    let earlier = seen.replace(instruction)?;
+fn once(seen: &mut Option<Span>, instruction: &Instruction, place: Span) -> Option<Diagnostic> {
+    let earlier = seen.replace(place)?;
     let message = format!(
         "Multiple {} instructions should not be used in the same stage because only the last one will be used",
         instruction.name
     );
-    Some(Rule::MultipleInstructionsDisallowed.diagnostic(message, earlier.line_span))
+    Some(Rule::MultipleInstructionsDisallowed.diagnostic(message, earlier))
 }
 
 fn legacy(is_legacy: bool, name: &str, span: Span) -> Option<Diagnostic> {

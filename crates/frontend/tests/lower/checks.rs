@@ -30,6 +30,7 @@ fn undefined_variables() {
     4 warning `$NAM` this source is empty once its variables are filled in: all files are taken
     4 UndefinedVar `$NAM` Usage of undefined variable '$NAM' (did you mean $NAME?)
     4 warning `$NAM` this source is empty once its variables are filled in: all files are taken
+    4 UndefinedVar `$NAM` Usage of undefined variable '$NAM' (did you mean $NAME?)
     5 UndefinedVar `/$PTH` Usage of undefined variable '$PTH' (did you mean $PATH?)
     6 UndefinedVar `$NAMES` Usage of undefined variable '$NAMES' (did you mean $NAME?)
     8 UndefinedVar `target=/m,source=$SRC` Usage of undefined variable '$SRC'
@@ -67,7 +68,6 @@ fn ignored_files() {
     assert_snapshot!(findings_with(text, &images().ignoring("*.txt\ndocs\n")), @r#"
     2 CopyIgnoredFile `secret.txt` Attempting to Copy file "secret.txt" that is excluded by .dockerignore
     2 CopyIgnoredFile `docs/x.md` Attempting to Copy file "docs/x.md" that is excluded by .dockerignore
-    3 CopyIgnoredFile `/docs` Attempting to Add file "/docs" that is excluded by .dockerignore
     "#);
     assert_snapshot!(findings_with(text, &images().ignoring("*.txt\n!keep\n")), @"");
     assert_snapshot!(findings_with("FROM alpine\nCOPY . .\n", &images().ignoring("**\n")), @r#"2 CopyIgnoredFile `.` Attempting to Copy file "." that is excluded by .dockerignore"#);

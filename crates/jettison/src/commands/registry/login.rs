@@ -62,12 +62,11 @@ pub(crate) fn login(args: LoginArgs, environment: Environment) -> Outcome {
     if user.is_empty() || password.is_empty() {
         return Err(CommandError::new("a login needs a user and a password"));
     }
-    let flags =
-        RegistryFlags {
-            insecure: !args.tls_verify,
-            auth_file: args.authfile.clone(),
-            ..RegistryFlags::default()
-        };
+    let flags = RegistryFlags {
+        insecure: !args.tls_verify,
+        auth_file: args.authfile.clone(),
+        ..RegistryFlags::default()
+    };
     let engine = Engine::new(environment, flags);
     let credential = engine.client(&host)?.login(&host, &Credential::Basic { user, password })?;
     let file = file(args.authfile, &engine.environment);

@@ -2,14 +2,13 @@
 
 use crate::error::CommandError;
 use dockerfile::lint::Rule;
-use dockerfile::{Diagnostic, Dockerfile, LineRange, ParseFailure, RuleInfo, Source, Span};
+use dockerfile::{Diagnostic, Dockerfile, LineRange, ParseFailure, RuleInfo, Source};
 use frontend::MetaResolver;
 
 /// What was found.
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     pub(super) source: Source,
-    /// The instructions, for the lines of findings.
-    instructions: Vec<(Span, LineRange, usize)>,
+    dockerfile: &'a Dockerfile,
     /// Findings of rules, in the order of the file.
     pub(super) findings: Vec<Diagnostic>,
     /// Warnings that are no rule's.
@@ -26,18 +25,18 @@ pub(super) fn rules() -> Vec<RuleInfo> {
 }
 
 /// Checks a file that was read, as far as it could be.
-pub(super) fn check(
-    parsed: &Result<Dockerfile, ParseFailure>,
+pub(super) fn check<'a>(
+    parsed: &'a Result<Dockerfile, ParseFailure>,
     options: &frontend::Options,
     images: &dyn MetaResolver,
-) -> Found {
+) -> Found<'a> {
     let dockerfile = match parsed {
         Ok(dockerfile) => dockerfile,
         Err(failure) => {
             let mut found = Found::new(&failure.dockerfile);
-            let warnings = failure.dockerfile.warnings.iter().cloned();
-            (found.findings, found.warnings) = warnings.partition(|one| one.rule.is_some());
-            found.errors = failure.errors.iter().map(dockerfile::Error::to_diagnostic).collect();
+            let checked = frontend::check_unread(failure, options);
+            (found.findings, found.warnings) = (checked.findings, checked.warnings);
+            found.errors = checked.errors;
             return found;
         }
     };
@@ -60,17 +59,11 @@ pub(super) fn check(
     found
 }
 
-impl Found {
-    fn new(dockerfile: &Dockerfile) -> Self {
-        let source = dockerfile.source.clone();
-        let instructions = dockerfile
-            .instructions
-            .iter()
-            .map(|one| (one.span, one.lines, source.line(one.line_span.end)))
-            .collect();
+impl<'a> Found<'a> {
+    fn new(dockerfile: &'a Dockerfile) -> Self {
         Self {
-            source,
-            instructions,
+            source: dockerfile.source.clone(),
+            dockerfile,
             findings: Vec::new(),
             warnings: Vec::new(),
             errors: Vec::new(),
@@ -78,17 +71,9 @@ impl Found {
         }
     }
 
-    /// The lines that BuildKit gives for a finding: those of its instruction; of an empty line inside an instruction,
-    /// the last line that is continued to.
+    /// The lines that BuildKit gives for a finding.
     pub(super) fn lines(&self, finding: &Diagnostic) -> LineRange {
-        let holds = |span: &Span| span.start <= finding.span.start && finding.span.start <= span.end;
-        match self.instructions.iter().find(|(span, ..)| holds(span)) {
-            Some((_, _, last)) if finding.rule == Some(Rule::NoEmptyContinuation.name()) => {
-                LineRange { first: *last, last: *last }
-            }
-            Some((_, lines, _)) => *lines,
-            None => self.source.lines(finding.span),
-        }
+        frontend::finding_lines(self.dockerfile, finding)
     }
 
     /// What the command says where a build would fail.

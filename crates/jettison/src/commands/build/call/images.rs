@@ -36,18 +36,16 @@ impl MetaResolver for Images {
         Err(format!("`{reference}` is not resolved for a call").into())
     }
 
-    fn at_hand(&self, reference: &str, platform: &Platform) -> Option<BaseImage> {
+    fn environment(&self, reference: &str, platform: &Platform) -> Option<Vec<String>> {
         let store = self.store()?;
-        let parsed: Reference = reference.parse().ok()?;
-        let (id, config) = match store.image(reference) {
-            Ok(Some(image)) => (image.id, image.config),
+        let config = match store.image(reference) {
+            Ok(Some(image)) => image.config,
             _ => {
-                let base = store.base(&parsed, &platform.to_string()).ok()??;
-                (oci::Digest::of(&base.config), base.config)
+                let reference: Reference = reference.parse().ok()?;
+                store.base(&reference, &platform.to_string()).ok()??.config
             }
         };
-        let config = ImageConfig::parse(&config).ok()?;
-        Some(BaseImage { reference: parsed.to_string(), manifest: None, id, config })
+        Some(ImageConfig::parse(&config).ok()?.config.env)
     }
 
     fn ignored(&self) -> Option<&Patterns> {

@@ -75,7 +75,7 @@ struct SourceInfo {
 }
 
 /// What a check found.
-pub(super) fn check(found: &Found) -> String {
+pub(super) fn check(found: &Found<'_>) -> String {
     let rules = rules();
     let region = |span: Span| Region {
         start: found.source.position(span.start),

@@ -167,7 +167,7 @@ fn check_syntax(dockerfile: &Dockerfile) -> Outcome<()> {
 }
 
 /// Shows what a check found, and says how it ended.
-fn show(call: Call, found: &check::Found, uri: &str, colour: bool) -> Outcome {
+fn show(call: Call, found: &check::Found<'_>, uri: &str, colour: bool) -> Outcome {
     match call.format {
         Format::Text => screen::out(&text::check(found, colour)),
         Format::Json => screen::out(&json::check(found)),

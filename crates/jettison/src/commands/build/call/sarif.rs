@@ -25,7 +25,7 @@ const OTHERS: [RuleInfo; 2] = [
 ];
 
 /// The whole document; `uri` is the file as one in the current folder calls it.
-pub(super) fn check(found: &Found, uri: &str) -> String {
+pub(super) fn check(found: &Found<'_>, uri: &str) -> String {
     let mut rules = rules();
     rules.extend(OTHERS);
     let document = Document { found, rules: &rules, uri: encoded(uri) };
@@ -35,7 +35,7 @@ pub(super) fn check(found: &Found, uri: &str) -> String {
 }
 
 struct Document<'a> {
-    found: &'a Found,
+    found: &'a Found<'a>,
     rules: &'a [RuleInfo],
     uri: String,
 }

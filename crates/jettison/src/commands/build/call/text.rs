@@ -6,7 +6,7 @@ use frontend::{Asked, Outline, Target};
 use std::fmt::Write;
 
 /// What a check found; errors are not among it.
-pub(super) fn check(found: &Found, colour: bool) -> String {
+pub(super) fn check(found: &Found<'_>, colour: bool) -> String {
     let mut out = String::new();
     let clean = found.errors.is_empty() && found.other.is_none();
     match found.findings.len() {
