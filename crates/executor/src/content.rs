@@ -22,27 +22,39 @@ pub(crate) fn digest(worker: &Worker, node: &Node, at: usize, source: &Input) ->
     let view = worker.view(source)?;
     let mut hasher = Hasher::new();
     for take in takes(node, at) {
-        let (taken, is_tree, chown) = match take {
-            Take::Copy(copy) => (select(&view, copy)?, false, copy.chown.is_some()),
-            Take::Tree(source) => (vec![tree(&view, source)?], true, false),
-        };
-        let known = Known::of(worker, source, &taken)?;
-        let owners = matches!(source, Input::Snapshot(_)) && !chown;
-        number(&mut hasher, taken.len() as u64);
-        for one in &taken {
-            number(&mut hasher, one.below.len() as u64);
-            match &one.root {
-                Some(root) if is_tree || !one.is_directory() => {
-                    entry(&mut hasher, &one.name, known.completed(root.entry), owners);
-                }
-                _ => number(&mut hasher, u64::MAX),
-            }
-            for found in &one.below {
-                entry(&mut hasher, one.relative(found), known.completed(found.entry), owners);
-            }
-        }
+        hash(worker, source, &view, &take, &mut hasher)?;
     }
     Ok(hasher.finish())
+}
+
+/// The digest of the tree at a path of a source, as a mount shows it.
+pub(crate) fn tree_digest(worker: &Worker, source: &Input, path: &str) -> Result<Digest> {
+    let mut hasher = Hasher::new();
+    hash(worker, source, &worker.view(source)?, &Take::Tree(path), &mut hasher)?;
+    Ok(hasher.finish())
+}
+
+fn hash(worker: &Worker, source: &Input, view: &View, take: &Take<'_>, hasher: &mut Hasher) -> Result<()> {
+    let (taken, is_tree, chown) = match take {
+        Take::Copy(copy) => (select(view, copy)?, false, copy.chown.is_some()),
+        Take::Tree(source) => (vec![tree(view, source)?], true, false),
+    };
+    let known = Known::of(worker, source, &taken)?;
+    let owners = matches!(source, Input::Snapshot(_)) && !chown;
+    number(hasher, taken.len() as u64);
+    for one in &taken {
+        number(hasher, one.below.len() as u64);
+        match &one.root {
+            Some(root) if is_tree || !one.is_directory() => {
+                entry(hasher, &one.name, known.completed(root.entry), owners);
+            }
+            _ => number(hasher, u64::MAX),
+        }
+        for found in &one.below {
+            entry(hasher, one.relative(found), known.completed(found.entry), owners);
+        }
+    }
+    Ok(())
 }
 
 /// A way of taking files.

@@ -1,5 +1,6 @@
 //! What a step sees besides its root: bind, cache, tmpfs and secret mounts, name resolution, here-documents.
 
+use crate::content;
 use crate::run::Held;
 use crate::select::clean;
 use crate::worker::Worker;
@@ -24,27 +25,27 @@ impl Worker {
         env: &mut Vec<String>,
     ) -> Result<Vec<Mount>> {
         let mut mounts = Vec::new();
-        self.caches(task, run, held)?;
-        for wanted in &run.mounts {
+        let names = self.caches(task, run, held)?;
+        for (wanted, name) in run.mounts.iter().zip(&names) {
             let target = wanted.target.clone().into();
             let kind = match &wanted.kind {
                 Wanted::Bind { input, source, writable } => {
                     let root = self.shown(task, &task.inputs[*input], source, *writable, held)?;
                     self.inside(root, source, !*writable)?
                 }
-                Wanted::Cache { id, readonly, .. } => {
-                    let cache = held.caches.iter().find(|(known, _)| known == id);
+                Wanted::Cache { readonly, .. } => {
+                    let cache = held.caches.iter().find(|(known, _)| Some(known) == name.as_ref());
                     let (_, cache) = cache.expect("because all cache mounts were taken first");
                     let source = Tree::Path(cache.path().to_owned());
                     MountKind::Bind { source, readonly: *readonly, recursive: false }
                 }
-                Wanted::Tmpfs { size } => MountKind::Tmpfs {
+                Wanted::Tmpfs { size, readonly } => MountKind::Tmpfs {
                     size: (*size > 0).then_some(*size),
                     mode: 0o1777,
                     uid: 0,
                     gid: 0,
                     noexec: false,
-                    readonly: false,
+                    readonly: *readonly,
                 },
                 Wanted::Secret { id, file, env: variable, required, mode, uid, gid } => {
                     let Some(secret) = self.options.secrets.get(id).map_err(|source| Error::Io {
@@ -151,26 +152,42 @@ impl Worker {
         Ok(MountKind::Bind { source: Tree::Mount(Arc::new(tree)), readonly, recursive: false })
     }
 
-    /// What a new cache mount starts with.
-    fn fill_cache(&self, input: &Input, source: &str, cache: &Path) -> Result<()> {
+    /// What a new cache mount starts with: a tree of a source, and the mode and owner of its root.
+    fn fill_cache(&self, input: &Input, source: &str, cache: &Path) -> Result<(u32, u32, u32)> {
         let draft = self.store.new_layer()?;
         let listing = self.plan_tree(input, source, true, &draft)?;
         let mut content = self.forms.content_at(draft.dir(), &listing)?;
-        Ok(self.forms.write_folder(&listing, &mut content, cache, &layer::View::default())?)
+        self.forms.write_folder(&listing, &mut content, cache, &layer::View::default())?;
+        let view = self.view(input)?;
+        let root = crate::select::tree(&view, source)?.root.map(|found| found.entry);
+        Ok(root.map_or((0o755, 0, 0), |entry| (entry.mode & 0o7777, entry.uid, entry.gid)))
     }
 
-    /// Takes the cache mounts of a run, each id once however often it is mounted. They are taken in the order of their
-    /// ids, so that two steps that lock the same ones never wait for each other.
-    fn caches(&self, task: &Task<'_>, run: &RunOp, held: &mut Held) -> Result<()> {
-        let mut wanted: Vec<&Wanted> = run.mounts.iter().map(|mount| &mount.kind).collect();
-        wanted.retain(|kind| matches!(kind, Wanted::Cache { .. }));
-        wanted.sort_by_key(|kind| match kind {
-            Wanted::Cache { id, .. } => id.as_str(),
-            _ => "",
-        });
-        for kind in wanted {
-            let Wanted::Cache { id, sharing, from, mode, uid, gid, .. } = kind else { continue };
-            if held.caches.iter().any(|(known, _)| known == id) {
+    /// The name of a cache mount in the store. As in BuildKit, one id means as many caches as it has beginnings: other
+    /// initial content, another mode or owner begin another cache.
+    fn cache_name(&self, task: &Task<'_>, kind: &Wanted) -> Result<Option<String>> {
+        let Wanted::Cache { id, from, mode, uid, gid, .. } = kind else { return Ok(None) };
+        Ok(Some(match from {
+            Some((input, source)) => {
+                let content = content::tree_digest(self, &task.inputs[*input], source)?;
+                format!("{id} from {source} of {}", &content.hex()[..32])
+            }
+            None if (*mode, *uid, *gid) == (0o755, 0, 0) => id.clone(),
+            None => format!("{id} mode {mode:o} owner {uid}:{gid}"),
+        }))
+    }
+
+    /// Takes the cache mounts of a run, each once however often it is mounted; gives the names by mount. They are taken
+    /// in the order of their names, so that two steps that lock the same ones never wait for each other.
+    fn caches(&self, task: &Task<'_>, run: &RunOp, held: &mut Held) -> Result<Vec<Option<String>>> {
+        let kinds = run.mounts.iter().map(|mount| &mount.kind);
+        let names = kinds.clone().map(|kind| self.cache_name(task, kind)).collect::<Result<Vec<_>>>()?;
+        let mut wanted: Vec<(&str, &Wanted)> =
+            names.iter().zip(kinds).filter_map(|(name, kind)| Some((name.as_deref()?, kind))).collect();
+        wanted.sort_by_key(|(name, _)| *name);
+        for (name, kind) in wanted {
+            let Wanted::Cache { sharing, from, mode, uid, gid, .. } = kind else { continue };
+            if held.caches.iter().any(|(known, _)| known == name) {
                 continue;
             }
             let sharing = match sharing {
@@ -179,17 +196,18 @@ impl Worker {
                 CacheSharing::Locked => Sharing::Locked,
             };
             let wait = &mut || !task.cancel.is_cancelled();
-            let mut cache = self.store.cache_mount(id, sharing, wait)?;
+            let mut cache = self.store.cache_mount(name, sharing, wait)?;
             if cache.is_fresh() {
-                if let Some((input, source)) = from {
-                    self.fill_cache(&task.inputs[*input], source, cache.path())?;
-                }
-                own(cache.path(), *mode, *uid, *gid, self.options.single_id)?;
+                let (mode, uid, gid) = match from {
+                    Some((input, source)) => self.fill_cache(&task.inputs[*input], source, cache.path())?,
+                    None => (*mode, *uid, *gid),
+                };
+                own(cache.path(), mode, uid, gid, self.options.single_id)?;
                 cache.ready()?;
             }
-            held.caches.push((id.clone(), cache));
+            held.caches.push((name.to_owned(), cache));
         }
-        Ok(())
+        Ok(names)
     }
 }
 

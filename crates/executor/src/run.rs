@@ -36,7 +36,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct Held {
     pub(crate) drafts: Vec<LayerDraft>,
-    /// Cache mounts by id.
+    /// Cache mounts by name.
     pub(crate) caches: Vec<(String, CacheMount)>,
     /// Sockets of ssh agents.
     pub(crate) agents: Vec<Forward>,
@@ -108,7 +108,9 @@ impl Worker {
 
     fn spec(&self, task: &Task<'_>, run: &RunOp, root: OwnedFd, held: &mut Held) -> Result<Spec> {
         let user = sandbox::user::lookup(&root, &run.user)?;
-        let mut env: Vec<String> = run.env.iter().map(|var| format!("{}={}", var.name, var.value)).collect();
+        let replaced = |name: &str| run.proxies.iter().any(|(proxy, _)| proxy == name);
+        let own = run.env.iter().filter(|var| !replaced(&var.name));
+        let mut env: Vec<String> = own.map(|var| format!("{}={}", var.name, var.value)).collect();
         let declared = |name: &str| run.env.iter().any(|var| var.name == name);
         env.extend(run.proxies.iter().map(|(name, value)| format!("{name}={value}")));
         if !declared("HOME") {

@@ -73,10 +73,6 @@ impl Lowering<'_> {
             let value = socket.target.clone();
             env.push(EnvVar { name: "SSH_AUTH_SOCK".to_owned(), value, arg: false });
         }
-        let proxies = proxies(self.options)
-            .into_iter()
-            .filter(|(name, _)| !env.iter().any(|var| var.name == *name))
-            .collect();
         let created_by = format!("RUN {}{} # buildkit", state.scope.history_prefix(), args.join(" "));
         let op = RunOp {
             args,
@@ -91,7 +87,7 @@ impl Lowering<'_> {
             shm_size: self.options.shm_size,
             ulimits: self.options.ulimits.clone(),
             platform: state.platform.clone(),
-            proxies,
+            proxies: proxies(self.options),
             trust_host_ca: self.options.trust_host_ca,
             pipes,
         };
@@ -133,7 +129,9 @@ impl Lowering<'_> {
                     "" => None,
                     from => {
                         let node = self.mount_source(state, from, flag.span)?;
-                        Some((position(inputs, node), source))
+                        // As in BuildKit: a mode or an owner asks for a new folder, unless a part of the source is named.
+                        let new = mount.mode.is_some() || mount.uid.is_some() || mount.gid.is_some();
+                        if new && source == "/" { None } else { Some((position(inputs, node), source)) }
                     }
                 };
                 let id =
@@ -151,7 +149,7 @@ impl Lowering<'_> {
                     (mount.mode.unwrap_or(0o755), mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
                 MountKind::Cache { id, sharing, from, mode, uid, gid, readonly: mount.read_only }
             }
-            MountType::Tmpfs => MountKind::Tmpfs { size: mount.size },
+            MountType::Tmpfs => MountKind::Tmpfs { size: mount.size, readonly: mount.read_only },
             MountType::Secret => {
                 let id = match (mount.id.as_str(), mount.source.as_str()) {
                     ("", "") => mount.target.rsplit('/').next().unwrap_or_default().to_owned(),

@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn the_text_gives_the_key_back() {
         let mut op = run();
-        op.mounts.push(Mount { target: "/t".into(), kind: MountKind::Tmpfs { size: 5 } });
+        op.mounts.push(Mount { target: "/t".into(), kind: MountKind::Tmpfs { size: 5, readonly: true } });
         op.env.push(EnvVar { name: "A".into(), value: "\u{fc}\n\"".into(), arg: true });
         let key = key(op);
         assert_eq!(Key::parse(&key.text()).unwrap(), key);

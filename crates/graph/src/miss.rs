@@ -258,7 +258,9 @@ fn describe_mount(mount: &Mount) -> String {
                 "type=cache,id={id},target={target},sharing={sharing},mode={mode:o},uid={uid},gid={gid}{readonly}"
             )
         }
-        MountKind::Tmpfs { size } => format!("type=tmpfs,target={target},size={size}"),
+        MountKind::Tmpfs { size, readonly } => {
+            format!("type=tmpfs,target={target},size={size}{}", if *readonly { ",ro" } else { "" })
+        }
         MountKind::Secret { id, file, env, required, mode, uid, gid } => {
             let file = if *file { format!(",target={target}") } else { String::new() };
             let env = env.as_ref().map(|name| format!(",env={name}")).unwrap_or_default();

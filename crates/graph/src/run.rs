@@ -38,7 +38,7 @@ pub struct RunOp {
     pub ulimits: Vec<Ulimit>,
     /// The platform it runs as.
     pub platform: Platform,
-    /// Proxy variables: seen by the process, in no key and no history.
+    /// Proxy variables: seen by the process, over those of the environment; in no key and no history.
     #[serde(skip)]
     pub proxies: Vec<(String, String)>,
     /// Whether the host's certificate authorities are shown to it; in no key and no history.
@@ -129,13 +129,13 @@ pub enum MountKind {
         id: String,
         /// Who may use it at the same time.
         sharing: CacheSharing,
-        /// What a new one starts with: an input and a path in it.
+        /// What a new one starts with: an input and a path in it, whose mode and owner it takes.
         from: Option<(usize, String)>,
-        /// The mode of a new one.
+        /// The mode of a new one that starts empty.
         mode: u32,
-        /// The owner of a new one.
+        /// The owner of a new one that starts empty.
         uid: u32,
-        /// The group of a new one.
+        /// The group of a new one that starts empty.
         gid: u32,
         /// Whether it may only be read.
         readonly: bool,
@@ -144,6 +144,9 @@ pub enum MountKind {
     Tmpfs {
         /// The limit in bytes; 0 is none.
         size: u64,
+        /// Whether it may only be read.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        readonly: bool,
     },
     /// A secret, as a file, an environment variable, or both.
     Secret {

@@ -151,8 +151,8 @@ fn users_are_looked_up_in_the_snapshot() {
 fn mount_points_belong_to_no_layer() {
     let command = "cat /etc/resolv.conf /etc/hosts > /dev/null; ls /m/n/o /secrets/s /linked/deep > /dev/null; touch /made";
     let mounts = vec![
-        ("/m/n/o", MountKind::Tmpfs { size: 0 }),
-        ("/linked/deep/er", MountKind::Tmpfs { size: 0 }),
+        ("/m/n/o", MountKind::Tmpfs { size: 0, readonly: false }),
+        ("/linked/deep/er", MountKind::Tmpfs { size: 0, readonly: false }),
         ("/secrets/s", secret("s", true, None, false)),
         ("/c/d", cache("c", CacheSharing::Shared, None)),
     ];
@@ -261,6 +261,24 @@ fn caches_keep_what_was_put_into_them() {
     let seeded = || vec![("/c", cache("seeded", CacheSharing::Shared, Some((1, "/s".to_owned()))))];
     assert_eq!(run("test $(cat /c/seed) = seed; rm /c/seed", seeded()).unwrap(), "");
     assert_eq!(run("test ! -e /c/seed", seeded()).unwrap(), "", "only a new one is filled");
+    // One id has as many folders as it has beginnings: content, mode, owner.
+    let other = world.snapshot("d s 711 5:6\nf s/other 600 3:4 other");
+    let begins = |id: &str, wanted: &str, inputs: &[Input], change: fn(&mut MountKind)| {
+        let mut kind = cache(id, CacheSharing::Shared, Some((1, "/s".to_owned())));
+        change(&mut kind);
+        let run =
+            mounted(&format!("test \"$(stat -c %a:%u:%g /c) $(ls /c)\" = \"{wanted}\""), vec![("/c", kind)]);
+        world.execute(graph::Op::Run(Box::new(run)), inputs).unwrap();
+    };
+    let (first, second) = ([base.clone(), seed.clone()], [base.clone(), other]);
+    begins("begins", "755:3:4 seed", &first, |_| {});
+    begins("begins", "711:5:6 other", &second, |_| {});
+    begins("begins", "755:3:4 seed", &first, |_| {});
+    begins("begins", "700:7:8 ", &first, |kind| {
+        if let MountKind::Cache { from, mode, uid, gid, .. } = kind {
+            (*from, *mode, *uid, *gid) = (None, 0o700, 7, 8);
+        }
+    });
     // One id twice in a step, even a locked one, is one folder.
     let twice = vec![
         ("/a", cache("twice", CacheSharing::Locked, None)),
@@ -297,7 +315,7 @@ fn tmpfs_pipes_and_directories() {
     let base = base(&world);
     let limited = mounted(
         "! cat /dev/zero > /t/x 2>/dev/null; test $(stat -c %s /t/x) -le 1048576",
-        vec![("/t", MountKind::Tmpfs { size: 1 << 20 })],
+        vec![("/t", MountKind::Tmpfs { size: 1 << 20, readonly: false })],
     );
     assert_eq!(world.top(&world.run(&base, limited).unwrap()), "");
     let mut piped = sh("cat /dev/pipes/EOF > /out");

@@ -126,7 +126,7 @@ fn proxies_need_no_arg_and_leave_no_trace() {
     // A declared one is an argument like any other.
     assert_snapshot!(dump_with("FROM alpine\nARG http_proxy\nRUN x\n", &args, &images()), @r#"
      0 image alpine linux/amd64  [1/2] FROM alpine
-    *1 run on 0: ["/bin/sh", "-c", "x"] arg:http_proxy=http://lower proxy:HTTP_PROXY=http://lower proxy:no_proxy=local proxy:NO_PROXY=local  [2/2] RUN x
+    *1 run on 0: ["/bin/sh", "-c", "x"] arg:http_proxy=http://lower proxy:http_proxy=http://lower proxy:HTTP_PROXY=http://lower proxy:no_proxy=local proxy:NO_PROXY=local  [2/2] RUN x
     Env: ["PATH=/usr/bin:/bin"]
     Cmd: ["/bin/sh"]
     - ARG http_proxy=http://lower

@@ -64,7 +64,7 @@ fn mounts_and_their_defaults() {
      4 run on 3: ["/bin/sh", "-c", "b"] ID=npm in /src [bind 0:/bin at /t rw] [bind 0:/ at /i]  [stage-1 4/9] RUN --mount=type=bind,from=tools,source=bin,target=/t,rw --mount=from=alpine,target=/i b
      5 run on 4: ["/bin/sh", "-c", "c"] ID=npm in /src [cache /root/.npm at /root/.npm Shared 755 0:0] [cache rel at /src/rel Shared 755 0:0] [cache npm at /c Locked 700 5:0 ro]  [stage-1 5/9] RUN --mount=type=cache,target=/root/.npm/ --mount=type=cache,target=rel --mount=type=cache,id=npm,target=/c,sharing=locked,mode=0700,uid=5,ro c
      6 run on 5: ["/bin/sh", "-c", "d"] ID=npm in /src [cache /d at /d Shared 755 0:0 from 0:/seed]  [stage-1 6/9] RUN --mount=type=cache,target=/d,from=tools,source=/seed d
-     7 run on 6: ["/bin/sh", "-c", "e"] ID=npm in /src [Tmpfs { size: 1048576 } at /tmp]  [stage-1 7/9] RUN --mount=type=tmpfs,target=/tmp,size=1m e
+     7 run on 6: ["/bin/sh", "-c", "e"] ID=npm in /src [Tmpfs { size: 1048576, readonly: false } at /tmp]  [stage-1 7/9] RUN --mount=type=tmpfs,target=/tmp,size=1m e
      8 run on 7: ["/bin/sh", "-c", "f"] ID=npm in /src [Secret { id: "a/token", file: true, env: None, required: false, mode: 256, uid: 0, gid: 0 } at /run/secrets/token] [Secret { id: "b", file: false, env: Some("B"), required: false, mode: 256, uid: 0, gid: 0 } at /run/secrets/b] [Secret { id: "c.txt", file: true, env: None, required: true, mode: 256, uid: 0, gid: 0 } at /run/c.txt]  [stage-1 8/9] RUN --mount=type=secret,id=a/token --mount=type=secret,id=b,env=B --mount=type=secret,target=/run/c.txt,required f
      9 scratch
     *10 run on 8: ["/bin/sh", "-c", "g"] ID=npm in /src [bind 9:/ at /empty]  [stage-1 9/9] RUN --mount=from=scratch,target=/empty g

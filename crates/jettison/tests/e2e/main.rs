@@ -22,6 +22,7 @@ mod harness;
 mod images;
 mod language;
 mod lifecycle;
+mod mounts;
 mod networks;
 mod outputs;
 mod real_npm;

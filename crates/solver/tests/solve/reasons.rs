@@ -55,7 +55,7 @@ fn commands_arguments_environment_and_settings() {
     assert_snapshot!(why(plain(), step("node", "npm ci", |run| run.network = graph::Network::None)), @"step: runs because its network changed from `default` to `none`");
     assert_snapshot!(why(plain(), step("node", "npm ci", |run| run.shm_size = 5)), @"step: runs because its size of /dev/shm changed from `0` to `5`");
     assert_snapshot!(why(plain(), step("node", "npm ci", |run| {
-        let kind = graph::MountKind::Tmpfs { size: 0 };
+        let kind = graph::MountKind::Tmpfs { size: 0, readonly: false };
         run.mounts = vec![graph::Mount { target: "/tmp".to_owned(), kind }];
     })), @"step: runs because its mounts changed from unset to `type=tmpfs,target=/tmp,size=0`");
     assert_snapshot!(why(plain(), step("deno", "npm ci", |_| {})), @"step: runs because what it stands on changed");
