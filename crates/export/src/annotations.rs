@@ -146,11 +146,15 @@ impl Annotations {
         self.of(Level::Manifest, Some(platform))
     }
 
-    pub(crate) fn manifest_descriptor(&self, platform: &Platform) -> BTreeMap<String, String> {
+    /// Those of the descriptor of a platform's manifest.
+    #[must_use]
+    pub fn manifest_descriptor(&self, platform: &Platform) -> BTreeMap<String, String> {
         self.of(Level::ManifestDescriptor, Some(platform))
     }
 
-    pub(crate) fn index(&self) -> BTreeMap<String, String> {
+    /// Those of the index.
+    #[must_use]
+    pub fn index(&self) -> BTreeMap<String, String> {
         self.of(Level::Index, None)
     }
 

@@ -30,6 +30,28 @@ pub enum Error {
     /// Annotations of an index for an image that has none.
     #[error("annotations of the index are given, but an image of one platform alone has no index")]
     IndexAnnotations,
+    /// A layout's name that is none, or a layout that is damaged or lacks what is asked for.
+    #[error("cannot use the OCI layout `{name}`: {reason}")]
+    Layout {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An index without the platform that is asked for.
+    #[error("`{name}` has no image for {platform}")]
+    NoPlatform {
+        /// The image.
+        name: String,
+        /// The platform.
+        platform: String,
+    },
+    /// Indexes in indexes without end.
+    #[error("`{name}` stands for too many documents, or for indexes too deep in each other")]
+    TooMany {
+        /// The image.
+        name: String,
+    },
     /// Two platforms that share a folder have the same file.
     #[error("several platforms have the file `{path}`, and platform-split is off")]
     SamePath {

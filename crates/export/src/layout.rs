@@ -10,13 +10,13 @@
 
 use crate::sink::{FolderSink, Sink, TarSink, blob_name, bytes, copy};
 use crate::{Bundle, LayerBlob, Result};
-use oci::{Descriptor, Index, Reference};
+use oci::{Descriptor, Digest, Index, Reference};
 use snapshot::Forms;
 use std::io::Write;
 use std::path::Path;
 
 const NAME: &str = "io.containerd.image.name";
-const TAG: &str = "org.opencontainers.image.ref.name";
+pub(crate) const TAG: &str = "org.opencontainers.image.ref.name";
 
 /// Writes a layout as a tar: bundles and what each is called; no name is allowed.
 ///
@@ -69,4 +69,32 @@ fn enter(index: &mut Index, entry: Descriptor) {
         None => known.digest != entry.digest || known.annotations.contains_key(NAME),
     });
     index.manifests.push(entry);
+}
+
+/// Adds a blob to a layout's folder, which is made where it is missing. The file appears when it is whole.
+pub(crate) fn add_blob(
+    folder: &Path,
+    digest: &Digest,
+    write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    FolderSink::new(folder)?.put(&blob_name(digest), 0, write)
+}
+
+/// Adds an entry to a layout's index; one with the same tag is replaced.
+pub(crate) fn add_entry(folder: &Path, root: &Descriptor, tag: Option<&str>) -> Result<()> {
+    let mut sink = FolderSink::new(folder)?;
+    let there = sink.read("index.json").and_then(|bytes| Index::parse(&bytes).ok());
+    let mut index = there.unwrap_or_else(|| Index::oci(Vec::new()));
+    let mut entry = Descriptor::new(&root.media_type, root.digest, root.size);
+    entry.platform.clone_from(&root.platform);
+    if let Some(tag) = tag {
+        entry.annotations.insert(TAG.to_owned(), tag.to_owned());
+    }
+    index.manifests.retain(|known| match tag {
+        Some(tag) => known.annotations.get(TAG).map(String::as_str) != Some(tag),
+        None => known.digest != entry.digest,
+    });
+    index.manifests.push(entry);
+    bytes(&mut sink, "index.json", &index.to_bytes())?;
+    bytes(&mut sink, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
 }

@@ -8,11 +8,13 @@
 mod annotations;
 pub mod archive;
 mod bundle;
+pub mod copy;
 mod error;
 mod image;
 pub mod layout;
 pub mod load;
 pub mod local;
+pub mod place;
 pub mod push;
 mod sink;
 

@@ -54,6 +54,11 @@ enum Command {
     Pull(registry_commands::PullArgs),
     /// Send an image to a registry
     Push(registry_commands::PushArgs),
+    /// Copy an image between registries and OCI layouts, without the store
+    Copy(registry_commands::CopyArgs),
+    /// Look at images in registries, and make indexes there
+    #[command(subcommand)]
+    Imagetools(registry_commands::ImagetoolsCommand),
     /// Log in to a registry
     Login(registry_commands::LoginArgs),
     /// Log out from a registry
@@ -117,6 +122,9 @@ enum BuilderCommand {
     Prune(system::PruneArgs),
     /// Show what builds left
     Du(system::DfArgs),
+    /// Look at images in registries, and make indexes there
+    #[command(subcommand)]
+    Imagetools(registry_commands::ImagetoolsCommand),
 }
 
 /// Flags of every command that speaks to registries.
@@ -185,6 +193,12 @@ fn dispatch(cli: Cli, environment: Environment) -> Outcome {
         }
         Command::Push(args) | Command::Image(ImageCommand::Push(args)) => {
             registry_commands::push(&args, environment)
+        }
+        Command::Copy(args) => registry_commands::copy(&args, environment),
+        Command::Imagetools(command)
+        | Command::Builder(BuilderCommand::Imagetools(command))
+        | Command::Buildx(BuilderCommand::Imagetools(command)) => {
+            registry_commands::imagetools(&command, environment)
         }
         Command::Login(args) => registry_commands::login(args, environment),
         Command::Logout(args) => registry_commands::logout(&args, environment),

@@ -3,7 +3,7 @@
 use super::parse::{Command, Node, Operand};
 use super::value::{equal, order, printf, show, truth};
 use super::{EMPTY, MAPS, OF_MOUNTS, OPTIONAL};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The most that a template may print, in bytes.
 const MOST: usize = 64 << 20;
@@ -138,13 +138,20 @@ fn empty(field: &str) -> &'static str {
     known.map_or("<no value>", |(_, shown)| shown)
 }
 
+/// Documents of images have their fields in lower case, and templates name them as Go's structs do: `.Manifest.Digest`.
+fn in_lower_case<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let same =
+        |key: &str| key.starts_with(|c: char| c.is_ascii_lowercase()) && key.eq_ignore_ascii_case(name);
+    fields.iter().find(|(key, _)| same(key)).map(|(_, value)| value)
+}
+
 /// `.A.B` of a value.
 fn fields(value: &Value, names: &[String]) -> Result<Value, String> {
     let mut at = value;
     let mut below_map = false;
     for name in names {
         match at {
-            Value::Object(fields) => match fields.get(name) {
+            Value::Object(fields) => match fields.get(name).or_else(|| in_lower_case(fields, name)) {
                 Some(next) => {
                     below_map = MAPS.contains(&name.as_str());
                     at = next;

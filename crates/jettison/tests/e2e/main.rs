@@ -20,6 +20,7 @@ mod guide_003;
 mod guide_004;
 mod harness;
 mod images;
+mod imagetools;
 mod language;
 mod lifecycle;
 mod mounts;
