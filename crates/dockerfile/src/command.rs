@@ -199,7 +199,7 @@ pub struct InlineFile {
 pub struct CopyPaths {
     /// Paths (and for ADD, addresses) in order, without the heredocs.
     pub sources: Vec<Spanned<String>>,
-    /// Heredocs among the sources; they are copied after the others.
+    /// Heredocs among the sources; they are copied after the others. The same word twice is there once.
     pub inline: Vec<InlineFile>,
     /// The last argument.
     pub destination: Spanned<String>,

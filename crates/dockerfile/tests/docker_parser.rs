@@ -26,6 +26,8 @@ const DIFFERENT: &[(Peer, &str, &str)] = &[
     (Docker, "flags-unicode-value.Dockerfile", BYTES),
     (BuildKit, "flags-unicode-value.Dockerfile", BYTES),
     (BuildKit, "heredoc-variable-default-word.Dockerfile", NESTED),
+    (Docker, "heredoc-same-word-twice.Dockerfile", TWICE),
+    (BuildKit, "heredoc-same-word-twice.Dockerfile", TWICE),
     (Docker, "heredoc-shift-operator.Dockerfile", SPACE),
     (Docker, "heredoc-space-before-word.Dockerfile", SPACE),
     (Docker, "json-surrogates.Dockerfile", "the package ends a text at its first NUL"),
@@ -36,6 +38,7 @@ const UNKNOWN: &str = "an unknown instruction in ONBUILD has one empty argument 
 const NO_STAGE: &str = "BuildKit finds a file without a stage one step later, when it plans the build";
 const BYTES: &str = "BuildKit takes the bytes of a flag for Latin-1 characters (`ü` becomes `Ã¼`)";
 const NESTED: &str = "BuildKit forgets the part of a word before `${x:-y}`, here the `<<`; see `expand`";
+const TWICE: &str = "the same heredoc twice among the sources of COPY is one file twice; we keep the last";
 const SPACE: &str = "BuildKit 0.12 knew no space between `<<` and the word";
 
 #[test]

@@ -8,7 +8,7 @@ use crate::expand::Lex;
 use crate::flags::Takes;
 use crate::heredoc::{self, Heredoc};
 use crate::source::{Span, Spanned};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 const COPY: [(&str, Takes); 6] = [
     ("from", Takes::Value),
@@ -80,10 +80,16 @@ impl Reader<'_> {
         // Of two heredocs with one name BuildKit gives both the content of the last.
         let bodies: HashMap<&str, &Heredoc> =
             self.heredocs.iter().map(|body| (body.name.as_str(), body)).collect();
-        for word in words {
+        // The same word again gives the same file again: only its last place counts, or a long line of them would
+        // hold the body as often.
+        let mut seen = HashSet::new();
+        for word in words.into_iter().rev() {
             match heredoc::parse_word(&word) {
                 None => sources.push(word),
                 Some(opening) => {
+                    if !seen.insert((opening.name.clone(), opening.strip_tabs, opening.expand)) {
+                        continue;
+                    }
                     let body = bodies.get(opening.name.as_str());
                     let content = body.map(|body| body.text_with(opening.strip_tabs));
                     inline.push(InlineFile {
@@ -94,6 +100,8 @@ impl Reader<'_> {
                 }
             }
         }
+        sources.reverse();
+        inline.reverse();
         Some(CopyPaths { sources, inline, destination })
     }
 

@@ -129,6 +129,9 @@ fn heredocs_of_copy() {
         .map(|file| (file.name.value.as_str(), file.content.as_str(), file.expand))
         .collect();
     assert_eq!(inline, [("a", "A$x\n", true), ("b", "B\n", false)]);
+    let Command::Copy(copy) = one("COPY <<a <<-a <<a /d/\n1\na\n2\na\n\t3\na").command else { panic!() };
+    let inline: Vec<_> = copy.paths.inline.iter().map(|file| file.content.as_str()).collect();
+    assert_eq!(inline, ["3\n", "\t3\n"]);
     assert_eq!(errors("FROM a\nCOPY b <<c\nc\n"), ["2:<<c: a heredoc cannot be the destination of COPY"]);
 }
 
