@@ -1,10 +1,11 @@
-//! The project's own chores: `cargo xtask demo`, `test`, `bench`, `bases` and `setup`.
+//! The project's own chores: `cargo xtask demo`, `test`, `bench`, `guard`, `bases` and `setup`.
 //!
 //! | chore | what it does |
 //! |---|---|
 //! | `demo` | builds the release binary, gets base images, builds an Express app three ways, runs one of them |
 //! | `test` | installs what the tests need, then fmt, clippy, the library tests and the end-to-end tests |
 //! | `bench` | measures jettison and its peers by the same works, in turn |
+//! | `guard` | counts what a build with nothing to do costs, and fails where that grew |
 //! | `bases` | makes the stand-in base images, once, and prints the folder they are in |
 //! | `setup` | only installs what the tests need |
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@
 mod bases;
 mod bench;
 mod demo;
+mod guard;
 mod http;
 mod setup;
 mod shell;
@@ -29,6 +31,7 @@ Usage: cargo xtask <chore>
   demo              build an Express app three ways, compare the sizes, run one of them
   test [section..]  set up, fmt, clippy, library tests, end-to-end tests (or only the sections named)
   bench [options]   measure jettison and the peers on this machine by the same works (--help)
+  guard [options]   count the system calls of builds that have nothing to do (--help)
   bases             make the stand-in base images where they are missing, print their folder
   setup             install what the tests need (Debian and Ubuntu, as root or with sudo)
 ";
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(),
         Some("test") => test::run(rest),
         Some("bench") => bench::run(rest),
+        Some("guard") => guard::run(rest),
         Some("bases") => bases::ready().map(|layout| println!("{}", layout.display())),
         Some("setup") => setup::for_tests(),
         Some("help" | "--help" | "-h") => {

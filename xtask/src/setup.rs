@@ -41,6 +41,8 @@ const TESTS: &[Need] = &[
     need("ip", "iproute2"),
     need("nft", "nftables"),
     need("git", "git"),
+    // System calls, counted.
+    need("strace", "strace"),
     // Agents and keys that are lent to steps.
     need("ssh-agent", "openssh-client"),
 ];

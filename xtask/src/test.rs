@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::shell::{self, cargo};
 use crate::trouble::{Result, Trouble};
-use crate::{bases, setup};
+use crate::{bases, guard, setup};
 
 /// The sections in their order, with what each does.
 const SECTIONS: &[(&str, &str)] = &[
@@ -14,6 +14,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("library", "the library crates' tests"),
     ("bases", "the stand-in base images"),
     ("e2e", "the command's tests, end to end"),
+    ("guard", "what a build with nothing to do costs, counted"),
 ];
 
 /// Runs the sections named, or all of them.
@@ -72,6 +73,7 @@ fn section(name: &str) -> Result<()> {
             let layout = bases::ready()?;
             shell::run(cargo().env("JETTISON_TEST_BASES", layout).args(["test", "--package", "jettison"]))
         }
+        "guard" => guard::run(&[]),
         other => Err(Trouble::Said(format!("the section `{other}` has no steps"))),
     }
 }

@@ -20,7 +20,7 @@ mod process;
 mod record;
 mod report;
 mod runners;
-mod works;
+pub(crate) mod works;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -236,7 +236,7 @@ fn chain(folder: &Path, salt: &str) -> Result<()> {
 }
 
 /// A chain of `steps` steps.
-pub(super) fn chain_of(steps: usize, folder: &Path, salt: &str) -> Result<()> {
+pub(crate) fn chain_of(steps: usize, folder: &Path, salt: &str) -> Result<()> {
     let mut text = format!("FROM {DEBIAN}\n");
     for step in 0..steps {
         let _ = writeln!(text, "RUN echo {salt}-{step} > /f{step}");
@@ -267,7 +267,7 @@ fn bigctx(folder: &Path, salt: &str) -> Result<()> {
 }
 
 /// A context of `folders` folders with 100 files each.
-pub(super) fn bigctx_of(folders: usize, folder: &Path, salt: &str) -> Result<()> {
+pub(crate) fn bigctx_of(folders: usize, folder: &Path, salt: &str) -> Result<()> {
     write(&folder.join("Dockerfile"), format!("FROM {DEBIAN}\nCOPY data /data\nRUN true\n"))?;
     let mut random = Random::of(salt);
     for number in 0..folders {
