@@ -45,6 +45,8 @@ const TESTS: &[Need] = &[
     need("strace", "strace"),
     // Agents and keys that are lent to steps.
     need("ssh-agent", "openssh-client"),
+    // What reads our file system images besides the kernel.
+    need("fsck.erofs", "erofs-utils"),
 ];
 
 /// Installs what the tests need where it is missing. A tool that cannot be had is an error.

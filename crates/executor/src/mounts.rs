@@ -7,10 +7,11 @@ use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{CacheSharing, MountKind as Wanted, RunOp};
 use sandbox::{Mount, MountKind, Tree};
+use snapshot::Lowers;
 use solver::{Input, Task};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Sharing;
 
@@ -105,22 +106,29 @@ impl Worker {
         held: &mut Held,
     ) -> Result<OwnedFd> {
         let vertex = self.vertex(task.id);
-        let mut lowers = match input {
-            Input::Snapshot(snapshot) => self.forms.folders(&snapshot.stack, &vertex)?,
+        let lowers = match input {
+            Input::Snapshot(snapshot) => self.forms.lowers(&snapshot.stack, &vertex)?,
             Input::Local(_) => {
                 // The step sees what the key covers, and nothing that .dockerignore leaves out.
                 let draft = self.store.new_layer()?;
                 let listing = self.plan_tree(input, source, false, &draft)?;
-                let empty = layer::View::default();
-                let (folder, _) = draft.make_folders()?;
-                let mut content = self.forms.content_at(draft.dir(), &listing)?;
-                self.forms.write_folder(&listing, &mut content, &folder, &empty)?;
+                let mut lowers = Lowers::default();
+                match self.forms.draft_image(draft.id(), draft.dir(), &listing)? {
+                    Some(mount) => lowers.push_mount(mount),
+                    None => {
+                        let empty = layer::View::default();
+                        let (folder, _) = draft.make_folders()?;
+                        let mut content = self.forms.content_at(draft.dir(), &listing)?;
+                        self.forms.write_folder(&listing, &mut content, &folder, &empty)?;
+                        lowers.push(folder);
+                    }
+                }
                 held.drafts.push(draft);
-                vec![folder]
+                lowers
             }
         };
-        lowers.reverse();
-        let upper = if writable || lowers.is_empty() {
+        let folders: Vec<PathBuf> = lowers.paths().iter().rev().cloned().collect();
+        let upper = if writable || folders.is_empty() {
             let draft = self.store.new_layer()?;
             let folders = draft.make_folders()?;
             held.drafts.push(draft);
@@ -133,7 +141,7 @@ impl Worker {
             volatile: true,
             readonly: !writable,
         };
-        Ok(sandbox::overlay::mount_detached(&lowers, upper, options)?)
+        Ok(sandbox::overlay::mount_detached(&folders, upper, options)?)
     }
 
     /// The place in a detached mount that is shown.

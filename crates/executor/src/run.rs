@@ -50,19 +50,19 @@ impl Worker {
     pub(crate) fn run(&self, task: &Task<'_>, run: &RunOp) -> Result<Vec<LayerId>> {
         let vertex = self.vertex(task.id);
         let below = stack(&task.inputs[0]);
-        let mut lowers = self.forms.folders(below, &vertex)?;
+        let lowers = self.forms.lowers(below, &vertex)?;
         let mut draft = self.store.new_layer()?;
         let (upper, work) = draft.make_folders()?;
-        if let Some(top) = lowers.last() {
+        if let Some(top) = lowers.paths().last() {
             same_root(top, &upper)?;
         }
-        lowers.reverse();
+        let folders: Vec<PathBuf> = lowers.paths().iter().rev().cloned().collect();
         let options = sandbox::overlay::Options {
             userxattr: self.forms.flavour() == layer::Flavour::User,
             volatile: true,
             readonly: false,
         };
-        let root = sandbox::overlay::mount_detached(&lowers, Some((upper.clone(), work.clone())), options)?;
+        let root = sandbox::overlay::mount_detached(&folders, Some((upper.clone(), work.clone())), options)?;
         // Mount points are removed through the whole root: links in their paths may lie in lower layers.
         let whole = root.try_clone().map_err(|source| Error::Io {
             action: "keep open",

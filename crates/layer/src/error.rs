@@ -69,6 +69,12 @@ pub enum Error {
         /// Why that is not possible.
         reason: &'static str,
     },
+    /// An image of a layer that is none of ours.
+    #[error("the image of a layer is damaged: {reason}")]
+    Image {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// Compressed bytes that are damaged or of a kind that is not read here.
     #[error("cannot decompress: {reason}")]
     Compression {

@@ -11,6 +11,7 @@
 //! | tar | plan: pack file and listing | [`unpack_to_pack`] |
 //! | files | pack file | [`PackWriter`] |
 //! | plan | folder | [`materialize`] |
+//! | plan | image to be mounted | [`write_erofs`] |
 //! | folder | listing | [`scan`], then [`prune_unchanged`]; without overlayfs [`compare`] |
 //! | listing and bytes | tar | [`write_tar`], [`ContentSource`], [`StoredContent`] |
 //! | tar | blob | [`Compressor`] |
@@ -26,6 +27,7 @@ mod compare;
 mod compress;
 mod content;
 mod encoding;
+mod erofs;
 mod error;
 mod folder;
 mod id;
@@ -43,6 +45,7 @@ mod view;
 pub use compare::{compare, prune_unchanged};
 pub use compress::{Compressed, Compression, Compressor, Decompressor, ReadAhead, decompress, sniff};
 pub use content::{Bytes, ContentSource, LayerFiles, StoredContent};
+pub use erofs::{EROFS_BLOCK_BITS, ErofsOptions, Packs, erofs_devices, write_erofs};
 pub use error::Error;
 pub use folder::Owners;
 pub use id::LayerId;

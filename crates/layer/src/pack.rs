@@ -1,4 +1,6 @@
-//! The pack file of a layer: the bytes of many files one after the other, without any header.
+//! The pack file of a layer: the bytes of many files one after the other, without any header. Each begins at a multiple
+//! of 512, and zeros lie between them, so that an image of the layer ([`write_erofs`](crate::write_erofs)) can name
+//! them where they are.
 //!
 //! A listing says where each file lies ([`Place::Pack`]). Files are hashed as they are written; small ones gather in
 //! a buffer, so that a context of 50,000 small files is written with a few hundred system calls.
@@ -9,6 +11,9 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 const BUFFER: usize = 1 << 20;
+
+/// Files begin at multiples of this many bytes.
+pub(crate) const ALIGNMENT: u64 = 512;
 
 /// Writes a pack file.
 pub struct PackWriter<W = File> {
@@ -48,12 +53,21 @@ impl<W: Write> PackWriter<W> {
         self.offset
     }
 
+    /// Where the next file begins: at a multiple of [`ALIGNMENT`], after zeros.
+    pub(crate) fn begin(&mut self) -> Result<u64> {
+        let gap = self.offset.next_multiple_of(ALIGNMENT) - self.offset;
+        if gap > 0 {
+            self.put(&[0; ALIGNMENT as usize][..gap as usize])?;
+        }
+        Ok(self.offset)
+    }
+
     /// Adds a file whose bytes are at hand.
     ///
     /// # Errors
     /// [`Error::Io`] where the pack cannot be written.
     pub fn add(&mut self, bytes: &[u8]) -> Result<Packed> {
-        let packed = Packed { offset: self.offset, size: bytes.len() as u64, digest: Digest::of(bytes) };
+        let packed = Packed { offset: self.begin()?, size: bytes.len() as u64, digest: Digest::of(bytes) };
         self.put(bytes)?;
         Ok(packed)
     }
@@ -63,7 +77,7 @@ impl<W: Write> PackWriter<W> {
     /// # Errors
     /// [`Error::Io`] where the file cannot be read or the pack not written.
     pub fn add_reader(&mut self, mut reader: impl Read, name: &[u8]) -> Result<Packed> {
-        let offset = self.offset;
+        let offset = self.begin()?;
         let mut hasher = Hasher::new();
         loop {
             if BUFFER - self.buffer.len() < BUFFER / 4 {
@@ -91,6 +105,8 @@ impl<W: Write> PackWriter<W> {
     /// # Errors
     /// [`Error::Io`] where the pack cannot be written.
     pub fn finish(mut self) -> Result<W> {
+        // Whole blocks: what maps the last one finds zeros and no end.
+        self.begin()?;
         self.write_out()?;
         self.out.flush().map_err(|error| Error::io("write", b"pack", error))?;
         Ok(self.out)
@@ -136,8 +152,9 @@ mod tests {
         }
         let size = pack.size();
         let bytes = pack.finish().unwrap();
-        assert_eq!(bytes.len() as u64, size);
+        assert_eq!(bytes.len() as u64, size.next_multiple_of(ALIGNMENT));
         for (file, packed) in files.iter().zip(packed) {
+            assert!(packed.offset.is_multiple_of(ALIGNMENT));
             let at = packed.offset as usize;
             assert_eq!(bytes[at..at + file.len()], file[..]);
             assert_eq!((packed.size, packed.digest), (file.len() as u64, Digest::of(file)));

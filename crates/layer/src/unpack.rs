@@ -222,9 +222,9 @@ impl<'a, W: Write> Unpacker<'a, W> {
         if self.bytes > self.options.max_bytes {
             return Err(self.too_many(self.options.max_bytes, "bytes"));
         }
-        let place = match &self.target {
+        let place = match &mut self.target {
             Target::Folder(_) => Place::Folder,
-            Target::Pack(pack) => Place::Pack(pack.size()),
+            Target::Pack(pack) => Place::Pack(pack.begin()?),
         };
         let content = Content::Own(place);
         let kind = Kind::File { size: member.size, digest: Digest::from_bytes([0; 32]), link: 0, content };

@@ -37,6 +37,7 @@
 //!
 //! This is the only crate of the project with `unsafe`.
 
+pub mod erofs;
 pub mod lock;
 pub mod mount;
 pub mod mountpoint;

@@ -21,7 +21,7 @@ use crate::sys;
 pub const MAX_LOWERS: usize = 500;
 
 /// The longest string that `fsconfig` takes, without its NUL.
-const LONGEST_STRING: usize = 255;
+pub(crate) const LONGEST_STRING: usize = 255;
 
 /// How an overlay is mounted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -137,7 +137,10 @@ fn by_layers(
 }
 
 /// What is said outright, whatever the kernel's defaults.
-const FIXED: [(&str, &str); 3] = [("metacopy", "off"), ("index", "off"), ("redirect_dir", "nofollow")];
+///
+/// `xino=auto` gives all files one device number and lasting inode numbers where layers lie on different file systems.
+const FIXED: [(&str, &str); 4] =
+    [("metacopy", "off"), ("index", "off"), ("redirect_dir", "nofollow"), ("xino", "auto")];
 
 /// One `lowerdir` string by mount(2), for kernels before 6.7. The string holds a page, so many layers go by descriptor
 /// paths of at most 18 bytes: some 200 layers.

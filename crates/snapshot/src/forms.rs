@@ -1,5 +1,6 @@
 //! The forms: remote layers are pulled, plans become folders, listings lie over each other.
 
+use crate::lowers::Images;
 use crate::{BoxError, Error, Result};
 use layer::{
     ContentSource, Flavour, Kind, LayerFiles, LayerId, Listing, MaterializeOptions, Owners, StoredContent,
@@ -37,13 +38,15 @@ pub struct Forms {
     single_id: bool,
     parallel: usize,
     cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) images: Arc<Images>,
 }
 
 impl Forms {
     /// Forms of one store's layers. `parallel` layers are pulled at once.
     #[must_use]
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, single_id: bool, parallel: usize) -> Self {
-        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled: Arc::new(|| false) }
+        let (cancelled, images) = (Arc::new(|| false), Arc::default());
+        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled, images }
     }
 
     /// These forms, whose pulls, unpacking and waits end soon after `cancelled` answers true, with
@@ -59,7 +62,7 @@ impl Forms {
     }
 
     /// Takes a layer's lock to give it another form.
-    fn fill(&self, id: LayerId) -> Result<LayerFill> {
+    pub(crate) fn fill(&self, id: LayerId) -> Result<LayerFill> {
         let filled = self.store.fill_layer(id, &mut || !(self.cancelled)());
         self.check()?;
         Ok(filled?)
@@ -238,7 +241,7 @@ impl Forms {
         Ok(stack.iter().map(|id| self.store.layer_dir(*id).join("fs")).collect())
     }
 
-    fn materialize(&self, stack: &[LayerId], at: usize) -> Result<()> {
+    pub(crate) fn materialize(&self, stack: &[LayerId], at: usize) -> Result<()> {
         let mut fill = self.fill(stack[at])?;
         if fill.info().folder {
             return Ok(());

@@ -5,12 +5,15 @@ use crate::layers::{DiffId, LayerInfo, insert_pins, set_diff_id};
 use crate::lock::{FileLock, Mode, Wait, still_named};
 use crate::{Error, Result, tree};
 use layer::{Content, Kind, LayerId, Listing};
-use oci::Descriptor;
+use oci::{Descriptor, Digest};
 use rusqlite::params;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+/// The image form while it is being written.
+const IMAGE_DRAFT: &str = "image.tmp";
 
 /// Whether a folder, a pack and a listing are there.
 pub(crate) type Forms = (bool, bool, bool);
@@ -155,6 +158,24 @@ impl LayerFill {
         Ok(())
     }
 
+    /// The layer's image form, if it was made since the machine booted.
+    pub fn image(&self) -> Result<Option<PathBuf>> {
+        self.store.layer_image(self.info.id)
+    }
+
+    /// A new empty file for the image form, which takes its place by [`commit_image`](Self::commit_image).
+    pub fn new_image(&self) -> Result<File> {
+        let path = self.path.join(IMAGE_DRAFT);
+        File::create(&path).map_err(|e| Error::io("make", &path, e))
+    }
+
+    /// Puts the image in place. No row tells of it and no sync waits for it: after the next boot it is made anew.
+    pub fn commit_image(self) -> Result<PathBuf> {
+        let (draft, place) = (self.path.join(IMAGE_DRAFT), self.store.image_path(self.info.id)?);
+        fs::rename(&draft, &place).map_err(|e| Error::io("put in place", &place, e))?;
+        Ok(place)
+    }
+
     /// Says what the layer's tar is.
     pub fn set_diff_id(&mut self, diff_id: DiffId) {
         self.diff_id = Some(diff_id);
@@ -256,14 +277,34 @@ impl Store {
             .mode(0o700)
             .create(&path)
             .map_err(|e| Error::io("make", &path, e))?;
-        // What a killed process left here; nobody else is at it under this lock.
+        // What a killed process or one before the last boot left here; nobody else is at it under this lock.
+        let image = self.image_path(id)?;
         for entry in fs::read_dir(&path).map_err(|e| Error::io("read", &path, e))?.flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b"fs.tmp-") {
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            let old_image = name.starts_with(b"image") && image.file_name() != Some(&entry.file_name());
+            if name.starts_with(b"fs.tmp-") || old_image {
                 self.discard(&entry.path())?;
             }
         }
         let store = self.clone();
         Ok(LayerFill { store, info, path, folder: None, listing: None, diff_id: None, _lock: lock })
+    }
+
+    /// A layer's image form, if it was made since the machine booted: a file to be mounted in place of the folder. What
+    /// it refers to, packs of this layer and of those that it borrows from, stays as long as the layer does.
+    pub fn layer_image(&self, id: LayerId) -> Result<Option<PathBuf>> {
+        let path = self.image_path(id)?;
+        match fs::symlink_metadata(&path) {
+            Ok(_) => Ok(Some(path)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("look at", &path, e)),
+        }
+    }
+
+    fn image_path(&self, id: LayerId) -> Result<PathBuf> {
+        let boot = Digest::of(self.boot()?.as_bytes()).hex();
+        Ok(self.layer_dir(id).join(format!("image-{}", &boot[..16])))
     }
 
     /// Moves a file or folder to the trash and removes it there.

@@ -5,6 +5,8 @@
 //! fs/          the folder form: an overlayfs upper directory
 //! work/        overlayfs's own folder while the layer is being written
 //! pack         bytes of files that stand in no folder (a COPY before a step mounts it)
+//! image-BOOT   a plan as a file system image, for mounting; it counts while the machine is up, BOOT being 16 digits
+//!              of the digest of the boot id, and so is never synced
 //! ```
 //!
 //! A layer begins as a [`LayerDraft`] under its final, random name, locked by its maker, and counts only once a row

@@ -12,7 +12,7 @@
 //! | `index.sqlite`, `-wal`, `-shm` | everything small, in SQLite's WAL mode; the tables are in `schema.rs` |
 //! | `blobs/sha256/<hex>` | blobs above 64 KiB; smaller documents lie in the index |
 //! | `ingest/<random>` | blobs being written, locked by their writers |
-//! | `layers/<id>/` | `listing`, `fs/`, `work/`, `pack` of a layer; without a row, a draft locked by its maker |
+//! | `layers/<id>/` | `listing`, `fs/`, `work/`, `pack`, `image-*` of a layer; without a row, a draft locked by its maker |
 //! | `cache/<hash>[-n]/` | cache mounts |
 //! | `volumes/<name>/`, `containers/<id>/` | volumes; files of containers, known to the `container` crate |
 //! | `contexts/<hash>` | stat indexes of contexts and notes about URLs, known to whoever made them |

@@ -23,6 +23,7 @@ mod images;
 mod imagetools;
 mod language;
 mod lifecycle;
+mod many;
 mod mounts;
 mod networks;
 mod outputs;

@@ -1,0 +1,188 @@
+//! What a stack is mounted from: folders, and in place of the folders of large plans images, which cost one file to
+//! make instead of one for each of theirs. Where images cannot be mounted, everything is a folder.
+
+use crate::{Error, Forms, Result};
+use layer::{ErofsOptions, Flavour, LayerId, Listing, Owners, Packs, StoredContent, View};
+use progress::VertexHandle;
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A plan of fewer entries and bytes becomes a folder, which later starts mount without more ado.
+const MANY: usize = 32;
+const LARGE: u64 = 1 << 20;
+
+/// The directories of a stack, lowest first, as overlayfs takes them.
+#[derive(Debug, Default)]
+pub struct Lowers {
+    paths: Vec<PathBuf>,
+    /// Mounts that some of the paths lead to.
+    mounts: Vec<Arc<OwnedFd>>,
+}
+
+impl Lowers {
+    /// The directories. They are there while this lives; a mount made from them keeps them by itself.
+    #[must_use]
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// One more on top.
+    pub fn push(&mut self, folder: PathBuf) {
+        self.paths.push(folder);
+    }
+
+    /// One more on top that is a mount.
+    pub fn push_mount(&mut self, mount: Arc<OwnedFd>) {
+        self.paths.push(format!("/proc/self/fd/{}", mount.as_raw_fd()).into());
+        self.mounts.push(mount);
+    }
+}
+
+/// The images that this process has mounted, each once, so that all its steps share what the kernel keeps of them.
+#[derive(Debug, Default)]
+pub(crate) struct Images {
+    mounted: Mutex<HashMap<LayerId, Arc<OwnedFd>>>,
+    /// Whether one could not be mounted: nobody tries again.
+    refused: AtomicBool,
+}
+
+impl Forms {
+    /// What a stack is mounted from; pulls what is missing.
+    pub fn lowers(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Lowers> {
+        let infos = self.complete(stack, vertex)?;
+        let mut lowers = Lowers::default();
+        for (at, info) in infos.iter().enumerate() {
+            if !info.folder {
+                if let Some(mount) = self.image(stack, at)? {
+                    lowers.push_mount(mount);
+                    continue;
+                }
+                self.materialize(stack, at)?;
+            }
+            lowers.push(self.store().layer_dir(info.id).join("fs"));
+        }
+        Ok(lowers)
+    }
+
+    /// Whether images are worth a try.
+    fn has_images(&self) -> bool {
+        self.flavour() == Flavour::Trusted
+            && self.owners() == Owners::Keep
+            && !self.images.refused.load(Ordering::Relaxed)
+    }
+
+    /// A plan as a mounted image, or nothing where a folder is better or an image not to be had.
+    fn image(&self, stack: &[LayerId], at: usize) -> Result<Option<Arc<OwnedFd>>> {
+        let id = stack[at];
+        if !self.has_images() {
+            return Ok(None);
+        }
+        let known = || self.images.mounted.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if let Some(mount) = known() {
+            return Ok(Some(mount));
+        }
+        let path = match self.store().layer_image(id)? {
+            Some(path) => path,
+            None => {
+                let listing = self.store().listing(id)?;
+                if listing.entries().len() < MANY && listing.size() < LARGE {
+                    return Ok(None);
+                }
+                let fill = self.fill(id)?;
+                if fill.info().folder {
+                    return Ok(None);
+                }
+                match fill.image()? {
+                    Some(path) => path,
+                    None => {
+                        let below = self.view(&stack[..at])?;
+                        let mut content = self.content(id, &listing)?;
+                        let file = fill.new_image()?;
+                        if !self.write_image(id, fill.dir(), &listing, &mut content, &below, file)? {
+                            return Ok(None);
+                        }
+                        fill.commit_image()?
+                    }
+                }
+            }
+        };
+        let Some(mount) = self.mount_image(&path)? else { return Ok(None) };
+        let mut mounted = self.images.mounted.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(mounted.entry(id).or_insert(mount).clone()))
+    }
+
+    /// The listing of a draft in `dir` as a mounted image, or nothing where a folder is better or an image not to be
+    /// had.
+    pub fn draft_image(&self, id: LayerId, dir: &Path, listing: &Listing) -> Result<Option<Arc<OwnedFd>>> {
+        if !self.has_images() || (listing.entries().len() < MANY && listing.size() < LARGE) {
+            return Ok(None);
+        }
+        let path = dir.join("image");
+        let file = File::create(&path).map_err(|source| io("make", &path, source))?;
+        let mut content = self.content_at(dir, listing)?;
+        if !self.write_image(id, dir, listing, &mut content, &View::default(), file)? {
+            return Ok(None);
+        }
+        self.mount(&path, |device| if device == id { dir.to_owned() } else { self.store().layer_dir(device) })
+    }
+
+    /// Writes an image; false where an image cannot hold the listing.
+    fn write_image(
+        &self,
+        id: LayerId,
+        dir: &Path,
+        listing: &Listing,
+        content: &mut StoredContent,
+        below: &View,
+        mut file: File,
+    ) -> Result<bool> {
+        let borrowed = listing.borrowed().iter().map(|other| pack_size(&self.store().layer_dir(*other)));
+        let packs = Packs { own: pack_size(dir)?, borrowed: borrowed.collect::<Result<_>>()? };
+        let options = ErofsOptions { packs, lower: Some(below), ..ErofsOptions::new(id) };
+        match layer::write_erofs(listing, content, &mut file, &options) {
+            Ok(()) => Ok(true),
+            Err(layer::Error::Unfit { .. }) => Ok(false),
+            Err(source) => Err(Error::Layer { what: format!("image of layer {id}"), source }),
+        }
+    }
+
+    fn mount_image(&self, path: &Path) -> Result<Option<Arc<OwnedFd>>> {
+        self.mount(path, |device| self.store().layer_dir(device))
+    }
+
+    /// Mounts an image whose devices' packs lie in these directories. What cannot be mounted is nothing to fail for.
+    fn mount(&self, path: &Path, dir: impl Fn(LayerId) -> PathBuf) -> Result<Option<Arc<OwnedFd>>> {
+        let file = File::open(path).map_err(|source| io("open", path, source))?;
+        let devices = layer::erofs_devices(&file)
+            .map_err(|source| Error::Layer { what: format!("image {}", path.display()), source })?;
+        let devices: Vec<PathBuf> = devices.into_iter().map(|device| dir(device).join("pack")).collect();
+        let mounted = sandbox::erofs::mount_detached(path, &devices).and_then(|mount| {
+            // Kernels before 6.15 make no overlay of a detached mount, nor a copy of it, which is quicker to try.
+            sandbox::mount::bind_detached_fd(&mount, false, true).map(|_| mount)
+        });
+        match mounted {
+            Ok(mount) => Ok(Some(Arc::new(mount))),
+            Err(_) => {
+                self.images.refused.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::Io { action, path: path.to_owned(), source }
+}
+
+fn pack_size(dir: &Path) -> Result<Option<u64>> {
+    let path = dir.join("pack");
+    match std::fs::metadata(&path) {
+        Ok(known) => Ok(Some(known.len())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(io("look at", &path, source)),
+    }
+}
