@@ -4,7 +4,8 @@
 //! inside the source; inside a taken tree, and where a wildcard has begun, they stay links. A pattern that matches
 //! nothing takes nothing; a plain path that is not there is an error.
 //!
-//! `--exclude` speaks of paths below the directory that is copied. With `--parents` the part of a source after `/./`,
+//! `--exclude` speaks of paths below the directory that is copied, and so of no file that a source names or a
+//! wildcard matches, whatever the reference says: BuildKit copies those. With `--parents` the part of a source after `/./`,
 //! or all of it, is a pattern that also knows `**`, and what matches is taken with the directories above it.
 
 use crate::{Error, Result};
@@ -54,13 +55,9 @@ pub(crate) fn select<'a>(view: &'a View, copy: &Copy) -> Result<Vec<Taken<'a>>> 
             continue;
         }
         let cleaned = clean(source.as_bytes());
-        let is_pattern = has_wildcard(&cleaned);
         for path in matches(view, &cleaned) {
             let mut one = at(view, source, &path)?;
             if let Some(exclude) = &exclude {
-                if is_pattern && !one.is_directory() && exclude.matches(&text(&one.name)) {
-                    continue;
-                }
                 keep(&mut one, |path| !exclude.matches(path));
             }
             taken.push(one);
@@ -293,7 +290,7 @@ mod tests {
         assert_eq!(taken(&["link/*"], &[]).unwrap(), ["b.js: "]);
         assert_eq!(taken(&["src"], &["lib", "!lib/b.js"]).unwrap(), ["src: src/a.js src/lib src/lib/b.js"]);
         assert_eq!(taken(&["src"], &["src/a.js"]).unwrap(), ["src: src/a.js src/lib src/lib/b.js"]);
-        assert_eq!(taken(&["*.json"], &["package.json"]).unwrap(), ["package-lock.json: "]);
+        assert_eq!(taken(&["*.json"], &["package.json"]).unwrap(), ["package-lock.json: ", "package.json: "]);
         assert_eq!(taken(&["."], &[]).unwrap().len(), 1);
         let error = taken(&["pakage.json"], &[]).unwrap_err().to_string();
         assert!(error.contains("pakage.json"), "{error}");

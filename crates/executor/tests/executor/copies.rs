@@ -299,10 +299,11 @@ const FROM_CONTEXT: &[Case] = &[
         f n/dir/sub/two 4755 0:0",
     ),
     case(
-        "--exclude of what a wildcard names",
+        "--exclude says nothing of what a wildcard names",
         "--exclude=b* *.txt /n/",
         "d n 755 0:0
-        f n/a.txt 644 0:0",
+        f n/a.txt 644 0:0
+        f n/b.txt 600 0:0",
     ),
     case(
         "--parents keeps the directories as they are",
