@@ -137,7 +137,7 @@ impl Worker {
         let Some(root) = &taken.root else { return Ok(()) };
         let what = || format!("archive {}", String::from_utf8_lossy(&root.entry.path));
         let archive_error = |source| Error::Layer { what: what(), source };
-        let options = UnpackOptions { whiteouts: false, ..UnpackOptions::default() };
+        let options = UnpackOptions { whiteouts: false, clamp: true, ..UnpackOptions::default() };
         let file = self.open(source, root)?;
         let pack = bytes.pack()?;
         let file = Stoppable { inner: file, worker: self };
@@ -262,6 +262,8 @@ struct Bytes<'a> {
     /// Link groups of the source by layer and number, and what they are in the new layer.
     links: HashMap<(LayerId, u32), u32>,
     last_link: u32,
+    /// Context files under several names that are in the pack, by their group.
+    linked: HashMap<u32, Kind>,
     /// Holds one small file after the other.
     small: Vec<u8>,
 }
@@ -307,6 +309,7 @@ impl<'a> Bytes<'a> {
             borrowed: Vec::new(),
             links: HashMap::new(),
             last_link: 0,
+            linked: HashMap::new(),
             small: Vec::new(),
         }
     }
@@ -345,7 +348,13 @@ impl<'a> Bytes<'a> {
     /// Takes a context file into the store. It is hashed as it is written: a file that changed since it was hashed
     /// for the key makes the step fail, and the build starts it over.
     fn take_in(&mut self, context: &str, entry: &Entry) -> Result<Kind> {
-        let Kind::File { digest, .. } = &entry.kind else { return Ok(entry.kind.clone()) };
+        let Kind::File { digest, link, .. } = &entry.kind else { return Ok(entry.kind.clone()) };
+        let link = if *link == 0 { 0 } else { self.group(LayerId::from_bytes([0; 16]), *link) };
+        if let Some(kind @ Kind::File { digest: taken, .. }) = self.linked.get(&link)
+            && taken == digest
+        {
+            return Ok(kind.clone());
+        }
         let file = match self.worker.tree(context)?.open(entry) {
             Ok(file) => file,
             Err(source::Error::NotAFile { .. }) => return Err(changed(entry)),
@@ -383,7 +392,11 @@ impl<'a> Bytes<'a> {
             return Err(changed(entry));
         }
         let content = Content::Own(packed.place());
-        Ok(Kind::File { size: packed.size, digest: packed.digest, link: 0, content })
+        let kind = Kind::File { size: packed.size, digest: packed.digest, link, content };
+        if link != 0 {
+            self.linked.insert(link, kind.clone());
+        }
+        Ok(kind)
     }
 
     /// An entry of an unpacked archive: its link groups are its own.

@@ -31,6 +31,9 @@ pub struct UnpackOptions {
     pub owners: Owners,
     /// Whether `.wh.` names are whiteouts: in a layer they are, in an archive for ADD they are names.
     pub whiteouts: bool,
+    /// Whether `..` in a name goes up as far as the root and no further, as ADD takes it. A layer that has one is
+    /// refused.
+    pub clamp: bool,
     /// The most members: 4,000,000.
     pub max_entries: u64,
     /// The most bytes of all files together, holes included, and of what follows the archive: 256 GiB.
@@ -45,6 +48,7 @@ impl Default for UnpackOptions {
             flavour: Flavour::Trusted,
             owners: Owners::Keep,
             whiteouts: true,
+            clamp: false,
             max_entries: 4_000_000,
             max_bytes: 256 << 30,
             max_depth: 255,
@@ -140,7 +144,7 @@ impl<'a, W: Write> Unpacker<'a, W> {
     }
 
     fn member(&mut self, member: Member, reader: &mut TarReader<impl Read>) -> Result<()> {
-        let written = normal(&member.path, self.options.max_depth)?;
+        let written = normal(&member.path, self.options.max_depth, self.options.clamp)?;
         if written.is_empty() {
             // The root's own attributes belong to no layer.
             return match member.kind {
@@ -270,7 +274,7 @@ impl<'a, W: Write> Unpacker<'a, W> {
 
     /// The resolved path that a hard link names.
     fn link_target(&mut self, member: &Member, path: &[u8]) -> Result<Vec<u8>> {
-        let written = normal(&member.link, self.options.max_depth)?;
+        let written = normal(&member.link, self.options.max_depth, self.options.clamp)?;
         let (parent, name) = split(&written);
         let parent = self.resolve(parent, None)?;
         match parent {

@@ -18,6 +18,7 @@ use hash::Fresh;
 use layer::{Entry, Kind, Listing, compare_paths};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -145,7 +146,7 @@ impl Root {
     }
 
     /// Lists the folder: directories, files, links, devices and named pipes that are not ignored; no sockets. Owners
-    /// are 0, for a context has none; modes and times are those on disk; hard links are files of their own; of the
+    /// are 0, for a context has none; modes and times are those on disk; of the
     /// attributes only `security.capability` is taken, and only by [`Tree::complete`].
     ///
     /// Measured on Linux 6.18 in a virtual machine of two processors, ext4, warm cache: 50,000 files in 10,102
@@ -160,6 +161,7 @@ impl Root {
         let ignore = ignore.filter(|patterns| !patterns.is_empty());
         let (mut entries, stats) = walk::walk(&self, ignore, max_entries, threads)?;
         let known = lay_in(&index, &mut entries, &stats);
+        join_links(&mut entries, &stats);
         let listing = Listing::new(entries, Vec::new());
         Ok(Tree {
             root: self,
@@ -178,6 +180,27 @@ impl Root {
 
     fn error(&self, action: &'static str, path: &[u8], source: std::io::Error) -> Error {
         Error::Io { action, path: self.shown(path), source }
+    }
+}
+
+/// Gives files that are one under several names a number in common. Links to what is not listed count for nothing.
+fn join_links(entries: &mut [Entry], stats: &[FileStat]) {
+    let mut names: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        if matches!(entry.kind, Kind::File { link, .. } if link != 0) {
+            names.entry((stats[at].dev, stats[at].ino)).or_default().push(at);
+        }
+    }
+    let mut groups: Vec<Vec<usize>> = names.into_values().collect();
+    groups.sort_unstable();
+    let mut number = 0;
+    for group in groups {
+        number += u32::from(group.len() > 1);
+        for at in &group {
+            if let Kind::File { link, .. } = &mut entries[*at].kind {
+                *link = if group.len() > 1 { number } else { 0 };
+            }
+        }
     }
 }
 

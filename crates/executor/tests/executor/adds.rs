@@ -121,28 +121,31 @@ f opt/was 644 3:4"
 }
 
 #[test]
-fn a_hostile_archive_is_refused() {
+fn names_of_an_archive_do_not_leave_the_destination() {
+    let world = World::new();
+    let mut bytes = tar(&[("safe", 0o644)]);
+    bytes[..4].copy_from_slice(b"../x");
+    // The header's sum, anew.
+    bytes[148..156].fill(b' ');
+    let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    std::fs::write(world.context().join("up"), bytes).unwrap();
+    world.worker.look_again();
+    let base = world.snapshot("");
+    let stack = world.execute(copy("--unpack up /n/"), &[base, context()]).unwrap();
+    assert_eq!(world.all(&stack), "d n 755 0:0\nf n/x 644 3:4");
+}
+
+#[test]
+fn a_damaged_archive_is_refused() {
     let world = World::new();
     let base = world.snapshot("");
-    let good = tar(&[("safe", 0o644)]);
-    for (name, from, to) in [("up", "safe", "../x"), ("cut", "", "")] {
-        let mut bytes = good.clone();
-        if from.is_empty() {
-            bytes = packed(&tar(&[("one", 0o644), ("two", 0o644)]), Compression::Gzip);
-            bytes.truncate(bytes.len() - 12);
-        } else {
-            bytes[..4].copy_from_slice(to.as_bytes());
-            // The header's sum, anew.
-            bytes[148..156].fill(b' ');
-            let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
-            bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        }
-        std::fs::write(world.context().join(name), bytes).unwrap();
-        world.worker.look_again();
-        let error =
-            world.execute(copy(&format!("--unpack {name} /n/")), &[base.clone(), context()]).unwrap_err();
-        assert!(error.to_string().contains(&format!("archive {name}")), "{error}");
-    }
+    let mut bytes = packed(&tar(&[("one", 0o644), ("two", 0o644)]), Compression::Gzip);
+    bytes.truncate(bytes.len() - 12);
+    std::fs::write(world.context().join("cut"), bytes).unwrap();
+    world.worker.look_again();
+    let error = world.execute(copy("--unpack cut /n/"), &[base.clone(), context()]).unwrap_err();
+    assert!(error.to_string().contains("archive cut"), "{error}");
     assert_eq!(world.leftovers(), 0);
     write(&world.context(), "f fine 644 0:0 x");
     world.worker.look_again();

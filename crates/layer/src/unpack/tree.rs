@@ -56,14 +56,20 @@ impl Tree {
     }
 }
 
-/// A name of the archive without leading slash, `.` and doubled slashes.
-pub(super) fn normal(path: &[u8], max_depth: usize) -> Result<Vec<u8>> {
+/// A name of the archive without leading slash, `.` and doubled slashes. Where `clamp` is set, `..` goes up as far as
+/// the root; otherwise it is refused.
+pub(super) fn normal(path: &[u8], max_depth: usize, clamp: bool) -> Result<Vec<u8>> {
     if path.len() > LONGEST_PATH || path.contains(&0) {
         return Err(wrong(&path[..path.len().min(100)], "is no possible path"));
     }
-    let mut clean = Vec::with_capacity(path.len());
-    let mut depth = 0;
+    let mut clean: Vec<u8> = Vec::with_capacity(path.len());
+    let mut depth = 0usize;
     for part in path.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".") {
+        if part == b".." && clamp {
+            clean.truncate(clean.iter().rposition(|b| *b == b'/').unwrap_or(0));
+            depth = depth.saturating_sub(1);
+            continue;
+        }
         if part == b".." {
             return Err(wrong(path, "reaches outside"));
         }

@@ -65,6 +65,25 @@ fn refused(members: Vec<Raw>, because: &str) {
 }
 
 #[test]
+fn names_that_reach_outside_stop_at_the_root_where_that_is_asked() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("layer");
+    std::fs::create_dir(&folder).unwrap();
+    let members = vec![
+        raw("../../up", b'0', "", b"x"),
+        raw("a/b/../../../c", b'0', "", b"x"),
+        raw("d/../e", b'1', "../up", b""),
+        raw("..", b'5', "", b""),
+    ];
+    let options = UnpackOptions { clamp: true, ..UnpackOptions::default() };
+    let fd = std::fs::File::open(&folder).unwrap();
+    let listing = unpack(&*archive(members), fd.as_fd(), None, &options).unwrap();
+    let paths: Vec<_> = listing.entries().iter().map(|e| String::from_utf8_lossy(&e.path)).collect();
+    assert_eq!(paths, ["c", "e", "up"]);
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn names_that_reach_outside_are_refused() {
     refused(vec![raw("../outside/new", b'0', "", b"x")], "reaches outside");
     refused(vec![raw("a/../../outside/new", b'0', "", b"x")], "reaches outside");

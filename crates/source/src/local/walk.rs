@@ -231,7 +231,8 @@ impl Walk<'_> {
             FileType::RegularFile => Kind::File {
                 size: file_stat.size,
                 digest: Digest::from_bytes(PENDING),
-                link: 0,
+                // Those of one file get a number of their own when all are known.
+                link: u32::from(stat.st_nlink > 1),
                 content: Content::Own(Place::Folder),
             },
             FileType::Symlink => match rustix::fs::readlinkat(fd, name, Vec::new()) {

@@ -1,0 +1,1 @@
+echo text > f; mkdir dir; echo in > dir/in

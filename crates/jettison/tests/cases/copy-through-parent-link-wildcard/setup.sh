@@ -1,0 +1,1 @@
+mkdir -p real; echo g > real/a.txt; ln -s real l

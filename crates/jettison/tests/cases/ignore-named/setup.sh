@@ -1,0 +1,1 @@
+echo secret > .dockerignore; echo x > secret

@@ -1,0 +1,1 @@
+echo b.txt > .dockerignore; touch a.txt b.txt c.txt
