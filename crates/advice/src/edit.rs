@@ -1,29 +1,20 @@
 //! Replacements in a source text.
 
-use dockerfile::Span;
+use dockerfile::{Edit, Span};
 
-/// A piece of the text and what stands there instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Edit {
-    pub(crate) span: Span,
-    pub(crate) text: String,
+/// Puts `text` in place of a span.
+pub(crate) fn replace(span: Span, text: impl Into<String>) -> Edit {
+    Edit { span, text: text.into() }
 }
 
-impl Edit {
-    /// Puts `text` in place of a span.
-    pub(crate) fn replace(span: Span, text: impl Into<String>) -> Self {
-        Self { span, text: text.into() }
-    }
+/// Puts `text` before the byte at `offset`.
+pub(crate) fn insert(offset: usize, text: impl Into<String>) -> Edit {
+    replace(Span::new(offset, offset), text)
+}
 
-    /// Puts `text` before the byte at `offset`.
-    pub(crate) fn insert(offset: usize, text: impl Into<String>) -> Self {
-        Self::replace(Span::new(offset, offset), text)
-    }
-
-    /// Takes a span out.
-    pub(crate) fn remove(span: Span) -> Self {
-        Self::replace(span, "")
-    }
+/// Takes a span out.
+pub(crate) fn remove(span: Span) -> Edit {
+    replace(span, "")
 }
 
 /// Applies groups of edits, each whole or not at all: a group that touches what an earlier one changed is left out.
@@ -66,15 +57,15 @@ mod tests {
     #[test]
     fn groups_go_whole_or_not_at_all() {
         let groups = vec![
-            vec![Edit::replace(Span::new(0, 1), "X"), Edit::insert(3, "+")],
-            vec![Edit::replace(Span::new(1, 2), "Y"), Edit::replace(Span::new(0, 2), "Z")],
-            vec![Edit::remove(Span::new(1, 3))],
-            vec![Edit::insert(3, "-")],
+            vec![replace(Span::new(0, 1), "X"), insert(3, "+")],
+            vec![replace(Span::new(1, 2), "Y"), replace(Span::new(0, 2), "Z")],
+            vec![remove(Span::new(1, 3))],
+            vec![insert(3, "-")],
             Vec::new(),
         ];
         let (text, applied) = apply("abcd", &groups);
         assert_eq!(text, "X+d");
         assert_eq!(applied, [true, false, true, false, false]);
-        assert_eq!(apply("é", &[vec![Edit::insert(1, "x")]]), ("é".to_owned(), vec![false]));
+        assert_eq!(apply("é", &[vec![insert(1, "x")]]), ("é".to_owned(), vec![false]));
     }
 }

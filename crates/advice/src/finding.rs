@@ -1,7 +1,7 @@
 //! What a rule found, and what would mend it.
 
-use crate::edit::Edit;
 use crate::rule::Rule;
+use dockerfile::Edit;
 use dockerfile::{Diagnostic, Instruction, Span};
 
 /// A finding.
@@ -41,8 +41,9 @@ impl<'a> Finding<'a> {
     }
 
     pub(crate) fn diagnostic(self) -> Diagnostic {
-        let diagnostic =
+        let mut diagnostic =
             Diagnostic::warning(self.message, self.span).with_rule(self.rule.name()).with_hint(self.hint);
+        diagnostic.edits = self.edits;
         match self.label {
             Some(label) => diagnostic.with_label(label),
             None => diagnostic,

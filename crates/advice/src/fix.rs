@@ -8,11 +8,12 @@ mod buildkit;
 mod json;
 mod pairs;
 
-use crate::edit::{self, Edit};
+use crate::edit;
 use crate::facts::Facts;
 use crate::model::Model;
+use dockerfile::Edit;
 use dockerfile::lint::Config;
-use dockerfile::{Dockerfile, ParseFailure, Span};
+use dockerfile::{Diagnostic, Dockerfile, ParseFailure, Span};
 
 /// A text after its fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,14 @@ pub fn fix(
     }
     changes.sort_by(|a, b| (a.line, a.rule).cmp(&(b.line, b.rule)));
     Ok(Fixed { text: state.dockerfile.source.text().to_owned(), changes })
+}
+
+/// Gives findings of BuildKit's rules the edits that mend them, where that is safe. Those of our own have them already.
+pub fn add_edits(dockerfile: &Dockerfile, facts: &Facts, findings: &mut [Diagnostic]) {
+    let model = Model::new(dockerfile, facts);
+    for finding in findings.iter_mut().filter(|finding| finding.edits.is_empty()) {
+        finding.edits = buildkit::mend(&model, finding).unwrap_or_default();
+    }
 }
 
 /// A text with what the rules say of it.

@@ -15,6 +15,7 @@
 
 mod diff;
 mod edit;
+mod examples;
 mod facts;
 mod finding;
 mod fix;
@@ -28,7 +29,7 @@ mod text;
 
 pub use diff::unified;
 pub use facts::{Base, Context, FILES, Facts};
-pub use fix::{Change, Fixed, fix};
+pub use fix::{Change, Fixed, add_edits, fix};
 pub use reference::reference;
 pub use rule::Rule;
 
@@ -39,6 +40,21 @@ use dockerfile::{Diagnostic, Dockerfile};
 /// an instruction adds. In the order of the file. Each finding carries the name of its rule ([`Rule::parse`]).
 pub fn check(dockerfile: &Dockerfile, facts: &Facts, config: &Config) -> Vec<Diagnostic> {
     findings(dockerfile, facts, config).into_iter().map(|finding| finding.diagnostic()).collect()
+}
+
+/// The images that the file's stages stand on, as FROM names them once its variables are filled in: what
+/// [`Facts::bases`] may tell of.
+pub fn base_names(dockerfile: &Dockerfile, facts: &Facts) -> Vec<String> {
+    let model = model::Model::new(dockerfile, facts);
+    let mut names: Vec<String> = Vec::new();
+    for (index, _) in model.stages.iter().enumerate().filter(|(index, _)| model.reached[*index]) {
+        if let Some(name) =
+            model.root(index).filter(|name| *name != "scratch" && !names.iter().any(|one| one == name))
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 fn findings<'a>(dockerfile: &'a Dockerfile, facts: &'a Facts, config: &Config) -> Vec<finding::Finding<'a>> {

@@ -1,5 +1,7 @@
 //! The rules: their names, and what they ask for.
 
+use dockerfile::RuleInfo;
+
 /// A rule of advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "`Rule::summary` describes them")]
@@ -78,6 +80,11 @@ impl Rule {
                 "Of a build stage the parts that are needed are copied, not its whole folder."
             }
         }
+    }
+
+    /// The rule as lists of rules show it.
+    pub fn info(self) -> RuleInfo {
+        RuleInfo { name: self.name(), description: self.summary(), help: self.example().why, url: "" }
     }
 
     /// Where `docs/rules.md` tells more: the anchor of its section.

@@ -1,8 +1,9 @@
 //! The rewrites for findings of BuildKit's rules: those that have one right answer.
 
 use super::{Mend, json, pairs};
-use crate::edit::Edit;
+use crate::edit;
 use crate::model::{Model, join};
+use dockerfile::Edit;
 use dockerfile::lint::{self, Config, Rule, messages};
 use dockerfile::{Command, Diagnostic, Instruction, Source, Span};
 
@@ -11,12 +12,11 @@ pub(super) fn mends(model: &Model<'_>, config: &Config) -> Vec<Mend> {
     let reached = |stage: usize| model.reached.get(stage).copied().unwrap_or(false);
     let mut found = lint::check(model.dockerfile, config, &reached);
     found.extend(redundant_platforms(model, config));
-    let mend = |finding: Diagnostic| {
-        let rule = finding.rule?;
-        let edits = edits(model, Rule::parse(rule)?, finding.span).unwrap_or_default();
-        Some(Mend { rule, span: finding.span, message: finding.message, edits })
-    };
-    found.into_iter().filter_map(mend).collect()
+    let all = found.into_iter().filter_map(|finding| {
+        let edits = mend(model, &finding).unwrap_or_default();
+        Some(Mend { rule: finding.rule?, span: finding.span, message: finding.message, edits })
+    });
+    all.collect()
 }
 
 /// RedundantTargetPlatform, which the frontend finds when a build begins: here by the text alone.
@@ -34,6 +34,11 @@ fn redundant_platforms(model: &Model<'_>, config: &Config) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// What mends a finding.
+pub(super) fn mend(model: &Model<'_>, finding: &Diagnostic) -> Option<Vec<Edit>> {
+    edits(model, Rule::parse(finding.rule?)?, finding.span)
 }
 
 fn edits(model: &Model<'_>, rule: Rule, span: Span) -> Option<Vec<Edit>> {
@@ -64,7 +69,7 @@ fn edits(model: &Model<'_>, rule: Rule, span: Span) -> Option<Vec<Edit>> {
             let flag = instruction?.flags.iter().find(|flag| flag.name.value == "platform")?;
             let rest = &source.text()[flag.span.end..];
             let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-            Some(vec![Edit::remove(Span::new(flag.span.start, flag.span.end + blanks))])
+            Some(vec![edit::remove(Span::new(flag.span.start, flag.span.end + blanks))])
         }
         Rule::ExposeProtoCasing => {
             let Command::Expose(expose) = &instruction?.command else { return None };
@@ -92,7 +97,7 @@ fn edits(model: &Model<'_>, rule: Rule, span: Span) -> Option<Vec<Edit>> {
 
 /// Replaces a word where it stands in the file just as it was read, on one line.
 fn replace(source: &Source, span: Span, read: &str, better: String) -> Option<Edit> {
-    (source.slice(span) == read && read != better).then(|| Edit::replace(span, better))
+    (source.slice(span) == read && read != better).then(|| edit::replace(span, better))
 }
 
 /// Takes out all empty lines of an instruction, heredocs not minded; the finding names the first.
@@ -104,7 +109,7 @@ fn empty_lines(source: &Source, instruction: Option<&Instruction>, first: Span) 
     let whole = |line: usize| {
         let start = source.line_span(line).start;
         let rest = &source.text()[start..];
-        Edit::remove(Span::new(start, start + rest.find('\n').map_or(rest.len(), |end| end + 1)))
+        edit::remove(Span::new(start, start + rest.find('\n').map_or(rest.len(), |end| end + 1)))
     };
     let after = (begin.max(inside + 1)..).take_while(|line| is_empty(*line) && !whole(*line).span.is_empty());
     (begin..=inside)
@@ -152,7 +157,7 @@ fn stage_name(model: &Model<'_>, instruction: &Instruction) -> Option<Vec<Edit>>
                     if let Some((at, _)) = at {
                         let start = mount.span.start + at + "from=".len();
                         edits
-                            .push(Edit::replace(Span::new(start, start + typed.len()), typed.to_lowercase()));
+                            .push(edit::replace(Span::new(start, start + typed.len()), typed.to_lowercase()));
                     }
                 }
             }
@@ -183,7 +188,7 @@ fn maintainer(model: &Model<'_>, instruction: &Instruction) -> Option<Vec<Edit>>
     }
     let name = if instruction.name.value == instruction.name.to_lowercase() { "label" } else { "LABEL" };
     Some(vec![
-        Edit::replace(instruction.name.span, name),
-        Edit::replace(maintainer.author.span, format!("org.opencontainers.image.authors=\"{value}\"")),
+        edit::replace(instruction.name.span, name),
+        edit::replace(maintainer.author.span, format!("org.opencontainers.image.authors=\"{value}\"")),
     ])
 }

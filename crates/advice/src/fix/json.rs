@@ -1,8 +1,9 @@
 //! CMD and ENTRYPOINT in shell form to JSON, where no shell is needed to read the command: plain words only, a program
 //! that is no builtin and cannot be a script without `#!`, and no second instruction that the form matters to.
 
-use crate::edit::Edit;
+use crate::edit;
 use crate::model::Model;
+use dockerfile::Edit;
 use dockerfile::command::Form;
 use dockerfile::{Command, Instruction, Span};
 
@@ -38,7 +39,7 @@ pub(super) fn edits(model: &Model<'_>, instruction: &Instruction) -> Option<Vec<
         return None;
     }
     let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    Some(vec![Edit::replace(span, format!("[{}]", words.join(", ")))])
+    Some(vec![edit::replace(span, format!("[{}]", words.join(", ")))])
 }
 
 /// Whether the stage, those below it and those on it have no other instruction of the two: ENTRYPOINT in exec form takes

@@ -1,8 +1,9 @@
 //! `ENV key value` to `ENV key="value"`. The old form takes the rest of the line, the new one a word: what both mean is
 //! compared before it is rewritten.
 
-use crate::edit::Edit;
+use crate::edit;
 use crate::model::Model;
+use dockerfile::Edit;
 use dockerfile::command::KeyValue;
 use dockerfile::expand::{Lex, Lookup};
 use dockerfile::{Command, Instruction, Span};
@@ -28,11 +29,11 @@ pub(super) fn edits(model: &Model<'_>, instruction: &Instruction) -> Option<Vec<
     }
     let escape = model.dockerfile.directives.escape;
     if means_the_same(pair, &pair.value, instruction, escape) {
-        return Some(vec![Edit::replace(gap, "=")]);
+        return Some(vec![edit::replace(gap, "=")]);
     }
     let quoted = format!("\"{}\"", pair.value.value);
     means_the_same(pair, &quoted, instruction, escape)
-        .then(|| vec![Edit::replace(gap, "=\""), Edit::insert(value.span.end, "\"")])
+        .then(|| vec![edit::replace(gap, "=\""), edit::insert(value.span.end, "\"")])
 }
 
 /// Whether `key=written` is one pair whose value is always that of the old pair.

@@ -1,7 +1,7 @@
 //! ADD of what COPY takes just as well. ADD unpacks archives, told by content: so a plain file is one for certain only
 //! by the kind that its name tells, and a folder always.
 
-use crate::edit::Edit;
+use crate::edit;
 use crate::finding::Finding;
 use crate::model::{Model, is_everything};
 use crate::rule::Rule;
@@ -117,7 +117,7 @@ pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
             );
             found.push(
                 Finding::new(Rule::AddInsteadOfCopy, step.instruction, name.span, message, hint)
-                    .edits(vec![Edit::replace(name.span, copy)]),
+                    .edits(vec![edit::replace(name.span, copy)]),
             );
         }
     }

@@ -9,11 +9,12 @@
 //! It is rewritten only where the context is known, the manifests are in it, nothing in them reaches for other files,
 //! and the folder that the install fills is not in the context too.
 
-use crate::edit::Edit;
+use crate::edit;
 use crate::finding::Finding;
 use crate::model::{Call, Model, Step, join, same, whole_context};
 use crate::packages::{Install, Manager};
 use crate::rule::Rule;
+use dockerfile::Edit;
 use dockerfile::command::CopyPaths;
 use dockerfile::{Command, Instruction, Keyword};
 
@@ -158,9 +159,9 @@ fn rewrite(
         return None;
     }
     Some(vec![
-        Edit::replace(only.span, manifests.join(" ")),
-        Edit::replace(paths.destination.span, folder),
-        Edit::insert(line_end(run.instruction), format!("{ending}{indent}{again}")),
+        edit::replace(only.span, manifests.join(" ")),
+        edit::replace(paths.destination.span, folder),
+        edit::insert(line_end(run.instruction), format!("{ending}{indent}{again}")),
     ])
 }
 

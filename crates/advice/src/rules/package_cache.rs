@@ -14,12 +14,13 @@
 //! yarn, pnpm, bun and uv are left alone: their stores are what runs (yarn's, where there is no node_modules), or share
 //! their bytes with what was installed by hard links.
 
-use crate::edit::Edit;
+use crate::edit;
 use crate::finding::Finding;
 use crate::model::{Call, Model, Step};
 use crate::packages::{Manager, is_pip};
 use crate::rule::Rule;
 use dockerfile::Command;
+use dockerfile::Edit;
 use dockerfile::command::Form;
 
 /// A cache that stays, and how it goes.
@@ -266,7 +267,7 @@ fn mend(
             if matches!(run.form, Form::Exec(_)) || updates {
                 return None;
             }
-            Some(vec![Edit::insert(word.span.end, flag)])
+            Some(vec![edit::insert(word.span.end, flag)])
         }
         Mend::Then(command) => {
             let needed_later = later.iter().any(|step| needs_lists(step))
@@ -283,7 +284,7 @@ fn mend(
             if needed_later && left.what.contains("apt") || !ends_plainly {
                 return None;
             }
-            Some(vec![Edit::insert(run.span.end, format!(" && {command}"))])
+            Some(vec![edit::insert(run.span.end, format!(" && {command}"))])
         }
     }
 }

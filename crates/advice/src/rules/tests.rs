@@ -333,7 +333,6 @@ fn users() {
         "node:22-alpine",
         "python",
         "debian:12-slim",
-        "scratch",
         "docker.io/library/golang:1",
         "gcr.io/distroless/static",
     ] {
@@ -351,6 +350,7 @@ fn users() {
         "FROM gcr.io/distroless/static-debian12:debug-nonroot\nENTRYPOINT [\"x\"]\n",
         "FROM company/base\nCMD [\"x\"]\n",
         "FROM node\n",
+        "FROM scratch\nCMD [\"x\"]\n",
         "FROM debian\nCMD [\"nginx\", \"-g\", \"daemon off;\"]\n",
         "FROM debian\nENTRYPOINT [\"gosu\", \"app\", \"x\"]\n",
         "FROM alpine\nRUN apk add --no-cache su-exec\nENTRYPOINT [\"/run\"]\n",

@@ -117,7 +117,6 @@ pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
             "the base has a user for that: `USER node`, with `--chown=node:node` where it must write"
                 .to_owned()
         }
-        _ if root == "scratch" => "a number needs no /etc/passwd: `USER 65532:65532`".to_owned(),
         _ if root.starts_with("gcr.io/distroless/") => {
             format!(
                 "take the tag `nonroot` of `{}`, or say `USER nonroot`",
@@ -162,11 +161,8 @@ fn steps_down(image: &str) -> bool {
     STEP_DOWN.contains(&name) || (name == "php" && tag.contains("apache"))
 }
 
-/// Whether an image that nobody looked into runs as root, for certain.
+/// Whether an image that nobody looked into runs as root, for certain. A program alone on nothing is left alone.
 fn runs_as_root(image: &str) -> bool {
-    if image == "scratch" {
-        return true;
-    }
     if let Some(rest) = image.strip_prefix("gcr.io/distroless/") {
         return !rest.contains("nonroot");
     }
