@@ -51,8 +51,6 @@ pub struct Base {
     pub directory: String,
     /// Its user; empty is root.
     pub user: String,
-    /// Whether it has an entrypoint.
-    pub has_entrypoint: bool,
 }
 
 impl Context {

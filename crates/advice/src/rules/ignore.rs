@@ -35,19 +35,20 @@ pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
             continue;
         }
         let list = list(&taken);
-        let why = match &context.ignore {
-            None => "there is no .dockerignore",
-            Some(_) => "the ignore file does not leave them out",
+        let why = match (&context.ignore, taken.len()) {
+            (None, _) => "there is no .dockerignore",
+            (Some(_), 1) => "the ignore file does not leave it out",
+            (Some(_), _) => "the ignore file does not leave them out",
         };
         let message = format!(
             "{} of `{}` takes {list} from the context: {why}",
             step.instruction.keyword.name(),
             source.value
         );
-        let lines = taken.join("`, `");
+        let lines = if taken.len() == 1 { "the line" } else { "the lines" };
         let hint = match &context.ignore {
-            None => format!("make a .dockerignore with the lines `{lines}`"),
-            Some(_) => format!("add the lines `{lines}` to it"),
+            None => format!("make a .dockerignore with {lines} {list}"),
+            Some(_) => format!("add {lines} {list} to it"),
         };
         found.push(Finding::new(
             Rule::MissingIgnoreEntry,

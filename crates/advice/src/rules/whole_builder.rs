@@ -24,7 +24,7 @@ pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
             let stage = model.stage_name(source);
             let message = format!("the whole folder `{}` of stage {stage} is copied: {reason}", path.value);
             let hint = format!(
-                "copy what runs, by name: `COPY --from={} {}/dist ./dist`, or the program that was built",
+                "copy what runs, by name, such as `COPY --from={} {}/dist ./dist` or the program that was built",
                 from.value,
                 folder.trim_end_matches('/')
             );

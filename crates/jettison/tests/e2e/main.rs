@@ -5,6 +5,7 @@
 //! [`harness::unique`] names; what needs an empty store makes its own ([`harness::own`]).
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 
+mod advice;
 mod agents;
 mod attributes;
 mod build;

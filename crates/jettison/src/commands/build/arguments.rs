@@ -105,6 +105,9 @@ pub(crate) struct BuildArgs {
     /// How the answer of --check or --call is written: text, json, sarif (of a check alone)
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
+    /// With --check: rewrite what is safe to rewrite and show the changes; `--fix=diff` only shows them
+    #[arg(long, value_name = "write|diff", num_args = 0..=1, default_missing_value = "write", require_equals = true, value_parser = ["write", "diff"])]
+    pub(crate) fix: Option<String>,
     /// How many steps may run at once
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,

@@ -33,6 +33,13 @@ pub(crate) struct DockerfileText {
     inside: Option<String>,
 }
 
+impl DockerfileText {
+    /// The file that it was read from; none for one on standard input.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.inside.as_deref().map(Path::new)
+    }
+}
+
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
@@ -158,6 +165,16 @@ impl Context {
     /// `--file` is relative to the current folder; in an archive, to its root.
     fn find_file(&self, args: &BuildArgs, file: &Path) -> PathBuf {
         if args.context == "-" { self.path.join(file) } else { file.to_owned() }
+    }
+
+    /// The folder, where there is one: a Dockerfile alone on standard input has none.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        (self.given.is_none() || self._temporary.is_none()).then_some(&self.path)
+    }
+
+    /// Whether the folder is a copy that was made for this command.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self._temporary.is_some()
     }
 
     /// What is left out of the build context.

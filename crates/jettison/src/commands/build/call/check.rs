@@ -1,6 +1,7 @@
 //! A check: everything that is found in a file, before it is written in one format or another.
 
 use crate::error::CommandError;
+use advice::Facts;
 use dockerfile::lint::Rule;
 use dockerfile::{Diagnostic, Dockerfile, LineRange, ParseFailure, RuleInfo, Source};
 use frontend::MetaResolver;
@@ -21,7 +22,8 @@ pub(super) struct Found<'a> {
 
 /// The rules that can find something.
 pub(super) fn rules() -> Vec<RuleInfo> {
-    Rule::ALL.into_iter().map(Rule::info).collect()
+    let own = advice::Rule::ALL.into_iter().map(advice::Rule::info);
+    Rule::ALL.into_iter().map(Rule::info).chain(own).collect()
 }
 
 /// Checks a file that was read, as far as it could be.
@@ -29,6 +31,7 @@ pub(super) fn check<'a>(
     parsed: &'a Result<Dockerfile, ParseFailure>,
     options: &frontend::Options,
     images: &dyn MetaResolver,
+    facts: &Facts,
 ) -> Found<'a> {
     let dockerfile = match parsed {
         Ok(dockerfile) => dockerfile,
@@ -47,6 +50,9 @@ pub(super) fn check<'a>(
     }
     let checked = frontend::check(dockerfile, options, images);
     (found.findings, found.warnings, found.errors) = (checked.findings, checked.warnings, checked.errors);
+    advice::add_edits(dockerfile, facts, &mut found.findings);
+    found.findings.extend(advice::check(dockerfile, facts, &super::facts::config(dockerfile, options)));
+    found.findings.sort_by_key(|one| one.span);
     if let Some((target, stages)) = checked.target {
         found.other = Some(super::failure::no_target(&target, &stages));
     } else if checked.strict && !found.findings.is_empty() {
@@ -74,6 +80,11 @@ impl<'a> Found<'a> {
     /// The lines that BuildKit gives for a finding.
     pub(super) fn lines(&self, finding: &Diagnostic) -> LineRange {
         frontend::finding_lines(self.dockerfile, finding)
+    }
+
+    /// Whether BuildKit's rules found something. Advice alone is no failure.
+    pub(super) fn has_faults(&self) -> bool {
+        self.findings.iter().any(|one| one.rule.and_then(advice::Rule::parse).is_none())
     }
 
     /// What the command says where a build would fail.

@@ -7,13 +7,17 @@
 //! | `--call targets` | the stages; text, json |
 //! | `--call build` | a build, as without it |
 //!
-//! The answer is standard output. As with `docker buildx build` the exit code of a check is 1 where it found something,
-//! unless `ignorestatus=true` is asked for; what would end a build is always 1.
+//! The answer is standard output. As with `docker buildx build` the exit code of a check is 1 where BuildKit's rules found
+//! something, unless `ignorestatus=true` is asked for; what would end a build is always 1. Advice (`Jettison/...`) leaves
+//! it alone, but with `# check=error=true`. With `--fix` the answer is a diff, and the exit code that of the file as it
+//! then is.
 //!
 //! Nothing is opened that is not needed: no store, no registry, no namespace, of the context the Dockerfile and the
 //! ignore file alone. An ordinary file takes under 5 ms, the start of the program included.
 
 mod check;
+mod facts;
+mod fix;
 mod images;
 mod json;
 mod sarif;
@@ -24,6 +28,7 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::screen;
 use dockerfile::Dockerfile;
+use fix::{Fix, Origin};
 use images::Images;
 
 /// What is asked for.
@@ -49,14 +54,33 @@ pub(crate) struct Call {
     format: Format,
     /// The exit code says nothing about findings.
     ignore_status: bool,
+    /// Whether the file is rewritten.
+    fix: Option<Fix>,
 }
 
 impl Call {
     /// The call that the command line asks for; nothing where it asks for a build.
     pub(crate) fn of(args: &BuildArgs) -> Outcome<Option<Self>> {
+        let call = Self::without_fix(args)?;
+        let Some(how) = args.fix.as_deref() else { return Ok(call) };
+        match call {
+            Some(call) if call.method == Method::Check && call.format == Format::Text => {
+                let fix = if how == "diff" { Fix::Diff } else { Fix::Write };
+                Ok(Some(Self { fix: Some(fix), ..call }))
+            }
+            Some(call) if call.method == Method::Check => {
+                Err(CommandError::usage("--fix answers with a diff, so it takes no other format"))
+            }
+            _ => Err(CommandError::usage("--fix rewrites what a check finds").hint("give --check too")),
+        }
+    }
+
+    fn without_fix(args: &BuildArgs) -> Outcome<Option<Self>> {
         let call = match (&args.call, args.check) {
             (Some(text), _) => Self::parse(text)?,
-            (None, true) => Some(Self { method: Method::Check, format: Format::Text, ignore_status: false }),
+            (None, true) => {
+                Some(Self { method: Method::Check, format: Format::Text, ignore_status: false, fix: None })
+            }
             (None, false) => None,
         };
         match (call, args.format.as_deref()) {
@@ -104,7 +128,7 @@ impl Call {
             }
         };
         let format = format.map_or(Ok(Format::Text), |format| parse_format(format, method)).map_err(wrong)?;
-        Ok(Some(Self { method, format, ignore_status }))
+        Ok(Some(Self { method, format, ignore_status, fix: None }))
     }
 }
 
@@ -131,7 +155,29 @@ pub(crate) fn run(call: Call, args: &BuildArgs, environment: Environment) -> Out
         let colour = screen::out_is_terminal() && environment.get("NO_COLOR").is_none();
         let uri = uri(args, &text.name);
         let images = Images::new(environment, patterns);
-        let found = check::check(&parsed, &options, &images);
+        let known = parsed.as_ref().map(|parsed| facts::facts(parsed, &options, &context, &images));
+        let known = known.unwrap_or_default();
+        if let (Some(how), Ok(dockerfile)) = (call.fix, &parsed) {
+            let before = std::str::from_utf8(&text.bytes).map_err(|_| {
+                CommandError::new(format!("{} is not UTF-8, so it is not rewritten", text.name))
+            })?;
+            let config = facts::config(dockerfile, &options);
+            let fixed = advice::fix(&text.name, before, &known, Some(&config))?;
+            let origin = match text.path() {
+                None => Origin::Input,
+                Some(_) if context.is_temporary() => Origin::Elsewhere("a Dockerfile in an archive"),
+                Some(path) => Origin::File(path),
+            };
+            fix::give(how, &origin, &uri, before, &fixed)?;
+            let after = dockerfile::parse(fixed.text.as_bytes(), &text.name);
+            let after = check::check(&after, &options, &images, &known);
+            fix::say(how, &uri, fixed.changes.len(), after.findings.len());
+            return match how {
+                Fix::Write => status(call, &after),
+                Fix::Diff => status(call, &check::check(&parsed, &options, &images, &known)),
+            };
+        }
+        let found = check::check(&parsed, &options, &images, &known);
         return show(call, &found, &uri, colour);
     }
     let dockerfile =
@@ -173,13 +219,18 @@ fn show(call: Call, found: &check::Found<'_>, uri: &str, colour: bool) -> Outcom
         Format::Json => screen::out(&json::check(found)),
         Format::Sarif => screen::out(&sarif::check(found, uri)),
     }
-    if let Some(error) = found.failure() {
-        if call.format == Format::Text && !found.errors.is_empty() {
-            screen::say(dockerfile::diagnostic::render(&found.source, &found.errors, false).trim_end());
-        }
-        return Err(error);
+    if call.format == Format::Text && !found.errors.is_empty() {
+        screen::say(dockerfile::diagnostic::render(&found.source, &found.errors, false).trim_end());
     }
-    Ok(u8::from(!found.findings.is_empty() && !call.ignore_status))
+    status(call, found)
+}
+
+/// How a check ends: with an error where a build would, else by what BuildKit's rules found.
+fn status(call: Call, found: &check::Found<'_>) -> Outcome {
+    match found.failure() {
+        Some(error) => Err(error),
+        None => Ok(u8::from(found.has_faults() && !call.ignore_status)),
+    }
 }
 
 /// The file as one who stands in the current folder calls it.
