@@ -13,27 +13,7 @@ import pathlib
 import subprocess
 import sys
 
-import dockerfile
-
-
-def docker(text):
-    try:
-        commands = dockerfile.parse_string(text)
-    except dockerfile.GoParseError as error:
-        return {"error": str(error)}
-    return [
-        {
-            "cmd": one.cmd,
-            "sub_cmd": one.sub_cmd,
-            "json": one.json,
-            "lines": [one.start_line, one.end_line],
-            "flags": list(one.flags),
-            "value": list(one.value),
-            "heredocs": [[doc.name, doc.file_descriptor, doc.content] for doc in one.heredocs],
-        }
-        for one in commands
-    ]
-
+from peer import docker
 
 here = pathlib.Path(__file__).parent
 texts = {path.name: path.read_bytes().decode() for path in sorted(here.glob("*.Dockerfile"))}
@@ -41,8 +21,7 @@ recorded = here / "answers.json"
 known = json.loads(recorded.read_text()) if recorded.exists() else {}
 answers = {}
 for name, text in texts.items():
-    answers[name] = {key: value for key, value in known.get(name, {}).items() if key != "docker"}
-    answers[name]["docker"] = docker(text)
+    answers[name] = {**known.get(name, {}), "docker": docker(text)}
 if "--buildkit" in sys.argv:
     program = sys.argv[sys.argv.index("--buildkit") + 1]
     asked = "".join(json.dumps({"kind": "parse", "text": text}) + "\n" for text in texts.values())

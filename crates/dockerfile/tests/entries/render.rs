@@ -148,7 +148,8 @@ fn paths(paths: &CopyPaths) -> String {
 fn pairs(pairs: &[KeyValue]) -> String {
     let shown: Vec<String> = pairs
         .iter()
-        .map(|pair| format!("{}{}{}", pair.key, if pair.legacy { " " } else { "=" }, pair.value))
+        // Two spaces: one may be escaped by the end of the key.
+        .map(|pair| format!("{}{}{}", pair.key, if pair.legacy { "  " } else { "=" }, pair.value))
         .collect();
     shown.join(" ")
 }

@@ -119,18 +119,25 @@ fn is_json(dockerfile: &Dockerfile, first: usize) -> bool {
     before.trim_end().ends_with('[') && word.starts_with('"')
 }
 
-/// A peer's instruction, with the words that we keep in upper case only.
+/// A peer's instruction, with the words that we keep in upper case only, and without the space round volumes.
 #[allow(dead_code, reason = "not every user of this module has a peer's answer")]
 pub(crate) fn normal(theirs: &Value) -> Value {
     let mut theirs = theirs.clone();
     if let Some(sub_cmd) = theirs["sub_cmd"].as_str() {
         theirs["sub_cmd"] = sub_cmd.to_uppercase().into();
     }
-    let health = |key: &str| theirs[key].as_str().is_some_and(|cmd| cmd.eq_ignore_ascii_case("healthcheck"));
-    if (health("cmd") || health("sub_cmd"))
-        && let Some(kind) = theirs["value"][0].as_str()
-    {
+    let is = |name: &str| {
+        ["cmd", "sub_cmd"]
+            .iter()
+            .any(|key| theirs[*key].as_str().is_some_and(|cmd| cmd.eq_ignore_ascii_case(name)))
+    };
+    let (health, volume) = (is("healthcheck"), is("volume"));
+    if health && let Some(kind) = theirs["value"][0].as_str() {
         theirs["value"][0] = kind.to_uppercase().into();
+    }
+    if volume && let Some(paths) = theirs["value"].as_array_mut() {
+        // Docker does this when it makes an instruction of what it read.
+        paths.iter_mut().for_each(|path| *path = path.as_str().unwrap_or_default().trim().into());
     }
     theirs
 }
