@@ -124,9 +124,41 @@ impl<'a> FlagSet<'a> {
     }
 }
 
+/// Who knows which flag.
+const ELSEWHERE: [(&str, &str); 20] = [
+    ("platform", "FROM"),
+    ("mount", "RUN"),
+    ("network", "RUN"),
+    ("security", "RUN"),
+    ("device", "RUN"),
+    ("from", "COPY"),
+    ("parents", "COPY"),
+    ("chown", "COPY and ADD"),
+    ("chmod", "COPY and ADD"),
+    ("link", "COPY and ADD"),
+    ("exclude", "COPY and ADD"),
+    ("checksum", "ADD"),
+    ("keep-git-dir", "ADD"),
+    ("unpack", "ADD"),
+    ("interval", "HEALTHCHECK CMD"),
+    ("timeout", "HEALTHCHECK CMD"),
+    ("start-period", "HEALTHCHECK CMD"),
+    ("start-interval", "HEALTHCHECK CMD"),
+    ("retries", "HEALTHCHECK CMD"),
+    ("build-arg", "`jettison build`; the file declares it with ARG"),
+];
+
 fn unknown_hint(instruction: &str, name: &str, known: &[(&'static str, Takes)]) -> Option<String> {
     if let Some(nearest) = suggest::nearest(name, known.iter().map(|(name, _)| *name), true) {
         return Some(format!("did you mean `--{nearest}`?"));
+    }
+    if instruction == "RUN" && name == "from" {
+        return Some(
+            "files of a stage are mounted: `RUN --mount=from=STAGE,target=/path command`".to_owned(),
+        );
+    }
+    if let Some((_, others)) = ELSEWHERE.iter().find(|(flag, _)| *flag == name) {
+        return Some(format!("`--{name}` is a flag of {others}"));
     }
     if known.is_empty() {
         return Some(format!("{instruction} takes no flags"));

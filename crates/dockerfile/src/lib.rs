@@ -19,6 +19,7 @@ mod error;
 pub mod expand;
 mod flags;
 pub mod heredoc;
+mod hint;
 pub mod ignore;
 mod instruction;
 mod json;

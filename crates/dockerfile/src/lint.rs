@@ -269,10 +269,16 @@ pub struct Config {
 
 /// A `check` value that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{option}` is no option of `check`; it takes `skip=`, `experimental=` and `error=`")]
+#[error("`{option}` is no option of `check`; it takes `skip=`, `experimental=` and `error=`{}", meant(.option))]
 pub struct ConfigError {
     /// The part that is not understood.
     pub option: String,
+}
+
+fn meant(option: &str) -> String {
+    let key = option.split('=').next().unwrap_or_default().trim();
+    let near = crate::suggest::nearest(key, ["skip", "experimental", "error"], false);
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 impl Config {
@@ -336,7 +342,8 @@ impl Config {
     /// rules of a room.
     pub fn allows_name(&self, name: &str) -> bool {
         let skips = |skip: &String| {
-            skip == name || skip.strip_suffix('*').is_some_and(|room| room.ends_with('/') && name.starts_with(room))
+            skip == name
+                || skip.strip_suffix('*').is_some_and(|room| room.ends_with('/') && name.starts_with(room))
         };
         !self.skip_all && !self.skip.iter().any(skips)
     }

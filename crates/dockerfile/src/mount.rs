@@ -348,7 +348,10 @@ impl Mount {
 }
 
 fn unknown_key(key: &str) -> MountError {
-    MountError::UnknownKey { key: key.to_owned(), nearest: suggest::nearest(key, KEYS, true) }
+    MountError::UnknownKey {
+        key: key.to_owned(),
+        nearest: (key.len() > 1).then(|| suggest::nearest(key, KEYS, true)).flatten(),
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::directive::{self, Directives, Found};
 use crate::error::{Error, ErrorKind, ParseFailure};
 use crate::instruction::{Dockerfile, Instruction, Keyword};
 use crate::line::{Line, Lines, LogicalLine};
-use crate::lint;
 use crate::source::{Source, Span, Spanned};
+use crate::{hint, lint};
 use reader::Reader;
 
 /// The parse ends after this many faults; whoever has more has given us something else than a Dockerfile.
@@ -267,6 +267,11 @@ impl Parser {
             return Ok(dockerfile);
         }
         self.errors.sort_by_key(|error| error.span.start);
+        for error in &mut self.errors {
+            if let Some(hint) = hint::find(error, &dockerfile.source, dockerfile.directives.escape) {
+                error.hint = Some(hint);
+            }
+        }
         Err(ParseFailure { errors: self.errors, dockerfile: Box::new(dockerfile) })
     }
 }

@@ -6,7 +6,7 @@ use crate::options::BaseImage;
 use crate::stage::StageState;
 use crate::{Error, NamedContext, Result, history};
 use dockerfile::lint::{Rule, messages};
-use dockerfile::{Span, Spanned, Stage, suggest};
+use dockerfile::{Span, Spanned};
 use graph::{About, Copy, FileAction, FileOp, ImageOp, Location, NodeId, Op};
 use oci::{Digest, ImageConfig, Platform};
 
@@ -49,10 +49,9 @@ impl Lowering<'_> {
         if value.is_empty() {
             let message = format!("the platform `{}` is empty once its arguments are filled in", text.value);
             let error = Error::at(text.span, message);
-            let name = text.trim_matches(|c| matches!(c, '$' | '{' | '}' | '"'));
-            return Err(match suggest::nearest(name, self.globals.names(), true) {
-                Some(near) => error.hint(format!("did you mean `${near}`?")),
-                None => error.hint("give the ARG before the first FROM a default"),
+            return Err(match self.empty_argument(text, self.stages.len()) {
+                Some(hint) => error.hint(hint),
+                None => error,
             });
         }
         // `local` is a word of the command line alone.
@@ -73,14 +72,9 @@ impl Lowering<'_> {
                 Ok(StageState::on_scratch(self.scratch(), self.options.platform.clone()))
             }
             Named::Image(reference) => {
-                let image = self.resolve(&reference, &platform, span).map_err(|error| {
-                    // FROM looks for a stage in just this case.
-                    let stages = self.stages[..index].iter().filter_map(Stage::name);
-                    match stages.into_iter().find(|name| name.eq_ignore_ascii_case(&reference)) {
-                        Some(name) => error.explained().hint(format!("the stage is called `{name}`")),
-                        None => error,
-                    }
-                })?;
+                let image = self
+                    .resolve(&reference, &platform, span)
+                    .map_err(|error| self.no_such_base(error, &stage.from.base, index))?;
                 self.check_platform(&reference, &platform, &image, span);
                 let location =
                     Some(self.location(stage.instruction.lines.first, stage.instruction.lines.last));

@@ -4,7 +4,7 @@ use crate::lower::Lowering;
 use crate::outline::OutlineArg;
 use crate::scope::build_arg;
 use crate::stage::StageState;
-use crate::{Error, Result, history};
+use crate::{Error, Result, hints, history};
 use dockerfile::command::{ArgCommand, Command, ExposeCommand, Form, HealthCheckCommand, KeyValue};
 use dockerfile::lint::{Rule, messages};
 use dockerfile::{Instruction, Spanned};
@@ -71,8 +71,7 @@ impl Lowering<'_> {
             Command::StopSignal(stop) => {
                 let span = state.span(stop.signal.span);
                 let signal = self.word(state, &stop.signal)?;
-                dockerfile::signal::parse(&signal)
-                    .ok_or_else(|| Error::at(span, format!("`{signal}` is no signal")))?;
+                dockerfile::signal::parse(&signal).ok_or_else(|| hints::signal(&signal, span))?;
                 state.config.config.stop_signal = Some(signal.clone());
                 format!("STOPSIGNAL {signal}")
             }
@@ -159,7 +158,7 @@ impl Lowering<'_> {
             let expanded = self
                 .lex
                 .expand_words(word, &|name| scope.get(name).map(str::to_owned))
-                .map_err(|error| Error::at(span, error.to_string()))?;
+                .map_err(|error| hints::expansion(&error, span))?;
             for port in expanded {
                 let ports =
                     dockerfile::port::parse(&port).map_err(|error| Error::at(span, error.to_string()))?;

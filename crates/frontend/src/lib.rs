@@ -13,6 +13,7 @@ mod config;
 mod copy;
 mod error;
 mod findings;
+mod hints;
 mod history;
 mod location;
 mod lower;

@@ -6,7 +6,7 @@ use crate::options::{BaseImage, MetaResolver};
 use crate::outline::Captures;
 use crate::scope::Globals;
 use crate::stage::StageState;
-use crate::{Error, Options, Result};
+use crate::{Error, Options, Result, hints};
 use dockerfile::expand::Lex;
 use dockerfile::{Command, Diagnostic, Dockerfile, Instruction, Spanned, Stage};
 use graph::{About, Graph, HttpOp, LocalOp, Location, NodeId, Op};
@@ -197,7 +197,7 @@ impl<'a> Lowering<'a> {
     pub(crate) fn global_expand(&self, word: &Spanned<String>) -> Result<String> {
         self.lex
             .expand_word(word, &|name| self.globals.get(name).map(str::to_owned))
-            .map_err(|error| Error::at(word.span, error.to_string()))
+            .map_err(|error| hints::expansion(&error, word.span))
     }
 
     /// Lowers a stage unless that is done.

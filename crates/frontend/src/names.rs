@@ -11,9 +11,10 @@
 //! `context` cannot be given another meaning by a named context.
 
 use crate::error::chain;
+use crate::hints::near_of;
 use crate::lower::Lowering;
 use crate::{Error, NamedContext, Options, Result};
-use dockerfile::{Command, Span, Stage, suggest};
+use dockerfile::{Command, Span, Stage};
 use oci::Reference;
 
 /// What a name means.
@@ -99,7 +100,11 @@ impl Lowering<'_> {
         let text = self.global_expand(base)?;
         if text.is_empty() {
             let message = format!("the base name `{}` is empty once its arguments are filled in", base.value);
-            return Err(Error::at(base.span, message).hint("give the ARG before the first FROM a default"));
+            let error = Error::at(base.span, message);
+            return Err(match self.empty_argument(base, index) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
         }
         Ok(text)
     }
@@ -167,7 +172,7 @@ impl Lowering<'_> {
         );
         let names: Vec<&str> = self.stages[..index].iter().filter_map(Stage::name).collect();
         let error = Error::at(*span, message).hint(self.stage_list(index));
-        match suggest::nearest(reference, names, false) {
+        match near_of(reference, &names) {
             Some(near) => error.hint(format!("did you mean `{flag}={near}`?")),
             None => error,
         }

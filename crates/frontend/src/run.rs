@@ -5,7 +5,7 @@ use crate::names::Mention;
 use crate::outline::Asked;
 use crate::scope::{build_arg, proxies};
 use crate::stage::StageState;
-use crate::{Error, Result, history, paths};
+use crate::{Error, Result, hints, history, paths};
 use dockerfile::command::{NetworkMode, Program, RunCommand, SecurityMode};
 use dockerfile::{Instruction, MountFlag, MountType, Sharing, Span};
 use graph::{CacheSharing, EnvVar, Mount, MountKind, Network, NodeId, Op, RunOp, Security};
@@ -110,10 +110,17 @@ impl Lowering<'_> {
             .resolve(|text| self.text(state, &lex, text, flag.span).map_err(Wrapped::Ours))
             .map_err(|error: Wrapped| match error {
                 Wrapped::Ours(error) => error,
-                Wrapped::Mount(error) => Error::at(span, format!("in `--mount={}`: {error}", flag.text)),
+                Wrapped::Mount(error) => hints::mount(&error, &flag.text, span),
             })?;
         let target = paths::join(state.directory(), &mount.target);
         let has_target = !matches!(mount.kind, MountType::Secret | MountType::Ssh);
+        if has_target && mount.target.is_empty() {
+            let message =
+                format!("in `--mount={}`: a {} mount needs a `target`", flag.text, mount.kind.name());
+            return Err(
+                Error::at(span, message).hint("it is the folder that the step sees, as in `target=/src`")
+            );
+        }
         if has_target && target == "/" {
             let message = format!("in `--mount={}`: a mount cannot be the root", flag.text);
             return Err(Error::at(span, message).hint("give it a folder of its own with `target=`"));

@@ -4,7 +4,7 @@
 //! entry remembers whether it came from an ARG, because only ENV reaches the image.
 
 use crate::outline::{GlobalArgs, OutlineArg};
-use crate::{Error, Options, Result};
+use crate::{Options, Result, hints};
 use dockerfile::expand::Lex;
 use dockerfile::{Dockerfile, Stage};
 use graph::EnvVar;
@@ -63,7 +63,7 @@ impl Globals {
                     (None, Some(default)) => {
                         let expansion = lex
                             .expand(default, &|name| globals.get(name).map(str::to_owned))
-                            .map_err(|error| Error::at(default.span, error.to_string()))?;
+                            .map_err(|error| hints::expansion(&error, default.span))?;
                         needs = expansion.used;
                         Some(expansion.text)
                     }

@@ -3,7 +3,7 @@
 use crate::lower::Lowering;
 use crate::options::BaseImage;
 use crate::scope::Scope;
-use crate::{Error, Result, history, paths};
+use crate::{Result, hints, history, paths};
 use dockerfile::expand::Lex;
 use dockerfile::lint::{Rule, StageRules, messages};
 use dockerfile::{Command, Instruction, LineRange, Span, Spanned};
@@ -191,7 +191,7 @@ impl Lowering<'_> {
         let (scope, span) = (&state.scope, state.span(span));
         let expansion = lex
             .expand(text, &|name| scope.get(name).map(str::to_owned))
-            .map_err(|error| Error::at(span, error.to_string()))?;
+            .map_err(|error| hints::expansion(&error, span))?;
         self.findings.unsure |= expansion.used.iter().any(|name| state.tainted.contains(name));
         let unset: Vec<&String> = expansion.unset.iter().filter(|name| !scope.is_declared(name)).collect();
         self.findings.undefined(&unset, scope.names(), state.unknown.as_ref(), span);

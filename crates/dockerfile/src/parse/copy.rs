@@ -76,6 +76,7 @@ impl Reader<'_> {
             return self.fail(ErrorKind::HeredocDestination { instruction }, destination.span);
         }
         self.comment_among_paths(&words, &destination, instruction);
+        self.flag_among_paths(&words, &destination, instruction);
         let (mut sources, mut inline) = (Vec::new(), Vec::new());
         // Of two heredocs with one name BuildKit gives both the content of the last.
         let bodies: HashMap<&str, &Heredoc> =
@@ -103,6 +104,24 @@ impl Reader<'_> {
         sources.reverse();
         inline.reverse();
         Some(CopyPaths { sources, inline, destination })
+    }
+
+    /// `COPY a b --chown=1` copies `a` and `b` to a file `--chown=1`: worth a word.
+    fn flag_among_paths(
+        &mut self,
+        sources: &[Spanned<String>],
+        destination: &Spanned<String>,
+        instruction: &str,
+    ) {
+        let mut words = sources.iter().chain(std::iter::once(destination));
+        let is_flag = |word: &&Spanned<String>| {
+            let name = word.strip_prefix("--").map(|flag| flag.split('=').next().unwrap_or_default());
+            name.is_some_and(|name| COPY.iter().chain(&ADD).any(|(known, _)| *known == name))
+        };
+        let Some(flag) = words.find(is_flag) else { return };
+        let message = format!("`{}` is taken for a path", flag.value);
+        let hint = format!("flags stand before the sources: `{instruction} {} ...`", flag.value);
+        self.warnings.push(Diagnostic::warning(message, flag.span).with_hint(hint));
     }
 
     /// `COPY a b  # note` copies `a`, `b`, and `#` to the directory `note`: worth a word.

@@ -160,11 +160,13 @@ fn arguments_that_nothing_declares() {
 #[test]
 fn what_cannot_be_expanded() {
     assert_snapshot!(error("FROM alpine\nENV A=\"${B:?must be set}\"\n"), @r#"
-    error: B: must be set
+    error: `B` must be set
      --> Dockerfile:2:7
       |
     2 | ENV A="${B:?must be set}"
       |       ^^^^^^^^^^^^^^^^^^^
+      |
+      = hint: `--build-arg B=...` gives an ARG its value
     "#);
     assert_snapshot!(error("FROM alpine\nWORKDIR ${\n"), @r"
     error: in `${` the `}` of a `${...}` is missing

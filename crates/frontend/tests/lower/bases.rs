@@ -156,7 +156,7 @@ fn empty_and_wrong_bases() {
     2 | FROM $BASE
       |      ^^^^^
       |
-      = hint: give the ARG before the first FROM a default
+      = hint: `BASE` has no value: give its ARG a default, or `--build-arg BASE=...`
     ");
     assert_snapshot!(error("FROM --platform=$TARGETPLATFORN alpine\n"), @r"
     error: the platform `$TARGETPLATFORN` is empty once its arguments are filled in

@@ -109,7 +109,7 @@ fn findings_can_fail_a_build() {
       |         ^^^
     ");
     assert_snapshot!(error("# check=eror=true\nFROM alpine\n"), @r"
-    error: `eror=true` is no option of `check`; it takes `skip=`, `experimental=` and `error=`
+    error: `eror=true` is no option of `check`; it takes `skip=`, `experimental=` and `error=`; did you mean `error`?
      --> Dockerfile:1:9
       |
     1 | # check=eror=true

@@ -167,6 +167,8 @@ fn signals_are_checked_and_kept_as_written() {
       |
     3 | STOPSIGNAL $S
       |            ^^
+      |
+      = hint: signals are numbers or names such as SIGTERM and SIGQUIT
     ");
     assert_snapshot!(error("FROM alpine\nVOLUME $NOTHING\n"), @r"
     error: a volume's path is empty

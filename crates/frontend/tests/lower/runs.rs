@@ -155,10 +155,10 @@ fn wrong_mounts() {
     ");
     assert_snapshot!(error("FROM alpine\nRUN --mount=type=cache,targett=/c a\n"), @r"
     error: in `--mount=type=cache,targett=/c`: unknown key `targett`; did you mean `target`?
-     --> Dockerfile:2:13
+     --> Dockerfile:2:24
       |
     2 | RUN --mount=type=cache,targett=/c a
-      |             ^^^^^^^^^^^^^^^^^^^^^
+      |                        ^^^^^^^
     ");
     assert_snapshot!(error("FROM alpine\nRUN --mount=type=ssh,source=x a\n"), @r"
     error: in `--mount=type=ssh,source=x`: an ssh mount has no `source`

@@ -71,6 +71,8 @@ fn a_dockerfile_that_is_no_text() {
       |
     1 | ��␀F␀R
       | ^^^^^^ no instruction of the Dockerfile language
+      |
+      = hint: the instructions are ADD, ARG, CMD, COPY, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTHCHECK, LABEL, MAINTAINER, ONBUILD, RUN, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR
 
     warning: the Dockerfile is not UTF-8
      --> Dockerfile:1:1
@@ -174,14 +176,14 @@ fn a_missing_file_in_copy() {
     let context = Context::dockerfile("FROM busybox\nCOPY pakage.json ./\n");
     context.write("package.json", "{}\n");
     assert_snapshot!(message(shared(), &context, &[]), @r"
-    error: `pakage.json` is not in the source
+    error: `pakage.json` is not in the build context
      --> Dockerfile:2:1
       |
     2 | COPY pakage.json ./
       | ^^^^^^^^^^^^^^^^^^^
       |
       = hint: did you mean `package.json`?
-    error: [2/2] COPY pakage.json ./ failed: `pakage.json` is not in the source
+    error: [2/2] COPY pakage.json ./ failed: `pakage.json` is not in the build context
     ");
     let context = Context::dockerfile("FROM busybox\nCOPY secret.env ./\n");
     context.write("secret.env", "x\n");
@@ -189,26 +191,26 @@ fn a_missing_file_in_copy() {
     assert_snapshot!(message(shared(), &context, &[]), @r#"
     1 warning about Dockerfile:
      - CopyIgnoredFile: Attempting to Copy file "secret.env" that is excluded by .dockerignore (line 2)
-    error: `secret.env` is not in the source
+    error: `secret.env` is not in the build context
      --> Dockerfile:2:1
       |
     2 | COPY secret.env ./
       | ^^^^^^^^^^^^^^^^^^
       |
       = hint: check that `secret.env` exists and is not excluded by .dockerignore; paths are relative to the root of the source
-    error: [2/2] COPY secret.env ./ failed: `secret.env` is not in the source
+    error: [2/2] COPY secret.env ./ failed: `secret.env` is not in the build context
     "#);
     let context =
         Context::dockerfile("FROM busybox AS builder\nFROM busybox\nCOPY --from=builder /app/dist /srv\n");
     assert_snapshot!(message(shared(), &context, &[]), @r"
-    error: `/app/dist` is not in the source
+    error: `/app/dist` is not in the stage `builder`
      --> Dockerfile:3:1
       |
     3 | COPY --from=builder /app/dist /srv
       | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = hint: check that `/app/dist` exists and is not excluded by .dockerignore; paths are relative to the root of the source
-    error: [stage-1 2/2] COPY --from=builder /app/dist /srv failed: `/app/dist` is not in the source
+      = hint: see what it has: `jettison build --target builder -t look .`, then `jettison run --rm look ls /app`
+    error: [stage-1 2/2] COPY --from=builder /app/dist /srv failed: `/app/dist` is not in the stage `builder`
     ");
     let context = Context::dockerfile("FROM busybox\nCOPY ../outside /\n");
     let text = message(shared(), &context, &[]);
@@ -305,7 +307,7 @@ fn a_variable_that_makes_no_name() {
     2 | FROM $BASE
       |      ^^^^^
       |
-      = hint: give the ARG before the first FROM a default
+      = hint: `BASE` has no value: give its ARG a default, or `--build-arg BASE=...`
     error: cannot build Dockerfile
     ");
 }

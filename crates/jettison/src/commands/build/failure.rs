@@ -4,7 +4,7 @@
 use super::watch::Watcher;
 use crate::error::CommandError;
 use crate::screen;
-use dockerfile::{Diagnostic, Severity, Source, Span};
+use dockerfile::{Command, Diagnostic, Dockerfile, Severity, Source, Span, Stage};
 use graph::{Graph, Op};
 use progress::Tail;
 
@@ -63,7 +63,8 @@ fn finding(error: &frontend::Error) -> Option<Diagnostic> {
 /// `--target` names no stage.
 pub(crate) fn no_target(target: &str, stages: &[String]) -> CommandError {
     let error = CommandError::new(format!("the target stage `{target}` is not in the Dockerfile"));
-    match dockerfile::suggest::nearest(target, stages.iter().map(String::as_str), false) {
+    let near = dockerfile::suggest::nearest(target, stages.iter().map(String::as_str), false);
+    match near.filter(|_| target.len() > 2) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error,
     }
@@ -76,7 +77,7 @@ pub(crate) fn no_target(target: &str, stages: &[String]) -> CommandError {
 
 /// A step that failed.
 pub(crate) fn solve(
-    source: &Source,
+    dockerfile: &Dockerfile,
     graph: &Graph,
     error: &solver::Error,
     tail: &Tail,
@@ -92,8 +93,13 @@ pub(crate) fn solve(
     if matches!(cause.downcast_ref::<executor::Error>(), Some(executor::Error::Cancelled)) {
         return cancelled();
     }
-    let node = graph.node(*id);
+    let (source, node) = (&dockerfile.source, graph.node(*id));
     let mut edge = CommandError::chain(cause.as_ref());
+    if let Some(executor::Error::NoSource { path, near }) = cause.downcast_ref()
+        && let Some(location) = node.about.location
+    {
+        name_source(&mut edge, dockerfile, location.first as usize, path, near.is_none());
+    }
     let excerpt = tail.excerpt(watcher.vertex(*id));
     if matches!(node.op, Op::Run(_)) && !excerpt.is_empty() {
         screen::say(excerpt.trim_end());
@@ -116,6 +122,42 @@ pub(crate) fn solve(
     }
     edge.message = format!("{name} failed: {}", edge.message);
     edge
+}
+
+/// Says what a missing file is missing from: `--from` of the COPY at a line, else the build context.
+fn name_source(edge: &mut CommandError, dockerfile: &Dockerfile, line: usize, path: &str, hint: bool) {
+    let Some(one) = dockerfile.instructions.iter().find(|one| one.lines.first == line) else { return };
+    let from = match &one.command {
+        Command::Copy(copy) => copy.from.as_ref(),
+        Command::Add(_) => None,
+        // A trigger of the base, which has its place in FROM.
+        _ => return,
+    };
+    let Some(from) = from else {
+        edge.message = edge.message.replace("is not in the source", "is not in the build context");
+        return;
+    };
+    let is_stage = |stage: &Stage<'_>| {
+        stage.name().is_some_and(|name| name.eq_ignore_ascii_case(from)) || stage.index.to_string() == **from
+    };
+    let stages = dockerfile.stages();
+    let stage = stages.iter().find(|stage| is_stage(stage));
+    let kind = if stage.is_some() { "stage" } else { "image" };
+    edge.message =
+        edge.message.replace("is not in the source", &format!("is not in the {kind} `{}`", from.value));
+    if hint {
+        let folder = path.trim_end_matches('/').rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = if folder.is_empty() { "/" } else { folder };
+        edge.hints = match stage.and_then(Stage::name) {
+            Some(name) => vec![format!(
+                "see what it has: `jettison build --target {name} -t look .`, then `jettison run --rm look ls {folder}`"
+            )],
+            None if stage.is_none() => {
+                vec![format!("see what it has: `jettison run --rm {} ls {folder}`", from.value)]
+            }
+            None => vec!["give the stage a name to build it alone and look into it".to_owned()],
+        };
+    }
 }
 
 /// A build that was interrupted.

@@ -104,7 +104,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             progress.finish();
             store.finish()?;
             show_warnings(&parsed.source, &warnings, &args, &engine.environment);
-            return Err(failure::solve(&parsed.source, &graph, &error, &tail, &observer));
+            return Err(failure::solve(&parsed, &graph, &error, &tail, &observer));
         }
     };
     let built: Vec<output::Built> = lowered
