@@ -28,6 +28,10 @@ const MAX_DEPTH: usize = 100;
 /// The longest text that an expansion may make, in bytes: `ENV a=$a$a` doubles with every line.
 const MAX_LENGTH: usize = 16 << 20;
 
+/// The most steps that patterns may take in one expansion (about a second): 64 tokens of a pattern against one character
+/// of a value are one.
+const MAX_STEPS: usize = 1 << 28;
+
 /// What an environment lookup is: a name to its value, `None` when unset.
 pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -88,6 +92,12 @@ pub enum ExpandError {
     /// The result would be longer than 16 MiB.
     #[error("the expansion of `{word}` grows past {} MiB", MAX_LENGTH >> 20)]
     TooLong {
+        /// The beginning of the word.
+        word: String,
+    },
+    /// Long patterns were matched against long values.
+    #[error("in `{word}` patterns are matched against too much text")]
+    TooCostly {
         /// The beginning of the word.
         word: String,
     },
@@ -169,6 +179,7 @@ impl Lex {
             unset: Names::default(),
             depth: 0,
             made: 0,
+            steps: 0,
         };
         let (text, words) = run.until(None, self.keep_escapes)?;
         Ok(Expansion { text, words, used: run.used.list, unset: run.unset.list })
@@ -190,6 +201,7 @@ struct Run<'a> {
     unset: Names,
     depth: usize,
     made: usize,
+    steps: usize,
 }
 
 /// Names in order, each once.
@@ -243,12 +255,9 @@ impl<'a> Run<'a> {
         self.rest.clone().next()
     }
 
-    /// The word for a message: whole, or its beginning.
+    /// The word for a message.
     fn shown(&self) -> String {
-        match self.word.char_indices().nth(200) {
-            Some((at, _)) => format!("{}...", &self.word[..at]),
-            None => self.word.to_owned(),
-        }
+        beginning(self.word)
     }
 
     fn grow(&mut self, bytes: usize) -> Result<(), ExpandError> {
@@ -456,8 +465,8 @@ impl<'a> Run<'a> {
             }
             _ => {
                 let greedy = argument.starts_with(operator);
-                let pattern = self.pattern(if greedy { &argument[1..] } else { &argument })?;
                 let value = found.unwrap_or_default();
+                let pattern = self.pattern(if greedy { &argument[1..] } else { &argument }, &value)?;
                 if operator == '#' {
                     pattern.trim_prefix(&value, greedy).to_owned()
                 } else {
@@ -479,17 +488,22 @@ impl<'a> Run<'a> {
         if found.is_none() && self.lex.keep_unset {
             return Ok(format!("${{{name}/{written}/{replacement}}}"));
         }
-        let pattern = self.pattern(&written)?;
         let value = found.unwrap_or_default();
+        let pattern = self.pattern(&written, &value)?;
         let mut budget = MAX_LENGTH.saturating_sub(self.made);
         pattern
             .replace(&value, &replacement, every, &mut budget)
             .ok_or_else(|| ExpandError::TooLong { word: self.shown() })
     }
 
-    fn pattern(&self, written: &str) -> Result<Pattern, ExpandError> {
+    /// Reads a pattern that is to be matched against `value`.
+    fn pattern(&mut self, written: &str, value: &str) -> Result<Pattern, ExpandError> {
+        self.steps = self.steps.saturating_add((written.len() / 64 + 1).saturating_mul(value.len() + 1));
+        if self.steps > MAX_STEPS {
+            return Err(ExpandError::TooCostly { word: self.shown() });
+        }
         Pattern::parse(written)
-            .ok_or_else(|| ExpandError::BadPattern { word: self.shown(), pattern: written.to_owned() })
+            .ok_or_else(|| ExpandError::BadPattern { word: self.shown(), pattern: beginning(written) })
     }
 
     /// A variable's name; empty when none begins here.
@@ -513,6 +527,14 @@ impl<'a> Run<'a> {
             self.unset.add(name)
         };
         value
+    }
+}
+
+/// A text for a message: whole, or its beginning.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
     }
 }
 

@@ -173,4 +173,7 @@ fn what_was_found_once_holds() {
     // A pattern that finds nothing was tried from each character on.
     let value = "a".repeat(30_000);
     entries::expand(format!("\u{0}{value}\0${{v//a*b/}}").as_bytes());
+    // Texts that replacing nothing by much made grow were patterns of the next, of any length.
+    let inner = "${v//{${v///yyyy$ d-d//zzzzzzzzzz${v///yyyy$ d-d/{${v///yyy$ d-d///yy*{${v///y$yyy#]y}#}v}";
+    entries::expand(format!("\u{0}some/value.tar.gz\0{{${{v///xxxx$ d-d/{inner}/yy*{inner}").as_bytes());
 }

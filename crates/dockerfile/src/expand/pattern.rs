@@ -324,11 +324,13 @@ mod tests {
     #[test]
     fn replacing_is_linear_in_the_value() {
         let value = "a".repeat(1 << 16);
-        let begun = std::time::Instant::now();
+        let now = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let begun = now();
         for pattern in ["a*b", "*b", "?*b?", "a*a*a*b", "b"] {
             let pattern = Pattern::parse(pattern).unwrap();
             assert_eq!(pattern.replace(&value, "", true, &mut 0).as_ref(), Some(&value));
         }
-        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+        let took = now() - begun;
+        assert!(took.tv_sec < 5, "{took:?}");
     }
 }

@@ -131,6 +131,8 @@ fn growth_and_depth_are_bounded() {
     assert!(matches!(Lex::default().expand_word(&doubled, &big), Err(ExpandError::TooLong { .. })));
     let replaced = format!("${{a//x/{}}}", "y".repeat(64));
     assert!(matches!(Lex::default().expand_word(&replaced, &big), Err(ExpandError::TooLong { .. })));
+    let long = format!("${{a//{}/}}", "?".repeat(1 << 15));
+    assert!(matches!(Lex::default().expand_word(&long, &big), Err(ExpandError::TooCostly { .. })));
     let deep = "${a:-".repeat(5000);
     assert!(matches!(Lex::default().expand_word(&deep, &big), Err(ExpandError::TooDeep { .. })));
 }
