@@ -266,3 +266,39 @@ fn a_check_takes_a_file_on_standard_input() {
     let place = &json(&out)["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "stdin");
 }
+
+#[test]
+fn warnings_of_a_build_are_events_for_programs() {
+    let context = Context::dockerfile("FROM scratch\nCOPY Dockerfile /\nCMD x \\\n  y\n");
+    let out = shared().run(&["build", "--progress", "rawjson", "-o", "type=cacheonly", context.text()]);
+    assert_eq!(out.code, Some(0), "{out:?}");
+    let lines: Vec<Value> = out
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let found: Vec<&Value> = lines.iter().filter_map(|line| line["warnings"].as_array()).flatten().collect();
+    assert_eq!(found.len(), 1, "{}", out.stderr);
+    let warning = found[0];
+    assert_eq!(warning["url"], "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/");
+    assert_eq!(warning["level"], 1);
+    assert_eq!(warning["sourceInfo"]["filename"], "Dockerfile");
+    let ranges: Vec<u64> = warning["range"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|range| range["start"]["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ranges, [3, 4]);
+    let vertex = warning["vertex"].as_str().unwrap();
+    let is_shown = |line: &Value| {
+        line["vertexes"].as_array().is_some_and(|all| {
+            all.iter().any(|one| {
+                one["digest"] == vertex && one["name"] == "[internal] load build definition from Dockerfile"
+            })
+        })
+    };
+    assert!(lines.iter().any(is_shown), "{}", out.stderr);
+    let plain = shared().build(&context, &["-o", "type=cacheonly"]);
+    plain.out.says("1 warning about Dockerfile:\n - JSONArgsRecommended: ");
+}

@@ -6,6 +6,7 @@ mod context;
 mod failure;
 mod output;
 mod resolver;
+mod warn;
 mod watch;
 
 pub(crate) use arguments::BuildArgs;
@@ -63,6 +64,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let epoch = epoch(&engine.environment)?;
     let (progress, tail) = watch::progress(&args, &engine.environment);
     progress.allow_threads();
+    warn::send(&progress, &parsed, &warnings, &args, &engine.environment);
     let store = engine.store()?;
     let worker = Worker::new(
         store.clone(),
@@ -103,7 +105,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         Err(error) => {
             progress.finish();
             store.finish()?;
-            show_warnings(&parsed.source, &warnings, &args, &engine.environment);
+            warn::show(&parsed.source, &warnings, &args, &engine.environment);
             return Err(failure::solve(&parsed, &graph, &error, &tail, &observer));
         }
     };
@@ -124,7 +126,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     progress.finish();
     store.finish()?;
     let written = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;
-    show_warnings(&parsed.source, &warnings, &args, &engine.environment);
+    warn::show(&parsed.source, &warnings, &args, &engine.environment);
     written.report(&args)?;
     Ok(0)
 }
@@ -178,36 +180,4 @@ fn epoch(environment: &Environment) -> Outcome<Option<u64>> {
         ))
     })?;
     Ok(Some(seconds))
-}
-
-fn show_warnings(
-    source: &dockerfile::Source,
-    warnings: &[dockerfile::Diagnostic],
-    args: &BuildArgs,
-    environment: &Environment,
-) {
-    if args.quiet || warnings.is_empty() {
-        return;
-    }
-    let colour = screen::err_is_terminal() && environment.get("NO_COLOR").is_none();
-    // Rules speak in a line each; what concerns no place in the file, too.
-    let (rules, others): (Vec<_>, Vec<_>) =
-        warnings.iter().cloned().partition(|warning| warning.rule.is_some());
-    let (whole, placed): (Vec<_>, Vec<_>) =
-        others.into_iter().partition(|warning| warning.span == dockerfile::Span::default());
-    for warning in whole {
-        screen::say(&format!("warning: {}", warning.message));
-    }
-    if !placed.is_empty() {
-        screen::say(dockerfile::diagnostic::render(source, &placed, colour).trim_end());
-    }
-    if !rules.is_empty() {
-        let count =
-            if rules.len() == 1 { "1 warning".to_owned() } else { format!("{} warnings", rules.len()) };
-        screen::say(&format!("{count} about {}:", source.name()));
-    }
-    for warning in rules {
-        let line = source.line(warning.span.start);
-        screen::say(&format!(" - {}: {} (line {line})", warning.rule.unwrap_or_default(), warning.message));
-    }
 }
