@@ -23,7 +23,7 @@ mod run;
 mod select;
 mod worker;
 
-pub use cache::Cache;
+pub use cache::{Cache, SharedCache, SharedResult};
 pub use error::{BoxError, Error};
 pub use snapshot::{Fetcher, Forms};
 pub use worker::{LocalContext, Worker, WorkerOptions};

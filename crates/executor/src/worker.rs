@@ -163,6 +163,15 @@ impl Worker {
         self.trees.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Sees to it that a result's layers are all here.
+    ///
+    /// # Errors
+    /// A layer cannot be fetched.
+    pub fn complete(&self, stack: &[LayerId]) -> Result<()> {
+        self.forms.complete(stack, &VertexHandle::none())?;
+        Ok(())
+    }
+
     /// Keeps what was learned of the contexts' files. To be called when the build has ended.
     pub fn keep_indexes(&self) -> Result<()> {
         let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);

@@ -202,7 +202,7 @@ fn kept(store: &Store, image: &Image, infos: &[LayerInfo]) -> Result<Option<(Doc
 }
 
 /// The blob that a layer leaves as: one that it has, or one that is made now.
-fn blob(store: &Store, forms: &Forms, info: &LayerInfo, packing: &Packing) -> Result<Descriptor> {
+pub(crate) fn blob(store: &Store, forms: &Forms, info: &LayerInfo, packing: &Packing) -> Result<Descriptor> {
     let kind = |blob: &Descriptor| media_type::layer_compression(&blob.media_type);
     let serves = |blob: &Descriptor| match kind(blob) {
         Some(kind) if packing.force => kind == packing.wanted(),

@@ -52,6 +52,14 @@ pub enum Error {
         /// The image.
         name: String,
     },
+    /// A shared cache that cannot be used.
+    #[error("cannot use the cache `{name}`: {reason}")]
+    Cache {
+        /// Where it is.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Two platforms that share a folder have the same file.
     #[error("several platforms have the file `{path}`, and platform-split is off")]
     SamePath {

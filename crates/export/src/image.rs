@@ -4,9 +4,9 @@
 //! at which the layer was made, an entry without a layer that of the layer before it (or of the first new layer, where
 //! none was made before it), and the image that of its last entry.
 
-use crate::{Result, image};
+use crate::{Result, cache, image};
 use layer::LayerId;
-use oci::{Digest, ImageConfig, Reference};
+use oci::{Digest, ImageConfig, Reference, timestamp};
 use snapshot::Forms;
 use store::Store;
 
@@ -23,29 +23,25 @@ pub struct NewImage {
     pub names: Vec<Reference>,
     /// SOURCE_DATE_EPOCH: the time that everything new says it was made at, RFC 3339.
     pub epoch: Option<String>,
+    /// The steps that an inline cache has records of; none is no such cache.
+    pub inline: Vec<cache::Step>,
 }
 
 /// Completes an image and names it in the store. Its layers are all there afterwards: what was still remote is fetched
-/// first. `rfc3339` writes a point in time. Gives the image's id.
-pub fn finish(
-    store: &Store,
-    forms: &Forms,
-    new: NewImage,
-    rfc3339: &dyn Fn(std::time::SystemTime) -> String,
-) -> Result<Digest> {
+/// first. Gives the image's id.
+pub fn finish(store: &Store, forms: &Forms, new: NewImage) -> Result<Digest> {
     forms.complete(&new.stack, &progress::VertexHandle::none())?;
     let diff_ids = forms.diff_ids(&new.stack)?;
-    let times: Vec<Option<String>> = new
-        .stack
-        .iter()
-        .map(|id| {
-            let listing = std::fs::metadata(store.layer_dir(*id).join("listing"));
-            listing.and_then(|metadata| metadata.modified()).ok().map(rfc3339)
-        })
-        .collect();
+    let times: Vec<Option<String>> =
+        new.stack.iter().map(|id| store.layer_made(*id).map(timestamp::rfc3339)).collect();
     let mut config = new.config;
     config.rootfs.diff_ids = diff_ids.iter().map(|diff| diff.digest).collect();
     image::date(&mut config, new.base_history, &times, new.epoch.as_deref());
+    // That of the base speaks of other layers.
+    config.other.remove(cache::INLINE);
+    if let Some((field, text)) = cache::inline(store, &new.inline, &new.stack, &config.rootfs.diff_ids) {
+        config.other.insert(field.to_owned(), text.into());
+    }
     let bytes = config.to_bytes();
     // An unchanged build writes nothing, and so has nothing to sync.
     let id = Digest::of(&bytes);

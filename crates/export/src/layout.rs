@@ -8,6 +8,7 @@
 //! tag) and `io.containerd.image.name` (the whole name). A folder that is a layout already gets the entries added; one
 //! of the same name is replaced.
 
+use crate::place::LayoutName;
 use crate::sink::{FolderSink, Sink, TarSink, blob_name, bytes, copy};
 use crate::{Bundle, LayerBlob, Result};
 use oci::{Descriptor, Digest, Index, Reference};
@@ -36,18 +37,33 @@ pub fn write_folder(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], folder:
     layout(forms, bundles, &mut FolderSink::new(folder)?)
 }
 
+/// Adds a bundle to a layout's folder, under a tag.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_tagged(forms: &Forms, bundle: &Bundle, name: &LayoutName) -> Result<()> {
+    blobs(forms, bundle, &mut FolderSink::new(&name.folder)?)?;
+    add_entry(&name.folder, &bundle.root, name.tag.as_deref())
+}
+
+/// Writes what a bundle has.
+fn blobs(forms: &Forms, bundle: &Bundle, sink: &mut dyn Sink) -> Result<()> {
+    for LayerBlob { info, descriptor } in &bundle.layers {
+        sink.put(&blob_name(&descriptor.digest), descriptor.size, &mut |out| {
+            copy(&mut forms.blob(info.id, descriptor)?, out)
+        })?;
+    }
+    for document in bundle.configs.iter().chain(&bundle.manifests) {
+        bytes(sink, &blob_name(&document.descriptor.digest), &document.bytes)?;
+    }
+    Ok(())
+}
+
 fn layout(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], sink: &mut dyn Sink) -> Result<()> {
     let there = sink.read("index.json").and_then(|bytes| Index::parse(&bytes).ok());
     let mut index = there.unwrap_or_else(|| Index::oci(Vec::new()));
     for (bundle, names) in bundles {
-        for LayerBlob { info, descriptor } in &bundle.layers {
-            sink.put(&blob_name(&descriptor.digest), descriptor.size, &mut |out| {
-                copy(&mut forms.blob(info.id, descriptor)?, out)
-            })?;
-        }
-        for document in bundle.configs.iter().chain(&bundle.manifests) {
-            bytes(sink, &blob_name(&document.descriptor.digest), &document.bytes)?;
-        }
+        blobs(forms, bundle, sink)?;
         if names.is_empty() {
             enter(&mut index, bundle.root.clone());
         }

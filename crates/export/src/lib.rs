@@ -8,6 +8,7 @@
 mod annotations;
 pub mod archive;
 mod bundle;
+pub mod cache;
 pub mod copy;
 mod error;
 mod image;

@@ -48,6 +48,7 @@ impl Pusher<'_> {
         let image = self.store.image(image)?.ok_or_else(|| Error::NoImage { name: image.to_owned() })?;
         let bundle = Bundle::new(self.store, self.forms, std::slice::from_ref(&image), &Packing::default())?;
         self.bundle(&bundle, target, false)?;
+        self.store.set_pulled(target, &bundle.root_document().descriptor)?;
         if image.manifest.is_none() {
             let Document { descriptor, bytes } = bundle.root_document().clone();
             let manifest = Some((descriptor, bytes));
@@ -76,10 +77,6 @@ impl Pusher<'_> {
             let name =
                 if by_digest { target.with_digest(manifest.descriptor.digest) } else { target.clone() };
             self.client.push_manifest(&name, &manifest.bytes, &manifest.descriptor.media_type)?;
-        }
-        if !by_digest {
-            let root = &bundle.root_document().descriptor;
-            self.store.set_pulled(target, root)?;
         }
         Ok(())
     }

@@ -105,8 +105,9 @@ impl Kit {
             stack,
             names: vec![name.clone()],
             epoch: Some("2020-01-01T00:00:00Z".to_owned()),
+            inline: Vec::new(),
         };
-        let image = export::finish(&self.store, &self.forms, new, &|_| String::new()).unwrap();
+        let image = export::finish(&self.store, &self.forms, new).unwrap();
         Saved { image, names: vec![name] }
     }
 }

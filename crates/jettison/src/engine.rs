@@ -2,6 +2,7 @@
 
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use export::place::{LayoutName, Place};
 use oci::{Descriptor, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use progress::VertexHandle;
 use registry::{Client, Credential, Credentials, DaemonConf, RegistriesConf};
@@ -9,6 +10,7 @@ use snapshot::{BoxError, Fetcher, Forms};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use store::Store;
 
 /// How registries are spoken to, as flags have it.
@@ -86,6 +88,9 @@ impl Fetcher for RegistryFetcher {
         sink: &mut dyn Write,
         progress: &dyn Fn(u64),
     ) -> Result<(), BoxError> {
+        if let Some(layout) = reference.strip_prefix("oci-layout://") {
+            return Ok(Place::Layout(LayoutName::parse(layout)?).blob(descriptor, sink, progress)?);
+        }
         let reference: Reference = reference.parse()?;
         Ok(self.0.get()?.blob(&reference, descriptor, Hasher::new(), sink, progress)?)
     }
@@ -136,6 +141,20 @@ impl Engine {
             }
         }
         Ok(self.client.get()?)
+    }
+
+    /// A registry client of its own that soon gives up: for what a build can do without.
+    pub(crate) fn impatient_client(&self, host: &str) -> Outcome<Client> {
+        let mut options = registry_options(&self.environment, &self.registry_flags);
+        if let Some((user, password)) = &self.registry_flags.credentials {
+            let credential = Credential::Basic { user: user.clone(), password: password.clone() };
+            options.credentials.explicit.insert(host.to_owned(), credential);
+        }
+        options.timeouts.connect = Duration::from_secs(5);
+        options.timeouts.stall = Duration::from_secs(10);
+        options.retry.attempts = 2;
+        options.retry.longest_delay = Duration::from_secs(2);
+        Ok(Client::new(options)?)
     }
 
     /// How URLs are reached.

@@ -16,6 +16,7 @@ mod manifest;
 pub mod media_type;
 mod platform;
 mod reference;
+pub mod timestamp;
 
 pub use config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
 pub use digest::{Digest, Hasher};

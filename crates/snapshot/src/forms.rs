@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use store::{DiffId, LayerFill, LayerInfo, Remote, Store, Xattrs};
 
+/// The annotation of a layer's descriptor that says when it was made, as BuildKit's caches have it.
+pub const CREATED: &str = "buildkit/createdat";
+
 /// Who fetches blobs of images.
 pub trait Fetcher: Send + Sync {
     /// Writes the blob to `sink`. Its digest and size are checked as bytes arrive; `progress` is told how many came.
@@ -130,6 +133,10 @@ impl Forms {
         let descriptor = &remote.descriptor;
         let blob = self.fetch(&remote, vertex)?;
         self.unpack(fill, blob, &descriptor.media_type, at)?;
+        // What a shared cache says: the image that is made of it has the same times as where it was made.
+        if let Some(made) = descriptor.annotations.get(CREATED).and_then(|text| oci::timestamp::parse(text)) {
+            self.store.set_layer_made(id, made)?;
+        }
         self.store.add_layer_blob(id, descriptor)?;
         Ok(())
     }

@@ -15,7 +15,7 @@ mod rewritten;
 mod tar;
 
 pub use error::{BoxError, Error};
-pub use forms::{Fetcher, Forms, open_directory};
+pub use forms::{CREATED, Fetcher, Forms, open_directory};
 pub use lowers::Lowers;
 
 /// What this crate's functions return.

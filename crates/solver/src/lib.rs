@@ -33,4 +33,4 @@ pub use backend::{
     BoxError, CacheBackend, Cancel, Executor, Input, NewRecord, Observer, Pinned, Record, Snapshot,
     SourceProvider, Task,
 };
-pub use solve::{Error, Options, Solved, Solver};
+pub use solve::{Error, Options, Solved, Solver, Step};

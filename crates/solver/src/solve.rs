@@ -5,6 +5,7 @@ use crate::backend::{BoxError, CacheBackend, Cancel, Executor, Input, Observer, 
 use crate::keys::{self, InputKey};
 use crate::state::State;
 use graph::{Graph, Key, KeyOp, Node, NodeId, Op};
+use layer::LayerId;
 use oci::Digest;
 
 /// How a graph is solved.
@@ -21,8 +22,23 @@ pub struct Options {
 pub struct Solved {
     /// The targets' snapshots, in the order asked for.
     pub targets: Vec<Snapshot>,
+    /// The steps that have a result, inputs first.
+    pub steps: Vec<Step>,
     /// How many steps ran.
     pub ran: usize,
+}
+
+/// A step and its result.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which node.
+    pub id: NodeId,
+    /// The key of the result.
+    pub key: Digest,
+    /// The key that leads to it without any file.
+    pub definition: Option<Digest>,
+    /// The layers, lowest first.
+    pub stack: Vec<LayerId>,
 }
 
 /// Why a build did not come to its end.
@@ -102,7 +118,18 @@ impl Solver<'_> {
         let ran = states.iter().filter(|state| state.ran).count();
         let result = |id: &NodeId| states[id.index()].result.clone();
         let targets: Option<Vec<Snapshot>> = targets.iter().map(result).collect();
-        Ok(Solved { targets: targets.expect("because the walk ends when every target is solved"), ran })
+        let steps = order.iter().filter(|id| !self.is_source(**id)).filter_map(|id| {
+            let state = &states[id.index()];
+            let result = state.result.as_ref()?;
+            let (key, definition, stack) = (result.key, state.definition, result.stack.clone());
+            Some(Step { id: *id, key, definition, stack })
+        });
+        let steps = steps.collect();
+        Ok(Solved {
+            targets: targets.expect("because the walk ends when every target is solved"),
+            steps,
+            ran,
+        })
     }
 
     /// The keys of a node, as far as they follow from those of its inputs, from folders and from links.

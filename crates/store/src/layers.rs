@@ -24,6 +24,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What the index knows about a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +147,22 @@ impl Store {
     /// Remembers that a blob is this layer's tar. The blob is kept while the layer is.
     pub fn add_layer_blob(&self, id: LayerId, descriptor: &Descriptor) -> Result<()> {
         self.write(|transaction| insert_layer_blob(transaction, id, descriptor))
+    }
+
+    /// When a layer was made; nothing where its files are not here.
+    #[must_use]
+    pub fn layer_made(&self, id: LayerId) -> Option<SystemTime> {
+        std::fs::metadata(self.layer_dir(id).join("listing")).and_then(|known| known.modified()).ok()
+    }
+
+    /// Says when a layer was made that came from elsewhere.
+    ///
+    /// # Errors
+    /// Its files are not here.
+    pub fn set_layer_made(&self, id: LayerId, made: SystemTime) -> Result<()> {
+        let path = self.layer_dir(id).join("listing");
+        let set = std::fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(made));
+        set.map_err(|error| Error::io("set the time of", &path, error))
     }
 
     /// The layer with this diff id, the one with most forms first; touched for the lease.

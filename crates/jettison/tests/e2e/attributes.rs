@@ -66,7 +66,9 @@ fn several_platforms_are_an_index() {
     for arch in ["amd64", "arm64"] {
         let other = own();
         other.ok(&["pull", "-q", "--platform", &format!("linux/{arch}"), &name]);
-        assert_eq!(other.files(&name).text("arch"), format!("{arch}\n"));
+        let from = Context::dockerfile(&format!("FROM {name}\n"));
+        let files = other.files_of(&from, &["--platform", &format!("linux/{arch}")]);
+        assert_eq!(files.text("arch"), format!("{arch}\n"));
         assert_eq!(other.inspect(&name)["Architecture"], arch);
     }
     // The same as folders and as a layout.

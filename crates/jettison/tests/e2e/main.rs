@@ -32,4 +32,5 @@ mod real_npm;
 mod registry;
 mod remote_files;
 mod rootless;
+mod shared_cache;
 mod volumes;

@@ -59,6 +59,12 @@ pub(crate) struct BuildArgs {
     /// Where the result goes: `type=local|tar|oci|docker|image|registry|cacheonly,dest=PATH`; a path alone is a folder
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Vec<String>,
+    /// A cache to use: `type=registry|local,ref=NAME|src=FOLDER`, or an image's name
+    #[arg(long = "cache-from", value_name = "CACHE")]
+    pub(crate) cache_from: Vec<String>,
+    /// A cache to write: `type=registry|local|inline,ref=NAME|dest=FOLDER,mode=min|max`
+    #[arg(long = "cache-to", value_name = "CACHE")]
+    pub(crate) cache_to: Vec<String>,
     /// Put the image into the store, which is what happens anyway
     #[arg(long)]
     pub(crate) load: bool,

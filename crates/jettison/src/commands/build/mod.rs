@@ -6,6 +6,7 @@ mod context;
 mod failure;
 mod output;
 mod resolver;
+mod shared;
 mod warn;
 mod watch;
 
@@ -17,6 +18,7 @@ use crate::error::{CommandError, Outcome};
 use crate::{commands::rootless, screen};
 use executor::{Cache, Worker, WorkerOptions};
 use graph::{About, Graph, NodeId};
+use layer::LayerId;
 use oci::Platform;
 use solver::Solver;
 
@@ -33,6 +35,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     }
     let outputs = output::outputs(&args)?;
     let platforms = args.platforms(&environment)?;
+    let cache_to = shared::to(&args.cache_to)?;
     if !args.quiet {
         rootless::say_limits();
     }
@@ -55,6 +58,11 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     }
     let options = args.frontend_options(&engine.environment)?;
     let trust_host_ca = options.trust_host_ca;
+    // The old way of asking for an inline cache.
+    let inline_arg = options
+        .build_args
+        .iter()
+        .any(|(name, value)| name == "BUILDKIT_INLINE_CACHE" && matches!(value.as_str(), "1" | "true"));
     let interrupts = watch::interrupts()?;
     let locals = context.locals(&args, &dockerfile)?;
     let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
@@ -82,9 +90,11 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             largest_download: LARGEST_DOWNLOAD,
         },
     );
-    let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args));
-    let observer = watch::Watcher::new(&graph, &worker, &progress);
-    let solved = watch::solve(&worker, &interrupts, |cancel| {
+    let cache_from = shared::from(&engine, &args.cache_from)?;
+    let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args), cache_from);
+    let observer = watch::Watcher::new(&graph, &worker, &progress, &cache);
+    let needs_layers = outputs.iter().any(|output| output.kind != output::Kind::CacheOnly);
+    let solved = watch::solve(&worker, &interrupts, &cache, |cancel| {
         let solver = Solver {
             graph: &graph,
             cache: &cache,
@@ -97,7 +107,16 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
                 mode: rootless::single_id().then(|| "single-id".to_owned()),
             },
         };
-        solver.solve(&targets)
+        let solved = solver.solve(&targets)?;
+        if cache.has_taken() && needs_layers {
+            // What a shared cache promised must be there while the build can still start over.
+            for target in &solved.targets {
+                worker
+                    .complete(&target.stack)
+                    .map_err(|source| solver::Error::Cache { source: source.into() })?;
+            }
+        }
+        Ok(solved)
     });
     worker.keep_indexes()?;
     let solved = match solved {
@@ -109,6 +128,13 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             return Err(failure::solve(&parsed, &graph, &error, &tail, &observer));
         }
     };
+    let steps: Vec<export::cache::Step> = solved
+        .steps
+        .into_iter()
+        .map(|solver::Step { key, definition, stack, .. }| export::cache::Step { key, definition, stack })
+        .collect();
+    let is_inline = inline_arg || cache_to.iter().any(shared::CacheTo::is_inline);
+    let inline = if is_inline { &steps[..] } else { &[] };
     let built: Vec<output::Built> = lowered
         .into_iter()
         .zip(solved.targets)
@@ -121,8 +147,15 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         built: &built,
         epoch,
         wants_id: args.iidfile.is_some(),
+        inline,
     }
-    .write();
+    .write()
+    .and_then(|written| {
+        let stacks: Vec<Vec<LayerId>> = built.iter().map(|built| built.stack.clone()).collect();
+        shared::write(&engine, &cache_to, &steps, &stacks, &progress)?;
+        cache.keep_taken()?;
+        Ok(written)
+    });
     progress.finish();
     store.finish()?;
     let written = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;

@@ -4,7 +4,7 @@ use super::BuildArgs;
 use crate::environment::Environment;
 use crate::error::Outcome;
 use crate::screen;
-use executor::Worker;
+use executor::{Cache, Worker};
 use graph::{Graph, MissReason, NodeId, Op};
 use progress::{
     Colors, Plain, PlainOptions, Progress, RawJson, Sink, Tail, Tty, TtyOptions, Vertex, VertexHandle,
@@ -96,16 +96,41 @@ fn is_changed(error: &BoxError) -> bool {
     matches!(error.downcast_ref(), Some(executor::Error::Changed { .. }))
 }
 
+/// Whether a build failed for want of a layer that somebody else should have.
+fn lacks_layer(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(snapshot::Error::Fetch { .. } | snapshot::Error::Layer { .. }))
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Solves, and starts over when a file of a context is another one than that whose digest went into a key: what was
 /// finished is found in the cache.
 pub(crate) fn solve(
     worker: &Worker,
     interrupts: &Interrupts,
+    cache: &Cache<'_>,
     solve: impl Fn(&Cancel) -> Result<Solved, solver::Error>,
 ) -> Result<Solved, solver::Error> {
     let mut attempt = 1;
     loop {
         let solved = solve(&interrupts.attempt());
+        if let Err(error) = &solved
+            && !interrupts.asked()
+            && lacks_layer(error)
+            && cache.give_up_shared()
+        {
+            screen::say(
+                "warning: a shared cache names layers that cannot be had; the build goes on without it",
+            );
+            worker.look_again();
+            continue;
+        }
         let changed = matches!(&solved, Err(solver::Error::Step { source, .. }) if is_changed(source));
         if !changed || attempt == ATTEMPTS {
             return solved;
@@ -126,13 +151,19 @@ pub(crate) struct Watcher<'a> {
     graph: &'a Graph,
     worker: &'a Worker,
     progress: &'a Progress,
+    cache: &'a Cache<'a>,
     vertices: Mutex<HashMap<NodeId, VertexHandle>>,
 }
 
 impl<'a> Watcher<'a> {
     /// A watcher that has seen nothing.
-    pub(crate) fn new(graph: &'a Graph, worker: &'a Worker, progress: &'a Progress) -> Self {
-        Self { graph, worker, progress, vertices: Mutex::default() }
+    pub(crate) fn new(
+        graph: &'a Graph,
+        worker: &'a Worker,
+        progress: &'a Progress,
+        cache: &'a Cache<'a>,
+    ) -> Self {
+        Self { graph, worker, progress, cache, vertices: Mutex::default() }
     }
 
     /// The number of a node's vertex, for the log lines of an error.
@@ -186,6 +217,11 @@ impl Observer for Watcher<'_> {
             Some(error) if is_changed(error) => {
                 let handle = self.handle(id);
                 handle.note(&format!("{error}; the build starts over with what was finished"));
+                handle.cancel();
+            }
+            Some(error) if lacks_layer(error.as_ref()) && self.cache.has_taken() => {
+                let handle = self.handle(id);
+                handle.note(&format!("{error}; the build starts over without the shared cache"));
                 handle.cancel();
             }
             Some(error) => self.handle(id).fail(&error.to_string()),

@@ -84,8 +84,8 @@ impl Attributes {
                 }
             }
             "dest" => self.dest = Some(value.to_owned()),
-            "tar" => self.tar = Some(boolean(key, value)?),
-            "platform-split" => self.split = Some(boolean(key, value)?),
+            "tar" => self.tar = Some(boolean("--output", key, value)?),
+            "platform-split" => self.split = Some(boolean("--output", key, value)?),
             "mode" => {
                 self.delete = match value {
                     "copy" => false,
@@ -97,11 +97,11 @@ impl Attributes {
                     }
                 }
             }
-            "push" => self.push = Some(boolean(key, value)?),
-            "push-by-digest" => self.by_digest = boolean(key, value)?,
-            "store" => self.store = Some(boolean(key, value)?),
-            "registry.insecure" => self.insecure = boolean(key, value)?,
-            "oci-mediatypes" => self.oci_types = Some(boolean(key, value)?),
+            "push" => self.push = Some(boolean("--output", key, value)?),
+            "push-by-digest" => self.by_digest = boolean("--output", key, value)?,
+            "store" => self.store = Some(boolean("--output", key, value)?),
+            "registry.insecure" => self.insecure = boolean("--output", key, value)?,
+            "oci-mediatypes" => self.oci_types = Some(boolean("--output", key, value)?),
             "compression" => {
                 self.compression = Some(match value {
                     "uncompressed" => Compression::None,
@@ -124,8 +124,8 @@ impl Attributes {
                 })?;
                 self.level = Some(level);
             }
-            "force-compression" => self.force = boolean(key, value)?,
-            "rewrite-timestamp" => self.rewrite = boolean(key, value)?,
+            "force-compression" => self.force = boolean("--output", key, value)?,
+            "rewrite-timestamp" => self.rewrite = boolean("--output", key, value)?,
             "oci-artifact"
             | "attestation-inline"
             | "unpack"
@@ -133,7 +133,7 @@ impl Attributes {
             | "buildinfo"
             | "buildinfo-attrs"
             | "prefer-nondist-layers" => {
-                boolean(key, value)?;
+                boolean("--output", key, value)?;
             }
             "dangling-name-prefix" | "attestation-prefix" => {}
             _ => {
@@ -249,11 +249,11 @@ impl Attributes {
 }
 
 /// As Go's strconv.ParseBool reads it.
-fn boolean(key: &str, value: &str) -> Outcome<bool> {
+pub(crate) fn boolean(flag: &str, key: &str, value: &str) -> Outcome<bool> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(CommandError::usage(format!("--output: {key} is true or false, not `{value}`"))),
+        _ => Err(CommandError::usage(format!("{flag}: {key} is true or false, not `{value}`"))),
     }
 }
 

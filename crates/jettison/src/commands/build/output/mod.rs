@@ -4,6 +4,7 @@ mod attributes;
 mod metadata;
 mod write;
 
+pub(crate) use attributes::boolean;
 pub(crate) use write::{Built, Outputs};
 
 use super::BuildArgs;

@@ -36,6 +36,8 @@ pub(crate) struct Outputs<'a> {
     pub(crate) epoch: Option<u64>,
     /// Whether an image's id is wanted even where no output has one.
     pub(crate) wants_id: bool,
+    /// The steps of an inline cache; none is no such cache.
+    pub(crate) inline: &'a [export::cache::Step],
 }
 
 /// What is known of the result afterwards.
@@ -102,6 +104,9 @@ impl Outputs<'_> {
                         images => {
                             let bundle = Bundle::new(store, forms, images, &output.packing)?;
                             pusher.bundle(&bundle, name, push.by_digest)?;
+                            if !push.by_digest {
+                                store.set_pulled(name, &bundle.root_document().descriptor)?;
+                            }
                             bundle.root
                         }
                     };
@@ -174,9 +179,10 @@ impl Outputs<'_> {
                 base_history: base.as_ref().map_or(0, |base| base.config.history.len()),
                 stack,
                 names,
+                inline: self.inline.to_vec(),
                 epoch: self.epoch.map(|seconds| time::rfc3339(UNIX_EPOCH + Duration::from_secs(seconds))),
             };
-            let id = export::finish(store, forms, new, &time::rfc3339)?;
+            let id = export::finish(store, forms, new)?;
             let image = store.image(&id.to_string())?;
             images
                 .push(image.ok_or_else(|| CommandError::new(format!("image {id} is gone from the store")))?);
