@@ -18,6 +18,7 @@ mod directive;
 mod error;
 pub mod expand;
 mod flags;
+pub mod git;
 pub mod heredoc;
 mod hint;
 pub mod ignore;

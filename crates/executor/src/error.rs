@@ -77,6 +77,9 @@ pub enum Error {
     /// A URL could not be fetched.
     #[error(transparent)]
     Web(#[from] web::Error),
+    /// A repository could not be fetched.
+    #[error(transparent)]
+    Git(#[from] source::git::GitError),
     /// The network cannot be used as it is set up.
     #[error("cannot use the network")]
     WebSettings(#[from] web::Failure),
@@ -164,6 +167,7 @@ impl Error {
             )),
             Self::Exit { no_network: Some(reason), .. } => Some(reason.clone()),
             Self::Web(error) => error.hint(),
+            Self::Git(error) => error.hint(),
             Self::Checksum { got, .. } => {
                 Some(format!("if the file was meant to change, and you trust it, write `--checksum={got}`"))
             }

@@ -13,6 +13,7 @@ mod cache;
 mod content;
 mod error;
 mod files;
+mod git;
 mod http;
 mod image;
 mod mode;

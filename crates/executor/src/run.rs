@@ -99,7 +99,7 @@ impl Worker {
         Ok(made)
     }
 
-    fn scan_options(&self) -> layer::ScanOptions {
+    pub(crate) fn scan_options(&self) -> layer::ScanOptions {
         layer::ScanOptions {
             owner: self.options.single_id.then_some((0, 0)),
             ..layer::ScanOptions::default()

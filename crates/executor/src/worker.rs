@@ -47,6 +47,8 @@ pub struct WorkerOptions {
     pub pulls: usize,
     /// How URLs are reached.
     pub web: web::Settings,
+    /// How repositories are reached.
+    pub git: source::git::GitOptions,
     /// The most bytes that are fetched from one URL.
     pub largest_download: u64,
 }
@@ -60,6 +62,8 @@ pub struct Worker {
     launcher: Mutex<Option<Arc<Launcher>>>,
     pool: OnceLock<Pool>,
     web: Mutex<Option<Arc<web::Client>>>,
+    /// What the references of repositories were when they were asked for.
+    pub(crate) commits: Mutex<HashMap<NodeId, source::git::Commit>>,
     vertices: Mutex<HashMap<NodeId, VertexHandle>>,
     said: Mutex<Vec<String>>,
     /// The request to stop of the solving under way, for pulls that no step waits for alone.
@@ -84,6 +88,7 @@ impl Worker {
             launcher: Mutex::default(),
             pool: OnceLock::new(),
             web: Mutex::default(),
+            commits: Mutex::default(),
             vertices: Mutex::default(),
             said: Mutex::default(),
         }
@@ -202,6 +207,7 @@ impl SourceProvider for Worker {
     fn pin(&self, id: NodeId, node: &Node, cancel: &Cancel) -> Result<Pinned, BoxError> {
         Ok(match &node.op {
             Op::Http(http) => self.pin_http(id, &node.about.slot, http, cancel)?,
+            Op::Git(git) => self.pin_git(id, git, cancel)?,
             _ => {
                 return Err(Error::Unsupported { what: "asking for what no machine holds".to_owned() }.into());
             }
@@ -225,7 +231,7 @@ impl Executor for Worker {
             Op::Local(_) => Vec::new(),
             Op::Image(image) => self.image(image)?,
             Op::Http(http) => self.http(task, http)?,
-            Op::Git(_) => return Err(Error::Unsupported { what: "git".to_owned() }.into()),
+            Op::Git(git) => self.git(task, git)?,
             Op::Merge => self.merge(task)?,
             Op::File(op) => self.files(task, op)?,
             Op::Run(op) => self.run(task, op)?,

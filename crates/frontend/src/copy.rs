@@ -6,9 +6,10 @@ use crate::stage::StageState;
 use crate::{Error, Result, history, mode, paths};
 use dockerfile::command::{AddCommand, CopyCommand, CopyPaths, InlineFile};
 use dockerfile::expand::Lex;
+use dockerfile::git::{self, GitUrl};
 use dockerfile::lint::{Rule, messages};
 use dockerfile::{Diagnostic, Instruction, Span, Spanned, remote};
-use graph::{Copy, FileAction, FileOp, HttpOp, MakeFile, NodeId, Op};
+use graph::{Copy, FileAction, FileOp, GitOp, HttpOp, MakeFile, NodeId, Op};
 use oci::Digest;
 
 /// The flags that COPY and ADD share, expanded.
@@ -24,6 +25,7 @@ struct Common<'a> {
     /// Whether archives are unpacked, as far as that was said.
     unpack: Option<bool>,
     checksum: Option<Spanned<String>>,
+    keep_git_dir: Option<bool>,
 }
 
 /// One source of COPY or ADD, expanded.
@@ -32,6 +34,8 @@ enum Source {
     Paths(Vec<String>),
     /// A file by its URL.
     Http(HttpOp),
+    /// A folder of a git repository.
+    Git(GitOp),
 }
 
 impl Lowering<'_> {
@@ -52,6 +56,7 @@ impl Lowering<'_> {
             exclude: copy.exclude.iter().map(|pattern| pattern.value.clone()).collect(),
             unpack: None,
             checksum: None,
+            keep_git_dir: None,
         };
         self.copy_files(state, instruction, &common)
     }
@@ -73,6 +78,7 @@ impl Lowering<'_> {
             parents: false,
             exclude: add.exclude.iter().map(|pattern| pattern.value.clone()).collect(),
             unpack: add.unpack,
+            keep_git_dir: add.keep_git_dir,
             checksum: add
                 .checksum
                 .as_ref()
@@ -159,8 +165,9 @@ impl Lowering<'_> {
                 Source::Paths(paths) => (self.copy_source(state, common)?, paths),
                 Source::Http(http) => {
                     let path = format!("/{}", literal(&http.name));
-                    (self.http(http, &about), vec![path])
+                    (self.remote(Op::Http(http), &about), vec![path])
                 }
+                Source::Git(git) => (self.remote(Op::Git(git), &about), vec!["/".to_owned()]),
             };
             let input = inputs.iter().skip(1).position(|known| *known == node).map(|at| at + 1);
             let input = input.unwrap_or_else(|| {
@@ -239,15 +246,15 @@ impl Lowering<'_> {
         Err(Error::at(checksum.span, message))
     }
 
-    /// The node of a file by its URL; there is one of each.
-    fn http(&mut self, http: HttpOp, about: &graph::About) -> NodeId {
-        if let Some(node) = self.https.get(&http) {
+    /// The node of a source that another machine holds; there is one of each.
+    pub(crate) fn remote(&mut self, op: Op, about: &graph::About) -> NodeId {
+        if let Some((_, node)) = self.remotes.iter().find(|(known, _)| *known == op) {
             return *node;
         }
-        let slot = format!("{}@{}", about.slot, self.https.len());
+        let slot = format!("{}@{}", about.slot, self.remotes.len());
         let about = graph::About { slot, no_cache: false, ..about.clone() };
-        let node = self.graph.add(Op::Http(http.clone()), Vec::new(), about);
-        self.https.insert(http, node);
+        let node = self.graph.add(op.clone(), Vec::new(), about);
+        self.remotes.push((op, node));
         node
     }
 
@@ -265,19 +272,52 @@ fn in_source(source: &str) -> String {
 
 /// What a source means that is no path; nothing for one that is.
 fn remote_source(common: &Common<'_>, text: &str, span: Span) -> Result<Option<Source>> {
-    let is_git = ["git://", "ssh://", "git@"].iter().any(|scheme| text.starts_with(scheme));
-    if !is_git && !remote::is_http(text) {
+    let repository = git::parse(text).map_err(|error| Error::at(span, format!("`{text}`: {error}")))?;
+    let repository = repository.filter(|url| !url.may_be_path);
+    if repository.is_none() && !remote::is_http(text) {
         return Ok(None);
     }
     if common.word != "ADD" {
         let message = format!("COPY takes files, not the address `{text}`");
         return Err(Error::at(span, message).hint("ADD takes addresses"));
     }
-    if is_git {
-        return Err(Error::at(span, format!("ADD of the address `{text}` is not supported yet")));
+    if let Some(url) = repository {
+        return repository_source(common, url, span).map(Some);
     }
     let checksum = common.checksum.as_ref().map(digest).transpose()?;
     Ok(Some(Source::Http(HttpOp { url: text.to_owned(), name: remote::file_name(text), checksum })))
+}
+
+/// A repository with what the flags say of it, too.
+fn repository_source(common: &Common<'_>, url: GitUrl, span: Span) -> Result<Source> {
+    if let (Some(flag), Some(query)) = (common.keep_git_dir, url.keep_git_dir)
+        && flag != query
+    {
+        return Err(Error::at(span, "--keep-git-dir and the address say different things of `.git`"));
+    }
+    if let (Some(flag), Some(query)) = (&common.checksum, &url.checksum)
+        && flag.value != *query
+    {
+        let message = format!("--checksum={} and the address, which says {query}, differ", flag.value);
+        return Err(Error::at(flag.span, message));
+    }
+    let keep = url.keep_git_dir.or(common.keep_git_dir).unwrap_or(false);
+    let checksum = common.checksum.as_ref().map(|flag| flag.value.clone());
+    Ok(Source::Git(git_op(url, keep, checksum)))
+}
+
+/// The operation that brings a repository's files.
+pub(crate) fn git_op(url: GitUrl, keep_git_dir: bool, checksum: Option<String>) -> GitOp {
+    GitOp {
+        remote: url.remote,
+        reference: url.reference,
+        subdir: url.subdir,
+        checksum: checksum.or(url.checksum),
+        keep_git_dir,
+        skip_submodules: url.submodules == Some(false),
+        commit_time: url.commit_time.unwrap_or(false),
+        fetch_by_commit: url.fetch_by_commit,
+    }
 }
 
 /// The digest that `--checksum` of a file names.

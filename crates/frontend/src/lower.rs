@@ -9,7 +9,7 @@ use crate::stage::StageState;
 use crate::{Error, Options, Result, hints};
 use dockerfile::expand::Lex;
 use dockerfile::{Command, Diagnostic, Dockerfile, Instruction, Spanned, Stage};
-use graph::{About, Graph, HttpOp, LocalOp, Location, NodeId, Op};
+use graph::{About, Graph, LocalOp, Location, NodeId, Op};
 use oci::{ImageConfig, Platform};
 use std::collections::{HashMap, HashSet};
 
@@ -109,7 +109,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) done: Vec<Option<StageState>>,
     pub(crate) resolved: HashMap<(String, Platform), BaseImage>,
     pub(crate) images: HashMap<(String, Platform), NodeId>,
-    pub(crate) https: HashMap<HttpOp, NodeId>,
+    /// The sources that other machines hold.
+    pub(crate) remotes: Vec<(Op, NodeId)>,
     locals: HashMap<String, NodeId>,
     scratch: Option<NodeId>,
 }
@@ -142,7 +143,7 @@ impl<'a> Lowering<'a> {
             graph: Graph::new(),
             resolved: HashMap::new(),
             images: HashMap::new(),
-            https: HashMap::new(),
+            remotes: Vec::new(),
             locals: HashMap::new(),
             scratch: None,
             warnings: Vec::new(),

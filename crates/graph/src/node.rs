@@ -57,7 +57,7 @@ pub struct Location {
 }
 
 /// What a node does. The result of each is a snapshot: a stack of layers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Nothing to stand on.
     Scratch,

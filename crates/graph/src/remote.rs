@@ -42,7 +42,9 @@ impl GitOp {
     #[must_use]
     pub fn pinned(&self) -> Option<&str> {
         if is_commit(&self.reference) {
-            return Some(&self.reference);
+            // What contradicts itself is told when it is asked for.
+            let agrees = self.checksum.as_deref().is_none_or(|checksum| self.reference.starts_with(checksum));
+            return agrees.then_some(&self.reference);
         }
         self.checksum.as_deref().filter(|checksum| self.fetch_by_commit && is_commit(checksum))
     }

@@ -166,6 +166,23 @@ impl Engine {
         }
     }
 
+    /// How repositories are reached.
+    pub(crate) fn git(&self) -> source::git::GitOptions {
+        let environment = &self.environment;
+        let folders = environment.program_folders();
+        let names = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
+        source::git::GitOptions {
+            program: folders.iter().map(|folder| folder.join("git")).find(|program| program.is_file()),
+            path: std::env::join_paths(&folders).unwrap_or_default(),
+            proxies: names
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), proxy(environment, name)?)))
+                .collect(),
+            authorities: environment.get("SSL_CERT_FILE").map(PathBuf::from),
+            known_hosts: Some(environment.home().join(".ssh/known_hosts")).filter(|path| path.is_file()),
+        }
+    }
+
     /// Who fetches blobs.
     pub(crate) fn fetcher(&self) -> Arc<dyn Fetcher> {
         Arc::new(RegistryFetcher(self.client.clone()))

@@ -1,7 +1,7 @@
 //! Where a build's files come from: local folders and archives, as listings with content digests.
 //!
 //! **Knows**: how a folder is walked without leaving it ([`Root`], [`Tree`]), which of its files are already known by
-//! their stat ([`StatIndex`]), and how an archive becomes a folder ([`tar::context`]).
+//! their stat ([`StatIndex`]), how an archive becomes a folder ([`tar::context`]), and how a commit does ([`git`]).
 //! **Must never know**: Dockerfiles but for ignore patterns, where content is stored, what it is used for.
 //!
 //! ```text
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod git;
 mod index;
 pub mod local;
 mod provider;

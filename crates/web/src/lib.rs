@@ -29,7 +29,7 @@ pub use download::{Get, Got, Head, Sink};
 pub use error::{Error, Failure, Unreachable};
 pub use exchange::{Ask, Exchanges};
 pub use settings::{Proxies, Retry, Settings, Timeouts};
-pub use url::redacted;
+pub use url::{basic, redacted, without_user};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

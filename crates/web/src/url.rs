@@ -40,11 +40,7 @@ impl Target {
         if uri.host().is_none() {
             return Err(wrong("it has no host"));
         }
-        let authorization = user.map(|user| {
-            let (name, password) = user.split_once(':').unwrap_or((user, ""));
-            let plain = [&decoded(name)[..], b":", &decoded(password)].concat();
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))
-        });
+        let authorization = user.map(of_user);
         Ok(Self { uri, authorization })
     }
 }
@@ -63,6 +59,39 @@ pub fn redacted(url: &str) -> String {
         None => "xxxxx",
     };
     format!("{scheme}://{user}@{place}{path}")
+}
+
+/// An HTTP URL without user and password, and the value of `Authorization` that stands for them. What is no HTTP URL, or
+/// names no user, stays as it is.
+#[must_use]
+pub fn without_user(url: &str) -> (String, Option<String>) {
+    let plain = || (url.to_owned(), None);
+    let Some((scheme, rest)) = url.split_once("://") else { return plain() };
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+        return plain();
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((user, place)) => (format!("{scheme}://{place}{path}"), Some(of_user(user))),
+        None => plain(),
+    }
+}
+
+/// The value of `Authorization` for `user[:password]` as URLs have it.
+fn of_user(user: &str) -> String {
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    encode(&decoded(name), &decoded(password))
+}
+
+/// The value of `Authorization` for a user and a password (RFC 7617).
+#[must_use]
+pub fn basic(user: &str, password: &str) -> String {
+    encode(user.as_bytes(), password.as_bytes())
+}
+
+fn encode(user: &[u8], password: &[u8]) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode([user, b":", password].concat()))
 }
 
 /// What a URL may not have as `%XX`.

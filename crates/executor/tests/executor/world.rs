@@ -66,6 +66,7 @@ impl World {
             single_id: false,
             pulls: 2,
             web: web::Settings::default(),
+            git: source::git::GitOptions::default(),
             largest_download: 1 << 20,
         };
         change(&mut options);

@@ -31,6 +31,7 @@ mod outputs;
 mod real_npm;
 mod registry;
 mod remote_files;
+mod repositories;
 mod rootless;
 mod shared_cache;
 mod volumes;

@@ -87,6 +87,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             single_id: rootless::single_id(),
             pulls: 3,
             web: engine.web(),
+            git: engine.git(),
             largest_download: LARGEST_DOWNLOAD,
         },
     );
