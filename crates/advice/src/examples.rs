@@ -194,7 +194,7 @@ const NO_USER: Example = Example {
           the file says what runs, nobody says as whom, and the base is known to run as root: by its configuration where \
           the image is in the store, else by being one of the usual official images. Servers that give root up by \
           themselves (nginx, postgres, redis and others) and entrypoints that do so (gosu, su-exec) are left alone, as is \
-          a USER that says root.",
+          a USER that says root, and what is there to develop with.",
     context: &[],
     bad: "\
 FROM python:3.13-slim

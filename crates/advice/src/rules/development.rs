@@ -174,8 +174,8 @@ fn only_production(model: &Model<'_>, manager: Manager) -> bool {
     }
 }
 
-/// Whether the image is there to develop or test with.
-fn is_for_development(model: &Model<'_>) -> bool {
+/// Whether the image is there to develop or test with: it ships to nobody.
+pub(super) fn is_for_development(model: &Model<'_>) -> bool {
     let word = |word: &str| {
         word.split(['-', '_', ':', '.', '/']).any(|part| DEVELOPMENT.contains(&part.to_lowercase().as_str()))
             || matches!(
@@ -218,9 +218,10 @@ fn script_is_for_development(model: &Model<'_>, words: &[&str]) -> bool {
     let Ok(package) = serde_json::from_str::<serde_json::Value>(text) else { return false };
     let Some(script) = package["scripts"][name].as_str() else { return false };
     let development = package["devDependencies"].as_object();
+    let installed = |tool: &str| development.is_some_and(|packages| packages.keys().any(|name| name.starts_with(tool)));
     script.split([' ', '&', ';', '|']).any(|word| {
-        matches!(word, "nodemon" | "ts-node-dev" | "vite" | "--watch")
-            && development.is_some_and(|packages| packages.contains_key(word) || word == "--watch")
+        word == "--watch"
+            || (installed(word) && (word.starts_with("nodemon") || matches!(word, "ts-node-dev" | "vite")))
     })
 }
 

@@ -64,6 +64,9 @@ pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
     if !model.runs_something() && model.stages[model.target].stage.name().is_some_and(is_builder) {
         return;
     }
+    if super::development::is_for_development(model) {
+        return;
+    }
     let steps: Vec<&Step<'a>> = model.steps(model.target).collect();
     for (number, step) in steps.iter().enumerate() {
         let mut told: Vec<&str> = Vec::new();

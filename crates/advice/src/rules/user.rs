@@ -88,7 +88,7 @@ const ROOT: [&str; 42] = [
 const DROPPERS: [&str; 8] = ["gosu", "su-exec", "setpriv", "runuser", "su", "sudo", "chpst", "s6-setuidgid"];
 
 pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
-    if !model.runs_something() {
+    if !model.runs_something() || super::development::is_for_development(model) {
         return;
     }
     let user = model.steps(model.target).filter_map(|step| match &step.instruction.command {

@@ -1,6 +1,6 @@
 //! Rules of our own in `build --check`, and `--fix`.
 
-use crate::harness::{Context, Out, own};
+use crate::harness::{Context, Out, own, own_with_busybox};
 use insta::assert_snapshot;
 use serde_json::Value;
 use std::fs;
@@ -215,4 +215,23 @@ fn what_a_fix_refuses() {
     assert_eq!(out.code, Some(1));
     out.says("unknown instruction");
     assert_eq!(broken.read("Dockerfile"), "FROM a\nCOPPY a b\nENV c d\n");
+}
+
+#[test]
+fn advice_knows_the_images_of_the_store() {
+    let house = own_with_busybox();
+    let build = |name: &str, user: &str| {
+        let context = Context::dockerfile(&format!("FROM busybox\n{user}"));
+        assert_eq!(house.run(&["build", "-q", "-t", name, context.text()]).code, Some(0));
+    };
+    build("with-user", "USER 1000\n");
+    build("without-user", "LABEL a=b\n");
+    let told = |base: &str| {
+        let context = Context::dockerfile(&format!("FROM {base}\nCMD [\"x\"]\n"));
+        rules(&house.run(&["build", "--check", "--format=json", context.text()]))
+    };
+    assert_eq!(told("with-user"), [""; 0]);
+    assert_eq!(told("without-user"), ["Jettison/NoUserInFinalStage"]);
+    // Of what is not there nobody can be sure.
+    assert_eq!(told("example.com/unknown"), [""; 0]);
 }

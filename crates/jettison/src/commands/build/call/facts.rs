@@ -30,8 +30,8 @@ pub(super) fn facts(
         ..Facts::default()
     };
     for name in advice::base_names(dockerfile, &facts) {
-        if let Some(image) = images.at_hand(&name, &options.platform) {
-            let config = image.config.config;
+        if let Some(image) = images.config(&name, &options.platform) {
+            let config = image.config;
             let base = Base { environment: config.env, directory: config.working_dir, user: config.user };
             facts.bases.insert(name, base);
         }

@@ -29,14 +29,9 @@ impl Images {
         };
         self.store.get_or_init(open).as_ref()
     }
-}
 
-impl MetaResolver for Images {
-    fn image(&self, reference: &str, _platform: &Platform) -> Result<BaseImage, BoxError> {
-        Err(format!("`{reference}` is not resolved for a call").into())
-    }
-
-    fn environment(&self, reference: &str, platform: &Platform) -> Option<Vec<String>> {
+    /// The configuration of an image that the store knows.
+    pub(super) fn config(&self, reference: &str, platform: &Platform) -> Option<ImageConfig> {
         let store = self.store()?;
         let config = match store.image(reference) {
             Ok(Some(image)) => image.config,
@@ -45,7 +40,17 @@ impl MetaResolver for Images {
                 store.base(&reference, &platform.to_string()).ok()??.config
             }
         };
-        Some(ImageConfig::parse(&config).ok()?.config.env)
+        ImageConfig::parse(&config).ok()
+    }
+}
+
+impl MetaResolver for Images {
+    fn image(&self, reference: &str, _platform: &Platform) -> Result<BaseImage, BoxError> {
+        Err(format!("`{reference}` is not resolved for a call").into())
+    }
+
+    fn environment(&self, reference: &str, platform: &Platform) -> Option<Vec<String>> {
+        Some(self.config(reference, platform)?.config.env)
     }
 
     fn ignored(&self) -> Option<&Patterns> {
