@@ -93,6 +93,38 @@ pub enum Error {
         /// The digest of what came.
         got: Digest,
     },
+    /// A device that a RUN requires is described nowhere.
+    #[error("the device `{name}` is required and is not registered")]
+    NoDevice {
+        /// Its name.
+        name: String,
+        /// Files that could not be read, with the reason.
+        broken: Vec<String>,
+    },
+    /// Devices that were not allowed.
+    #[error("{} requested by the build but not allowed", devices(.names))]
+    DeviceNotAllowed {
+        /// Their complete names.
+        names: Vec<String>,
+    },
+    /// A device that needs what no step has.
+    #[error("the device `{name}` brings {what}, which a step cannot have")]
+    Device {
+        /// Its complete name.
+        name: String,
+        /// What it brings.
+        what: &'static str,
+    },
+    /// A program of a platform that this machine cannot run.
+    #[error("`{program}` is a program of {platform}, which this machine of {host} cannot run")]
+    Foreign {
+        /// The program.
+        program: String,
+        /// The step's platform.
+        platform: String,
+        /// This machine's.
+        host: String,
+    },
     /// The step is no longer wanted.
     #[error("cancelled")]
     Cancelled,
@@ -178,11 +210,28 @@ impl Error {
                 Some(format!("build again when nothing writes to `{path}`, or leave it out by .dockerignore"))
             }
             Self::Secret { id } => Some(format!("give it with `--secret id={id},src=FILE`")),
+            Self::NoDevice { broken, .. } => Some(match broken.first() {
+                Some(file) => format!("a specification cannot be read: {file}"),
+                None => "devices are described in /etc/cdi and /var/run/cdi".to_owned(),
+            }),
+            Self::DeviceNotAllowed { names } => {
+                names.first().map(|name| format!("allow it with `--allow device={name}`"))
+            }
+            Self::Foreign { .. } => Some(
+                "install a handler for its programs in binfmt_misc, such as that of qemu-user-static; or let the stage run on this machine's platform with `FROM --platform=$BUILDPLATFORM`".to_owned(),
+            ),
             Self::Agent { id } => {
                 Some(format!("give it with `--ssh {id}`, or `--ssh {id}=KEY` for a private key"))
             }
             Self::Owner { .. } => Some("use numbers, as in `--chown=1000:1000`".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn devices(names: &[String]) -> String {
+    match names {
+        [one] => format!("the device {one} is"),
+        several => format!("the devices {} are", several.join(", ")),
     }
 }

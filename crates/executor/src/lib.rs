@@ -11,6 +11,7 @@ mod agents;
 mod authorities;
 mod cache;
 mod content;
+mod devices;
 mod error;
 mod files;
 mod git;
@@ -25,7 +26,9 @@ mod select;
 mod worker;
 
 pub use cache::{Cache, SharedCache, SharedResult};
+pub use devices::DeviceOptions;
 pub use error::{BoxError, Error};
+pub use run::HOST_GATEWAY;
 pub use snapshot::{Fetcher, Forms};
 pub use worker::{LocalContext, Worker, WorkerOptions};
 

@@ -7,8 +7,10 @@ use crate::{Error, Result};
 use graph::{Network as Wanted, RunOp, Security};
 use layer::{LayerId, Listing, View};
 use network::{Attachment, dns};
+use oci::Platform;
 use progress::{Stream as Output, VertexHandle};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use sandbox::{
     Capabilities, Child, Confinement, Mount, MountKind, Network, Rlimit, Seccomp, Spec, Stdio, Tree,
 };
@@ -18,7 +20,7 @@ use solver::Task;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,9 @@ use store::{CacheMount, LayerDraft};
 
 /// The host name of steps, as BuildKit's.
 const HOSTNAME: &str = "buildkitsandbox";
+
+/// The address of a line of /etc/hosts that stands for this machine as a step reaches it.
+pub const HOST_GATEWAY: &str = "host-gateway";
 
 /// How often a running step is asked whether it is still wanted.
 const POLL: Duration = Duration::from_millis(100);
@@ -71,7 +76,7 @@ impl Worker {
         })?;
         let mut held = Held::default();
         let spec = self.spec(task, run, root, &mut held)?;
-        let child = self.launcher()?.spawn(&spec, &Stdio::piped())?;
+        let child = self.launcher()?.spawn(&spec, &Stdio::piped()).map_err(|error| foreign(error, run))?;
         // The mount has moved into the step's namespace; nothing of it stays here.
         drop(spec);
         for warning in child.warnings() {
@@ -123,6 +128,9 @@ impl Worker {
             mounts.extend(authorities::mounts(bundle, |dir| has_directory(root.as_fd(), dir)));
             env.extend(authorities::variables(declared));
         }
+        let attached = self.attach(run)?;
+        env.extend(attached.env);
+        mounts.extend(attached.mounts);
         mounts.extend(self.mounts(task, run, held, &mut env)?);
         follow_links(&self.forms.view(stack(&task.inputs[0]))?, &mut mounts);
         let mut spec = Spec::new(Tree::from(root), run.args.iter().map(Into::into).collect());
@@ -130,6 +138,8 @@ impl Worker {
         spec.cwd = PathBuf::from(&run.cwd);
         spec.make_cwd = true;
         (spec.uid, spec.gid, spec.additional_gids) = (user.uid, user.gid, user.additional_gids);
+        spec.additional_gids.extend(attached.gids);
+        spec.devices = attached.devices;
         spec.mounts = mounts;
         spec.hostname = Some(run.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()));
         if run.shm_size > 0 {
@@ -157,6 +167,8 @@ impl Worker {
             spec.capabilities = Capabilities::ALL;
             spec.seccomp = Seccomp::Unconfined;
             spec.confinement = Confinement::Privileged;
+            spec.ambient = true;
+            spec.mount_cgroup = true;
         }
         Ok(spec)
     }
@@ -201,7 +213,14 @@ impl Worker {
         let extra: Vec<(String, IpAddr)> = run
             .extra_hosts
             .iter()
-            .filter_map(|(name, address)| Some((name.clone(), address.parse().ok()?)))
+            .filter_map(|(name, address)| match address.as_str() {
+                // Without a network of its own a step is on this machine.
+                HOST_GATEWAY => {
+                    let gateway = attachment.and_then(Attachment::gateway);
+                    Some((name.clone(), gateway.unwrap_or(Ipv4Addr::LOCALHOST).into()))
+                }
+                address => Some((name.clone(), address.parse().ok()?)),
+            })
             .collect();
         let hostname = run.hostname.as_deref().unwrap_or(HOSTNAME);
         let address = attachment.and_then(Attachment::address).map(IpAddr::from);
@@ -211,6 +230,20 @@ impl Worker {
             kind: MountKind::Data { bytes: text.into_bytes(), mode: 0o644, uid: 0, gid: 0, readonly: false },
         };
         Ok(vec![file("/etc/resolv.conf", resolv), file("/etc/hosts", hosts)])
+    }
+}
+
+/// A program that the kernel does not know is one of another platform, where the step is of one.
+fn foreign(error: sandbox::Error, run: &RunOp) -> Error {
+    let host = Platform::host();
+    match error {
+        sandbox::Error::NotExecutable { program, source }
+            if source.raw_os_error() == Some(Errno::NOEXEC.raw_os_error())
+                && host.rank(&run.platform).is_none() =>
+        {
+            Error::Foreign { program, platform: run.platform.to_string(), host: host.to_string() }
+        }
+        error => error.into(),
     }
 }
 

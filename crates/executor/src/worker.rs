@@ -1,6 +1,7 @@
 //! One build's worker: what it is told, what it opens when it is first needed, and the solver's traits.
 
 use crate::content;
+use crate::devices::{DeviceOptions, Registry};
 use crate::{Error, Result};
 use dockerfile::ignore::Patterns;
 use graph::{FileChange, Node, NodeId, Op};
@@ -35,6 +36,8 @@ pub struct WorkerOptions {
     pub secrets: Secrets,
     /// Its ssh agents.
     pub agents: Agents,
+    /// Which devices of the host its steps may have.
+    pub devices: DeviceOptions,
     /// How networks are made, if a step needs one.
     pub network: NetworkOptions,
     /// The host's /etc/resolv.conf, and systemd-resolved's upstream one where there is one.
@@ -64,6 +67,7 @@ pub struct Worker {
     web: Mutex<Option<Arc<web::Client>>>,
     /// What the references of repositories were when they were asked for.
     pub(crate) commits: Mutex<HashMap<NodeId, source::git::Commit>>,
+    pub(crate) devices: OnceLock<Registry>,
     vertices: Mutex<HashMap<NodeId, VertexHandle>>,
     said: Mutex<Vec<String>>,
     /// The request to stop of the solving under way, for pulls that no step waits for alone.
@@ -87,6 +91,7 @@ impl Worker {
             trees: Mutex::default(),
             launcher: Mutex::default(),
             pool: OnceLock::new(),
+            devices: OnceLock::new(),
             web: Mutex::default(),
             commits: Mutex::default(),
             vertices: Mutex::default(),

@@ -21,6 +21,15 @@ pub enum Error {
         #[source]
         source: BoxError,
     },
+    /// SOURCE_DATE_EPOCH names something whose time cannot be had.
+    #[error("cannot find the time of SOURCE_DATE_EPOCH, `{value}`")]
+    Epoch {
+        /// The argument's value.
+        value: String,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
     /// `--target` names no stage.
     #[error("the target stage `{target}` is not in the Dockerfile")]
     Target {
@@ -105,7 +114,7 @@ impl Error {
             Self::Dockerfile(diagnostic) => Some((**diagnostic).clone()),
             Self::Image { span, .. } => Some(Diagnostic::error(self.to_string(), *span)),
             Self::Several(errors) => errors.iter().find_map(Self::diagnostic),
-            Self::Target { .. } => None,
+            Self::Target { .. } | Self::Epoch { .. } => None,
             Self::Check { found } => {
                 let span = found.first().map(|one| one.span).unwrap_or_default();
                 Some(Diagnostic::error(self.to_string(), span))

@@ -11,6 +11,7 @@ mod base;
 mod check;
 mod config;
 mod copy;
+mod epoch;
 mod error;
 mod findings;
 mod hints;
@@ -31,7 +32,7 @@ pub use check::{Checked, check, check_unread};
 pub use error::Error;
 pub use location::{Line, Lines, Location, finding_lines};
 pub use lower::{Lowered, lower};
-pub use options::{BaseImage, BoxError, MetaResolver, NamedContext, Options};
+pub use options::{BaseImage, BoxError, Dated, MetaResolver, NamedContext, Options};
 pub use outline::{Asked, Outline, OutlineArg, outline};
 pub use targets::{Target, targets};
 

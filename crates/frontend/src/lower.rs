@@ -29,6 +29,8 @@ pub struct Lowered {
     pub base: Option<BaseImage>,
     /// The target stage's display name.
     pub stage: String,
+    /// The time that the image says it was made at, in seconds since 1970, where SOURCE_DATE_EPOCH gives one.
+    pub epoch: Option<u64>,
     /// What is worth telling, in the order of the file: the parser's warnings, the findings of all rules of `--check`
     /// that the file does not skip (they carry the rule's name), and build arguments that nothing declares.
     pub warnings: Vec<Diagnostic>,
@@ -40,7 +42,8 @@ pub struct Lowered {
 /// What cannot be lowered, with its place; a base image that cannot be resolved; a target that is not there; with
 /// `# check=error=true` a finding of any rule.
 pub fn lower(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaResolver) -> Result<Lowered> {
-    let mut lowering = Lowering::new(dockerfile, options, resolver, Purpose::Build)?;
+    let epoch = crate::epoch::resolve(dockerfile, options, resolver)?;
+    let mut lowering = Lowering::new(dockerfile, &epoch.options, resolver, Purpose::Build)?;
     let target = lowering.lower_needed()?;
     let warnings = lowering.all_warnings();
     if lowering.findings.config.error {
@@ -66,6 +69,7 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaReso
         config,
         base: state.base,
         stage: state.name,
+        epoch: epoch.seconds,
         warnings,
     })
 }

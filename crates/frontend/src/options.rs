@@ -90,6 +90,22 @@ pub struct BaseImage {
     pub config: ImageConfig,
 }
 
+/// Something that may have a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dated<'a> {
+    /// The build context.
+    Context,
+    /// A named context.
+    Named(&'a str),
+    /// What one ADD takes from elsewhere.
+    Remote {
+        /// Its URL, or that of a repository.
+        url: &'a str,
+        /// `--checksum`.
+        checksum: Option<&'a str>,
+    },
+}
+
 /// Who knows images' configurations.
 pub trait MetaResolver {
     /// Resolves an image as a Dockerfile names it. Asked once for each name and platform; the answer holds for the
@@ -106,6 +122,12 @@ pub trait MetaResolver {
     /// asks for it when a variable is in doubt.
     fn environment(&self, _reference: &str, _platform: &Platform) -> Option<Vec<String>> {
         None
+    }
+
+    /// When something was last changed, in seconds since 1970: the commit of a repository, Last-Modified of a URL.
+    /// Folders and images have no such time. Asked for SOURCE_DATE_EPOCH alone.
+    fn modified(&self, _dated: Dated<'_>) -> Result<Option<u64>, BoxError> {
+        Ok(None)
     }
 
     /// What is left out of the build context, if anything is: for the rule CopyIgnoredFile, which tells of sources

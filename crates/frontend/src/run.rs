@@ -17,10 +17,6 @@ impl Lowering<'_> {
         instruction: &Instruction,
         run: &RunCommand,
     ) -> Result<()> {
-        if let Some(device) = run.devices.first() {
-            let message = format!("RUN --device={} is not supported yet", device.name);
-            return Err(Error::at(flag_span(state, instruction, "device"), message));
-        }
         let mut inputs = vec![state.node];
         let mut mounts = Vec::new();
         for flag in &run.mounts {
@@ -86,6 +82,11 @@ impl Lowering<'_> {
             extra_hosts: self.options.extra_hosts.clone(),
             shm_size: self.options.shm_size,
             ulimits: self.options.ulimits.clone(),
+            devices: run
+                .devices
+                .iter()
+                .map(|device| graph::Device { name: device.name.clone(), required: device.required })
+                .collect(),
             platform: state.platform.clone(),
             proxies: proxies(self.options),
             trust_host_ca: self.options.trust_host_ca,

@@ -17,7 +17,7 @@ pub use key::{Key, KeyInput, KeyOp};
 pub use miss::{FileChange, MissReason, explain};
 pub use node::{About, Graph, ImageOp, LocalOp, Location, Node, NodeId, Op};
 pub use remote::{GitOp, HttpOp, is_commit};
-pub use run::{CacheSharing, EnvVar, Mount, MountKind, Network, RunOp, Security, Ulimit};
+pub use run::{CacheSharing, Device, EnvVar, Mount, MountKind, Network, RunOp, Security, Ulimit};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

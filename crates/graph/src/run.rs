@@ -36,6 +36,9 @@ pub struct RunOp {
     /// Resource limits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ulimits: Vec<Ulimit>,
+    /// Devices it sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
     /// The platform it runs as.
     pub platform: Platform,
     /// Proxy variables: seen by the process, over those of the environment; in no key and no history.
@@ -63,6 +66,16 @@ pub struct EnvVar {
     /// Whether it comes from a build argument: then the explanation of a miss says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub arg: bool,
+}
+
+/// A device of the host, by its name in the Container Device Interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// `vendor/class=name`, `vendor/class` (the first), `vendor/class=*` (all), or a class that annotations give.
+    pub name: String,
+    /// Whether the build fails without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
 }
 
 /// A resource limit as `--ulimit` has it.

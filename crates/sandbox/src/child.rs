@@ -305,10 +305,14 @@ fn drop_privileges(plan: &Plan) -> Result<(), Failed> {
     }
     sys::set_gid(plan.gid).at(Step::Gid)?;
     sys::set_uid(plan.uid).at(Step::Uid)?;
-    sys::set_capabilities(plan.capabilities).at(Step::Capabilities)?;
+    sys::set_capabilities(plan.capabilities, plan.ambient).at(Step::Capabilities)?;
     sys::prctl(libc::PR_SET_KEEPCAPS, 0, 0, 0).at(Step::Capabilities)?;
     // PR_CAP_AMBIENT_CLEAR_ALL; kernels before 4.3 have no ambient set.
     let _ = sys::prctl(libc::PR_CAP_AMBIENT, 4, 0, 0);
+    for number in (0..=plan.last_capability).filter(|number| plan.ambient >> number & 1 == 1) {
+        // PR_CAP_AMBIENT_RAISE.
+        sys::prctl(libc::PR_CAP_AMBIENT, 2, u64::from(number), 0).at(Step::Capabilities)?;
+    }
     Ok(())
 }
 

@@ -13,11 +13,12 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 
 use crate::error::{Error, Result};
 use crate::mount;
+use crate::spec::Device;
 use crate::sys;
 
 /// One device of the host.
 pub(crate) struct Node {
-    /// Where it is, outside and inside.
+    /// Where it is inside.
     pub(crate) path: PathBuf,
     pub(crate) mount: OwnedFd,
 }
@@ -56,20 +57,24 @@ pub(crate) fn private_dev(console: bool) -> Result<OwnedFd> {
 }
 
 /// The standard nodes, those asked for, and all of the host's for a privileged container.
-pub(crate) fn nodes(wanted: &[PathBuf], all: bool) -> Result<Vec<Node>> {
+pub(crate) fn nodes(wanted: &[Device], all: bool) -> Result<Vec<Node>> {
     let mut paths: Vec<PathBuf> = STANDARD.iter().map(PathBuf::from).collect();
     if all {
         collect(Path::new("/dev"), 0, &mut paths);
     }
-    for path in wanted {
-        if !path.starts_with("/dev/") {
-            return Err(Error::Invalid(format!("the device `{}` is not below /dev", path.display())));
+    let mut devices: Vec<Device> = paths.into_iter().map(Device::from).collect();
+    for device in wanted {
+        if !device.target.starts_with("/dev/") {
+            return Err(Error::Invalid(format!(
+                "the device `{}` is not below /dev",
+                device.target.display()
+            )));
         }
-        if !paths.contains(path) {
-            paths.push(path.clone());
-        }
+        // What is asked for by name counts before what is there anyway.
+        devices.retain(|known| known.target != device.target);
+        devices.push(device.clone());
     }
-    paths.into_iter().map(|path| Ok(Node { mount: bind(&path)?, path })).collect()
+    devices.into_iter().map(|device| Ok(Node { mount: bind(&device.source)?, path: device.target })).collect()
 }
 
 fn bind(path: &Path) -> Result<OwnedFd> {

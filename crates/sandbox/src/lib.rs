@@ -72,6 +72,6 @@ pub use host::in_user_namespace;
 pub use launcher::Launcher;
 pub use seccomp::Seccomp;
 pub use spec::{
-    Confinement, DEFAULT_PATH, ExecSpec, Mount, MountKind, Network, Rlimit, Spec, Stdio, Stream, Tree,
-    rlimit_by_name,
+    Confinement, DEFAULT_PATH, Device, ExecSpec, Mount, MountKind, Network, Rlimit, Spec, Stdio, Stream,
+    Tree, rlimit_by_name,
 };

@@ -194,6 +194,8 @@ pub(crate) struct Plan {
     pub(crate) bounding: u64,
     pub(crate) last_capability: u32,
     pub(crate) capabilities: u64,
+    /// Those of them that stay through exec whoever the user is.
+    pub(crate) ambient: u64,
     pub(crate) no_new_privileges: bool,
     pub(crate) seccomp: Option<Program>,
     pub(crate) init: bool,

@@ -87,6 +87,22 @@ pub struct Mount {
     pub kind: MountKind,
 }
 
+/// A device node of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its path outside.
+    pub source: PathBuf,
+    /// Its path inside, below `/dev`.
+    pub target: PathBuf,
+}
+
+impl From<PathBuf> for Device {
+    /// The same path inside.
+    fn from(path: PathBuf) -> Self {
+        Self { source: path.clone(), target: path }
+    }
+}
+
 /// The network that a process sees.
 #[derive(Debug, Clone, Default)]
 pub enum Network {
@@ -147,6 +163,8 @@ pub struct Spec {
     pub umask: u32,
     /// Capabilities: the bounding set, and for user 0 the permitted and effective sets.
     pub capabilities: Capabilities,
+    /// Keeps them for other users too: in the inheritable and ambient sets.
+    pub ambient: bool,
     /// Set-user-id programs and file capabilities give nothing.
     pub no_new_privileges: bool,
     /// System call filter.
@@ -167,8 +185,8 @@ pub struct Spec {
     pub confinement: Confinement,
     /// Size of `/dev/shm` in bytes.
     pub shm_size: u64,
-    /// Device nodes of the host that are seen in `/dev` too, such as `/dev/fuse`; same path inside.
-    pub devices: Vec<PathBuf>,
+    /// Device nodes of the host that are seen in `/dev` too, such as `/dev/fuse`.
+    pub devices: Vec<Device>,
     /// Resource limits. One that cannot be set is a warning, not an error.
     pub rlimits: Vec<Rlimit>,
     /// `oom_score_adj`, -1000 to 1000.
@@ -200,6 +218,7 @@ impl Spec {
             additional_gids: Vec::new(),
             umask: 0o022,
             capabilities: Capabilities::DOCKER,
+            ambient: false,
             no_new_privileges: false,
             seccomp: Seccomp::Docker,
             hostname: None,

@@ -467,8 +467,8 @@ pub(crate) fn set_uid(uid: u32) -> Sys<()> {
     check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(drop)
 }
 
-/// Sets this thread's permitted and effective capabilities; the inheritable set becomes empty.
-pub(crate) fn set_capabilities(caps: u64) -> Sys<()> {
+/// Sets this thread's permitted and effective capabilities, and the inheritable ones.
+pub(crate) fn set_capabilities(caps: u64, inheritable: u64) -> Sys<()> {
     #[repr(C)]
     struct Header {
         version: u32,
@@ -481,8 +481,8 @@ pub(crate) fn set_capabilities(caps: u64) -> Sys<()> {
         inheritable: u32,
     }
     let header = Header { version: 0x2008_0522, pid: 0 };
-    let half = |caps: u32| Data { effective: caps, permitted: caps, inheritable: 0 };
-    let data = [half(caps as u32), half((caps >> 32) as u32)];
+    let half = |caps: u32, inheritable: u32| Data { effective: caps, permitted: caps, inheritable };
+    let data = [half(caps as u32, inheritable as u32), half((caps >> 32) as u32, (inheritable >> 32) as u32)];
     // SAFETY: version 3 reads one header and two data structs.
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(drop)
 }

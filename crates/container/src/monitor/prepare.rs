@@ -74,7 +74,7 @@ pub(super) fn prepare(start: &Start) -> Result<(Spec, Prepared)> {
     if config.shm_size > 0 {
         spec.shm_size = config.shm_size;
     }
-    spec.devices = config.devices.iter().map(PathBuf::from).collect();
+    spec.devices = config.devices.iter().map(|path| PathBuf::from(path).into()).collect();
     spec.rlimits = rlimits(config)?;
     spec.oom_score_adj = config.oom_score_adj;
     spec.init = config.init;

@@ -60,6 +60,7 @@ impl World {
             contexts: HashMap::from([("context".to_owned(), context)]),
             secrets: Secrets::new(),
             agents: Agents::new(),
+            devices: executor::DeviceOptions::default(),
             network: NetworkOptions::default(),
             resolv_conf: ("nameserver 192.0.2.1\n".to_owned(), None),
             host_ca: None,

@@ -5,7 +5,8 @@ use std::process::Command;
 
 #[test]
 fn things_can_be_removed_when_the_disk_is_full() {
-    let (house, context) = (own(), Context::dockerfile("FROM busybox\nRUN head -c 8000000 /dev/urandom > /big\n"));
+    let (house, context) =
+        (own(), Context::dockerfile("FROM busybox\nRUN head -c 8000000 /dev/urandom > /big\n"));
     // A small disk of this test alone, in a mount namespace that ends with it.
     let script = format!(
         r#"set -eu

@@ -1,5 +1,6 @@
 //! The flags of `build`, and what they mean to the frontend.
 
+use super::allow::Allowed;
 use crate::cli::RegistryArgs;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
@@ -93,8 +94,8 @@ pub(crate) struct BuildArgs {
     /// Another line for /etc/hosts in steps
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub(crate) add_host: Vec<String>,
-    /// What steps may do besides: network.host, security.insecure
-    #[arg(long, value_name = "ENTITLEMENT", value_delimiter = ',')]
+    /// What steps may do besides: network.host, security.insecure, `device[=NAME[,alias=NAME]]`
+    #[arg(long, value_name = "ENTITLEMENT")]
     pub(crate) allow: Vec<String>,
     /// The size of /dev/shm in steps
     #[arg(long = "shm-size", value_name = "BYTES")]
@@ -137,6 +138,18 @@ pub(crate) struct BuildArgs {
     cpu_period: Option<String>,
     #[arg(long = "cpuset-cpus", hide = true)]
     cpuset_cpus: Option<String>,
+    #[arg(long = "cpuset-mems", hide = true)]
+    cpuset_mems: Option<String>,
+    #[arg(long = "memory-swap", hide = true)]
+    memory_swap: Option<String>,
+    #[arg(long = "cgroup-parent", hide = true)]
+    cgroup_parent: Option<String>,
+    #[arg(long = "security-opt", hide = true)]
+    security_opt: Vec<String>,
+    #[arg(long, hide = true)]
+    isolation: Option<String>,
+    #[arg(long, hide = true)]
+    resource: Vec<String>,
 }
 
 impl BuildArgs {
@@ -152,6 +165,12 @@ impl BuildArgs {
             ("--cpu-quota", self.cpu_quota.is_some()),
             ("--cpu-period", self.cpu_period.is_some()),
             ("--cpuset-cpus", self.cpuset_cpus.is_some()),
+            ("--cpuset-mems", self.cpuset_mems.is_some()),
+            ("--memory-swap", self.memory_swap.is_some()),
+            ("--cgroup-parent", self.cgroup_parent.is_some()),
+            ("--security-opt", !self.security_opt.is_empty()),
+            ("--isolation", self.isolation.is_some()),
+            ("--resource", !self.resource.is_empty()),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
     }
@@ -220,6 +239,10 @@ impl BuildArgs {
     /// What the frontend is told, for the platform of this machine.
     pub(crate) fn frontend_options(&self, environment: &Environment) -> Outcome<frontend::Options> {
         let mut build_args = Vec::new();
+        // As with buildx, the environment's is a build argument that the command line may replace.
+        if let Some(epoch) = environment.get("SOURCE_DATE_EPOCH") {
+            build_args.push(("SOURCE_DATE_EPOCH".to_owned(), epoch.to_owned()));
+        }
         for arg in &self.build_arg {
             match arg.split_once('=') {
                 Some((name, value)) => build_args.push((name.to_owned(), value.to_owned())),
@@ -251,14 +274,7 @@ impl BuildArgs {
             };
             contexts.insert(name, context);
         }
-        for entitlement in &self.allow {
-            if !matches!(entitlement.as_str(), "network.host" | "security.insecure") {
-                return Err(CommandError::usage(format!(
-                    "--allow: `{entitlement}` is not known; network.host and security.insecure are"
-                )));
-            }
-        }
-        let allowed = |name: &str| self.allow.iter().any(|entitlement| entitlement == name);
+        let allowed = Allowed::parse(&self.allow)?;
         let network = match self.network.as_deref() {
             None | Some("default" | "bridge") => Network::Default,
             Some("none") => Network::None,
@@ -284,11 +300,13 @@ impl BuildArgs {
             shm_size: self.shm_size.as_deref().map(bytes).transpose()?.unwrap_or(0),
             ulimits: self.ulimit.iter().map(|text| ulimit(text)).collect::<Outcome<_>>()?,
             trust_host_ca: self.trust_host_ca || environment.get("JETTISON_TRUST_HOST_CA") == Some("1"),
-            allow_host_network: allowed("network.host"),
-            allow_insecure: allowed("security.insecure"),
+            allow_host_network: allowed.network_host,
+            allow_insecure: allowed.insecure,
         })
     }
 
+    /// The lines of `--add-host`: `HOST:IP` or `HOST=IP`, the address also in brackets; `host-gateway` is the way from
+    /// a step to this machine.
     fn extra_hosts(&self) -> Outcome<Vec<(String, String)>> {
         self.add_host
             .iter()
@@ -296,10 +314,14 @@ impl BuildArgs {
                 let (host, address) = text
                     .split_once('=')
                     .or_else(|| text.split_once(':'))
+                    .filter(|(host, _)| !host.is_empty())
                     .ok_or_else(|| CommandError::usage(format!("--add-host: `{text}` is not HOST:IP")))?;
-                let address = address.trim_start_matches('[').trim_end_matches(']');
-                if address.parse::<std::net::IpAddr>().is_err() {
-                    return Err(CommandError::usage(format!("--add-host: `{address}` is not an IP address")));
+                let inner = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+                let address = inner.unwrap_or(address);
+                if address != executor::HOST_GATEWAY && address.parse::<std::net::IpAddr>().is_err() {
+                    return Err(CommandError::usage(format!(
+                        "--add-host: `{address}` is neither an IP address nor host-gateway"
+                    )));
                 }
                 Ok((host.to_owned(), address.to_owned()))
             })
@@ -348,6 +370,21 @@ impl BuildArgs {
             secrets.insert(id, source);
         }
         Ok(secrets)
+    }
+}
+
+/// Refuses what only a frontend of its own could build. BUILDKIT_SYNTAX counts before the file's own directive.
+pub(crate) fn check_syntax(
+    dockerfile: &dockerfile::Dockerfile,
+    build_args: &[(String, String)],
+) -> Outcome<()> {
+    let given = build_args.iter().rev().find(|(name, _)| name == "BUILDKIT_SYNTAX");
+    let given = given.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+    match given.or(dockerfile.directives.frontend()) {
+        Some(frontend) if !dockerfile::is_builtin_frontend(frontend) => Err(CommandError::new(format!(
+            "the syntax `{frontend}` is not supported; only docker/dockerfile is built in"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use super::watch::Watcher;
 use crate::error::CommandError;
 use crate::screen;
 use dockerfile::{Command, Diagnostic, Dockerfile, Severity, Source, Span, Stage};
-use graph::{Graph, Op};
+use graph::{About, Graph, Op};
 use progress::Tail;
 
 /// The exit code of a build that was interrupted.
@@ -73,6 +73,22 @@ pub(crate) fn no_target(target: &str, stages: &[String]) -> CommandError {
         [only] => format!("the only stage with a name is {only}"),
         stages => format!("the stages are {}", stages.join(", ")),
     })
+}
+
+/// A step that cannot be run, told before anything is.
+pub(crate) fn early(source: &Source, about: &About, error: &executor::Error) -> CommandError {
+    let mut edge = CommandError::chain(error);
+    if let Some(location) = about.location {
+        let first = source.line_span(location.first as usize);
+        let last = source.line_span(location.last as usize);
+        let mut finding = Diagnostic::error(edge.message.clone(), Span::new(first.start, last.end));
+        for hint in edge.hints.drain(..) {
+            finding = finding.with_hint(hint);
+        }
+        screen::say(dockerfile::diagnostic::render(source, &[finding], false).trim_end());
+        edge.message = format!("cannot build {}", source.name());
+    }
+    edge
 }
 
 /// A step that failed.

@@ -1,5 +1,6 @@
 //! `build`: reads the Dockerfile, lowers it, solves it, and gives the result its outputs.
 
+mod allow;
 mod arguments;
 mod call;
 mod context;
@@ -14,10 +15,10 @@ pub(crate) use arguments::BuildArgs;
 
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
-use crate::error::{CommandError, Outcome};
+use crate::error::Outcome;
 use crate::{commands::rootless, screen};
 use executor::{Cache, Worker, WorkerOptions};
-use graph::{About, Graph, NodeId};
+use graph::{About, Graph, NodeId, Op};
 use layer::LayerId;
 use oci::Platform;
 use solver::Solver;
@@ -49,14 +50,8 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let dockerfile = context.dockerfile(&args)?;
     let parsed = dockerfile::parse(&dockerfile.bytes, &dockerfile.name)
         .map_err(|failure| failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics()))?;
-    if let Some(frontend) = parsed.directives.frontend()
-        && !dockerfile::is_builtin_frontend(frontend)
-    {
-        return Err(CommandError::new(format!(
-            "the syntax `{frontend}` is not supported; only docker/dockerfile is built in"
-        )));
-    }
     let options = args.frontend_options(&engine.environment)?;
+    arguments::check_syntax(&parsed, &options.build_args)?;
     let trust_host_ca = options.trust_host_ca;
     // The old way of asking for an inline cache.
     let inline_arg = options
@@ -69,7 +64,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
     let (graph, targets, lowered) = lower(&parsed, options, platforms, &resolver)?;
     let warnings = warnings(&lowered);
-    let epoch = epoch(&engine.environment)?;
+    let epoch = lowered.first().and_then(|(_, lowered)| lowered.epoch);
     let (progress, tail) = watch::progress(&args, &engine.environment);
     progress.allow_threads();
     warn::send(&progress, &parsed, &warnings, &args, &engine.environment);
@@ -81,6 +76,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             contexts: locals.clone(),
             secrets: args.secrets(&engine.environment)?,
             agents: arguments::agents(&args.ssh, &engine.environment)?,
+            devices: allow::Allowed::parse(&args.allow)?.devices,
             network: rootless::network_options(&engine.environment),
             resolv_conf: watch::resolv_conf(),
             host_ca: trust_host_ca.then(|| engine.host_ca()).flatten(),
@@ -91,6 +87,13 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             largest_download: LARGEST_DOWNLOAD,
         },
     );
+    for id in graph.ids() {
+        if let Op::Run(run) = &graph.node(id).op {
+            worker
+                .check_devices(run)
+                .map_err(|error| failure::early(&parsed.source, &graph.node(id).about, &error))?;
+        }
+    }
     let cache_from = shared::from(&engine, &args.cache_from)?;
     let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args), cache_from);
     let observer = watch::Watcher::new(&graph, &worker, &progress, &cache);
@@ -203,15 +206,4 @@ fn warnings(lowered: &[ForPlatform]) -> Vec<dockerfile::Diagnostic> {
         }
     }
     all
-}
-
-/// SOURCE_DATE_EPOCH in seconds.
-fn epoch(environment: &Environment) -> Outcome<Option<u64>> {
-    let Some(text) = environment.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
-    let seconds = text.parse().map_err(|_| {
-        CommandError::usage(format!(
-            "SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds since 1970"
-        ))
-    })?;
-    Ok(Some(seconds))
 }

@@ -4,7 +4,7 @@
 use crate::engine::Engine;
 use crate::error::CommandError;
 use dockerfile::ignore::Patterns;
-use frontend::{BaseImage, BoxError, MetaResolver};
+use frontend::{BaseImage, BoxError, Dated, MetaResolver};
 use oci::{Digest, ImageConfig, Platform, Reference};
 
 /// Resolves base images.
@@ -69,7 +69,42 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Takes bytes that nobody needs.
+struct Nowhere;
+
+impl web::Sink for Nowhere {
+    fn restart(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl MetaResolver for Resolver<'_> {
+    fn modified(&self, dated: Dated<'_>) -> Result<Option<u64>, BoxError> {
+        // Folders and images have no time of their own.
+        let Dated::Remote { url, .. } = dated else { return Ok(None) };
+        if !dockerfile::remote::is_http(url)
+            || url.split(['#', '?']).next().unwrap_or_default().ends_with(".git")
+        {
+            return Err("the time of a repository cannot be had yet".into());
+        }
+        let get = web::Get {
+            url,
+            authorization: None,
+            etag: None,
+            modified_since: None,
+            limit: super::LARGEST_DOWNLOAD,
+        };
+        let client = web::Client::new(self.engine.web())?;
+        let (web::Got::Whole(head) | web::Got::Unchanged(head)) =
+            client.get(&get, &mut Nowhere, &|_, _| {}, &|| true)?;
+        let modified = head.last_modified.as_deref().and_then(web::date::parse);
+        Ok(modified.and_then(|seconds| u64::try_from(seconds).ok()))
+    }
+
     fn ignored(&self) -> Option<&Patterns> {
         self.ignored
     }

@@ -44,7 +44,7 @@ pub(super) fn check<'a>(
         }
     };
     let mut found = Found::new(dockerfile);
-    if let Err(error) = super::check_syntax(dockerfile) {
+    if let Err(error) = super::check_syntax(dockerfile, &options.build_args) {
         found.other = Some(error);
         return found;
     }

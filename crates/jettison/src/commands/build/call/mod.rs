@@ -23,11 +23,11 @@ mod json;
 mod sarif;
 mod text;
 
+use super::arguments::check_syntax;
 use super::{BuildArgs, context, failure};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::screen;
-use dockerfile::Dockerfile;
 use fix::{Fix, Origin};
 use images::Images;
 
@@ -182,7 +182,7 @@ pub(crate) fn run(call: Call, args: &BuildArgs, environment: Environment) -> Out
     }
     let dockerfile =
         parsed.map_err(|failure| failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics()))?;
-    check_syntax(&dockerfile)?;
+    check_syntax(&dockerfile, &options.build_args)?;
     let answer = if call.method == Method::Targets {
         let targets = frontend::targets(&dockerfile);
         match call.format {
@@ -200,16 +200,6 @@ pub(crate) fn run(call: Call, args: &BuildArgs, environment: Environment) -> Out
     };
     screen::out(&answer);
     Ok(0)
-}
-
-/// A custom frontend would have the answer.
-fn check_syntax(dockerfile: &Dockerfile) -> Outcome<()> {
-    match dockerfile.directives.frontend() {
-        Some(frontend) if !dockerfile::is_builtin_frontend(frontend) => Err(CommandError::new(format!(
-            "the syntax `{frontend}` is not supported; only docker/dockerfile is built in"
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// Shows what a check found, and says how it ended.

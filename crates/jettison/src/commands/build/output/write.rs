@@ -236,6 +236,13 @@ impl Outputs<'_> {
         };
         let fail =
             |error: std::io::Error| CommandError::new(format!("cannot write {}: {error}", path.display()));
+        // What is no regular file (a pipe, /dev/null) is written as it is.
+        if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
+            let file = File::options().write(true).open(path).map_err(fail)?;
+            let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
+            write(&mut out)?;
+            return out.flush().map_err(fail);
+        }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let part = path.with_file_name(name);
