@@ -76,6 +76,7 @@ impl Lowering<'_> {
                     .resolve(&reference, &platform, span)
                     .map_err(|error| self.no_such_base(error, &stage.from.base, index))?;
                 self.check_platform(&reference, &platform, &image, span);
+                self.doubt(&reference, &platform, span, "FROM ", index);
                 let location =
                     Some(self.location(stage.instruction.lines.first, stage.instruction.lines.last));
                 let node = self.image_node(&image, &platform, location);
@@ -176,6 +177,7 @@ impl Lowering<'_> {
                     .resolve(&reference, &platform, mention.span)
                     .map_err(|error| self.no_such_source(error, flag, index))?;
                 self.check_platform(&reference, &platform, &image, mention.span);
+                self.doubt(&reference, &platform, mention.span, &format!("{flag}="), index);
                 let node = self.image_node(&image, &platform, None);
                 let about = self.graph.about_mut(node);
                 if about.name.is_empty() {

@@ -1,8 +1,9 @@
 //! What helps against an error of lowering, from what stands around it.
 
 use crate::Error;
-use crate::lower::Lowering;
-use dockerfile::{MountError, Span, Spanned, Stage, expand::ExpandError, suggest};
+use crate::lower::{Lowering, Purpose};
+use dockerfile::{Diagnostic, MountError, Span, Spanned, Stage, expand::ExpandError, suggest};
+use oci::Platform;
 
 /// Images that people build on, for typos.
 const IMAGES: [&str; 40] = [
@@ -55,6 +56,32 @@ impl Lowering<'_> {
         match self.base_hint(reference, written, index) {
             Some(hint) => error.explained().hint(hint),
             None => error,
+        }
+    }
+
+    /// A check resolves no image, so a stage with a typo in its name is an image to it: worth a word where a stage has
+    /// nearly that name. `flag` is what stands before the name.
+    pub(crate) fn doubt(
+        &mut self,
+        reference: &str,
+        platform: &Platform,
+        span: Span,
+        flag: &str,
+        index: usize,
+    ) {
+        let is_word = !reference.contains(['/', ':', '@', '.']) && !IMAGES.contains(&reference);
+        if self.purpose == Purpose::Build
+            || !is_word
+            || !self.unknown.contains(&(reference.to_owned(), platform.clone()))
+        {
+            return;
+        }
+        let names: Vec<&str> = self.stages[..index].iter().filter_map(Stage::name).collect();
+        if let Some(near) = near_of(reference, &names) {
+            let message = format!("`{reference}` is no stage before this one, so it is taken for an image");
+            let warning =
+                Diagnostic::warning(message, span).with_hint(format!("did you mean `{flag}{near}`?"));
+            self.warnings.push(warning);
         }
     }
 

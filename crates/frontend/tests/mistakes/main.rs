@@ -41,3 +41,11 @@ fn told(text: &str) -> String {
         Ok(lowered) => format!("no error\n{}", render(&dockerfile.source, &lowered.warnings, false)),
     }
 }
+
+/// What a check of a text says, which resolves no image.
+fn checked(text: &str) -> String {
+    let dockerfile = dockerfile::parse(text, "Dockerfile").unwrap();
+    let checked = frontend::check(&dockerfile, &Options::default(), &Alpine);
+    let all: Vec<_> = checked.findings.into_iter().chain(checked.warnings).chain(checked.errors).collect();
+    render(&dockerfile.source, &all, false)
+}

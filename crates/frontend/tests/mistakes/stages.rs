@@ -1,6 +1,6 @@
 //! Stages, images and targets that are not there.
 
-use crate::told;
+use crate::{checked, told};
 use insta::assert_snapshot;
 
 #[test]
@@ -284,4 +284,27 @@ fn several_faults_at_once() {
       |
       = hint: write it as `"1"`
     "#);
+}
+
+#[test]
+fn a_stage_with_a_typo_in_a_check() {
+    let text = "FROM unknown AS builder\nFROM buidler AS next\nCOPY --from=bilder /a /b\nCOPY --from=node /c /d\nFROM scratch AS nodes\n\
+                FROM scratch\nCOPY --from=node /a /b\n";
+    assert_snapshot!(checked(text), @r"
+    warning: `buidler` is no stage before this one, so it is taken for an image
+     --> Dockerfile:2:6
+      |
+    2 | FROM buidler AS next
+      |      ^^^^^^^
+      |
+      = hint: did you mean `FROM builder`?
+
+    warning: `bilder` is no stage before this one, so it is taken for an image
+     --> Dockerfile:3:13
+      |
+    3 | COPY --from=bilder /a /b
+      |             ^^^^^^
+      |
+      = hint: did you mean `--from=builder`?
+    ");
 }

@@ -228,6 +228,33 @@ fn the_targets() {
 }
 
 #[test]
+fn the_calls() {
+    let context = Context::dockerfile("FROM scratch\n");
+    assert_snapshot!(call(&context, &["--call", "subrequests.describe"]).ok().stdout, @r"
+    NAME                 VERSION DESCRIPTION
+    outline              1.0.0   List all parameters current build target supports
+    targets              1.0.0   List all targets current build supports
+    subrequests.describe 1.0.0   List available subrequest types
+    ");
+    let answer = json(&call(&context, &["--call", "subrequests.describe,format=json"]));
+    assert_eq!(answer[0]["opts"][0]["name"], "target");
+    assert_eq!(answer[2]["name"], "frontend.subrequests.describe");
+}
+
+#[test]
+fn warnings_that_are_no_rules_are_in_every_format() {
+    let context = Context::dockerfile("FROM scratch AS builder\nFROM scratch\nCOPY --from=bilder /a /b\n");
+    let text = call(&context, &["--check"]);
+    assert_eq!(text.code, Some(0));
+    assert!(text.stdout.contains("did you mean `--from=builder`?"), "{text:?}");
+    let answer = json(&call(&context, &["--check", "--format=json"]));
+    assert_eq!(answer["otherWarnings"][0]["region"]["start"]["column"], 13);
+    assert_eq!(answer["warnings"], Value::Null);
+    let answer = json(&call(&context, &["--check", "--format=sarif"]));
+    assert_eq!(answer["runs"][0]["results"][0]["ruleId"], "Jettison/Warning");
+}
+
+#[test]
 fn calls_that_cannot_be_read() {
     let context = Context::dockerfile("FROM scratch\n");
     for (args, says) in [

@@ -1,13 +1,14 @@
 //! Answers for programs: BuildKit's documents, field by field.
 //!
 //! A check has more than BuildKit's: `region` (columns too), `hints` and `fix` of each warning; `buildErrors` has all
-//! errors where `buildError` has the first. Who knows BuildKit's fields alone loses nothing.
+//! errors where `buildError` has the first; `otherWarnings` are no rule's. Who knows BuildKit's fields alone loses nothing.
 //!
 //! ```text
 //! { "warnings": [{ "ruleName", "description", "url", "detail", "location": { "ranges": [..] },
 //!                  "region": { "start": { "line", "column" }, "end": {..} }, "hints": [..], "fix": [{ "region", "text" }] }],
 //!   "sources": [{ "filename", "data", "language" }],
-//!   "buildError": { "message", "location" }, "buildErrors": [{ "message", "location", "region", "hints" }] }
+//!   "buildError": { "message", "location" }, "buildErrors": [{ "message", "location", "region", "hints" }],
+//!   "otherWarnings": [{ as buildErrors }] }
 //! ```
 
 use super::check::{Found, rules};
@@ -26,6 +27,8 @@ struct Check {
     build_error: Option<BuildError>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     build_errors: Vec<BuildError>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_warnings: Vec<BuildError>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +129,7 @@ pub(super) fn check(found: &Found<'_>) -> String {
         }],
         build_error: first.map(|first| BuildError { region: None, hints: Vec::new(), ..first }),
         build_errors: errors,
+        other_warnings: found.warnings.iter().map(error).collect(),
     };
     written(&check)
 }

@@ -5,6 +5,7 @@
 //! | `--check`, `--call check`, `--call lint` | findings of all rules, and what would end a build; text, json, sarif |
 //! | `--call outline` | what the target can be given: arguments, secrets, ssh agents; text, json |
 //! | `--call targets` | the stages; text, json |
+//! | `--call subrequests.describe` | the calls; text, json |
 //! | `--call build` | a build, as without it |
 //!
 //! The answer is standard output. As with `docker buildx build` the exit code of a check is 1 where BuildKit's rules found
@@ -16,6 +17,7 @@
 //! ignore file alone. An ordinary file takes under 5 ms, the start of the program included.
 
 mod check;
+mod describe;
 mod facts;
 mod fix;
 mod images;
@@ -37,6 +39,7 @@ enum Method {
     Check,
     Outline,
     Targets,
+    Describe,
 }
 
 /// How the answer is written.
@@ -123,6 +126,7 @@ impl Call {
             "check" | "lint" => Method::Check,
             "outline" => Method::Outline,
             "targets" => Method::Targets,
+            "subrequests.describe" => Method::Describe,
             other => {
                 return Err(wrong(format!("`{other}` is not known; build, check, outline and targets are")));
             }
@@ -144,6 +148,10 @@ fn parse_format(text: &str, method: Method) -> Result<Format, String> {
 
 /// Answers a call.
 pub(crate) fn run(call: Call, args: &BuildArgs, environment: Environment) -> Outcome {
+    if call.method == Method::Describe {
+        screen::out(&if call.format == Format::Json { describe::json() } else { describe::text() });
+        return Ok(0);
+    }
     let context = context::open(args)?;
     let text = context.dockerfile(args)?;
     let parsed = dockerfile::parse(&text.bytes, &text.name);

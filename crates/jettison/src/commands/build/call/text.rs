@@ -10,6 +10,9 @@ pub(super) fn check(found: &Found<'_>, colour: bool) -> String {
     let mut out = String::new();
     let clean = found.errors.is_empty() && found.other.is_none();
     match found.findings.len() {
+        0 if clean && !found.warnings.is_empty() => {
+            out.push_str("Check complete, no rule found anything, but there is more to tell.\n");
+        }
         0 if clean => out.push_str("Check complete, no warnings found.\n"),
         0 => {}
         1 => out.push_str("Check complete, 1 warning has been found!\n"),
@@ -84,7 +87,7 @@ pub(super) fn targets(targets: &[Target]) -> String {
 }
 
 /// Cells in columns, all but the last as wide as the widest and `gap` spaces.
-fn table(rows: &[Vec<&str>], gap: usize) -> String {
+pub(super) fn table(rows: &[Vec<&str>], gap: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0) + gap;
     let widths: Vec<usize> = (0..columns).map(width).collect();
