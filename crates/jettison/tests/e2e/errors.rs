@@ -423,3 +423,18 @@ fn a_store_that_is_not_mine() {
     let out = house.fails(1, &["images"]);
     out.says(house.root().to_str().unwrap());
 }
+
+#[test]
+fn a_base_is_no_beginning_of_an_id_but_may_be_an_id() {
+    let house = own_with_busybox();
+    house.registries("[[registry]]\nprefix = \"docker.io\"\nlocation = \"127.0.0.1:1\"\ninsecure = true\n");
+    let id = house.inspect("busybox")["Id"].as_str().unwrap().replace("sha256:", "");
+    let context = Context::dockerfile(&format!("FROM {}\nLABEL a=b\n", &id[..12]));
+    house.build(&context, &[]);
+    for short in [1, 4, 11] {
+        context.write("Dockerfile", &format!("FROM {}\nLABEL a=b\n", &id[..short]));
+        let built = house.try_build(&context, &[]);
+        assert_eq!(built.out.code, Some(1), "{}", built.out.stderr);
+        built.out.says(&id[..short]);
+    }
+}

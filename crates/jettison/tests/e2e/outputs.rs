@@ -242,6 +242,19 @@ fn several_outputs_of_one_build() {
 }
 
 #[test]
+fn an_output_to_a_device_leaves_the_device() {
+    let (house, context, out) = (shared(), various(), folder());
+    let null = out.path().join("null");
+    let device = rustix::fs::makedev(1, 3);
+    let mode = rustix::fs::Mode::from_raw_mode(0o666);
+    rustix::fs::mknodat(rustix::fs::CWD, &null, rustix::fs::FileType::CharacterDevice, mode, device).unwrap();
+    for kind in ["tar", "oci", "docker"] {
+        house.build(&context, &["--output", &format!("type={kind},dest={}", null.display())]);
+        assert_eq!(fs::metadata(&null).unwrap().rdev(), device, "{kind}");
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written_leaves_nothing() {
     let (house, context, out) = (shared(), various(), folder());
     let file = out.path().join("no/such/folder/image.tar");

@@ -7,6 +7,9 @@ use dockerfile::ignore::Patterns;
 use frontend::{BaseImage, BoxError, Dated, MetaResolver};
 use oci::{Digest, ImageConfig, Platform, Reference};
 
+/// How many digits of an id are shown.
+const SHOWN_ID: usize = 12;
+
 /// Resolves base images.
 pub(crate) struct Resolver<'a> {
     engine: &'a Engine,
@@ -39,7 +42,11 @@ impl<'a> Resolver<'a> {
 
     fn local(&self, name: &str, platform: &Platform) -> Result<Option<BaseImage>, BoxError> {
         let store = self.engine.store().map_err(cause)?;
-        let Some(image) = store.image(name)? else { return Ok(None) };
+        // A base may be told by its id, but what is shorter than an id as it is shown is a name: `FROM ada` must not
+        // take whatever image has an id that begins so.
+        let whole = name.parse::<Reference>().ok().filter(|_| name.len() < SHOWN_ID);
+        let whole = whole.map(|reference| reference.to_string());
+        let Some(image) = store.image(whole.as_deref().unwrap_or(name))? else { return Ok(None) };
         let config = ImageConfig::parse(&image.config)?;
         let own = Platform {
             os: config.os.clone(),

@@ -226,7 +226,7 @@ fn add(engine: &Engine, name: &str, all: &mut Vec<Saved>) -> Outcome<()> {
 
 /// Writes a file that appears under its name only when it is whole. What is no regular file (a pipe, /dev/null) is
 /// written as it is.
-fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome<()>) -> Outcome<()> {
+pub(crate) fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome<()>) -> Outcome<()> {
     let fail = |error: std::io::Error| CommandError::new(format!("cannot write {}: {error}", path.display()));
     if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
         let file = File::options().write(true).open(path).map_err(fail)?;

@@ -7,7 +7,7 @@ mod inspect;
 mod list;
 mod remove;
 
-pub(crate) use archive::{LoadArgs, SaveArgs, load, save};
+pub(crate) use archive::{LoadArgs, SaveArgs, load, save, whole};
 pub(crate) use filter as filters;
 pub(crate) use history::{HistoryArgs, history};
 pub(crate) use inspect::{InspectArgs, inspect, show};

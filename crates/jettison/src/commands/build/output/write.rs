@@ -1,6 +1,7 @@
 //! Writing the outputs.
 
 use super::{Destination, Kind, Output};
+use crate::commands::images::whole;
 use crate::engine::Engine;
 use crate::error::{CommandError, Outcome};
 use crate::time;
@@ -11,7 +12,6 @@ use layer::{LayerId, Time};
 use oci::{Descriptor, Digest, Platform, Reference};
 use progress::Progress;
 use snapshot::Forms;
-use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -223,7 +223,7 @@ impl Outputs<'_> {
             .collect()
     }
 
-    /// Writes a stream; a file appears under its name only when it is whole.
+    /// Writes a stream; a file appears under its name only when it is whole, and what is no regular file stays one.
     fn to(
         &self,
         destination: &Destination,
@@ -234,25 +234,6 @@ impl Outputs<'_> {
             write(&mut out)?;
             return Ok(out.flush()?);
         };
-        let fail =
-            |error: std::io::Error| CommandError::new(format!("cannot write {}: {error}", path.display()));
-        // What is no regular file (a pipe, /dev/null) is written as it is.
-        if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
-            let file = File::options().write(true).open(path).map_err(fail)?;
-            let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
-            write(&mut out)?;
-            return out.flush().map_err(fail);
-        }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let part = path.with_file_name(name);
-        let file = File::create(&part).map_err(fail)?;
-        let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
-        let written = write(&mut out).and_then(|()| out.flush().map_err(fail));
-        if let Err(error) = written {
-            let _ = std::fs::remove_file(&part);
-            return Err(error);
-        }
-        std::fs::rename(&part, path).map_err(fail)
+        whole(path, write)
     }
 }
