@@ -1,0 +1,1 @@
+printf 'secret\n.dockerignore\nDockerfile\n' > .dockerignore; touch secret open

@@ -1,0 +1,1 @@
+printf not-so-secret > ../tok

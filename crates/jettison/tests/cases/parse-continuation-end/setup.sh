@@ -1,0 +1,1 @@
+printf 'FROM busybox\nENV A=b \\\n' > Dockerfile

@@ -1,0 +1,1 @@
+printf 'FROM busybox\r\nCOPY <<EOF /x\r\none\r\ntwo\r\nEOF\r\n' > Dockerfile
