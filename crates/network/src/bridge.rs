@@ -27,6 +27,8 @@ const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 const OLD_TABLES: &str = "/proc/thread-self/net/ip_tables_names";
 /// What links have where there is no default route to copy from.
 const ETHERNET_MTU: u32 = 1500;
+/// What a bridge carries as its alias once packets were seen to pass, with the generation of the packet filter's rules.
+const PASSED: &str = "jettison: forwarded packets pass, packet filter generation ";
 /// Routes as short as this are "everything" (a VPN's 0.0.0.0/1), not a neighbour.
 const CATCH_ALL_PREFIX: u8 = 4;
 
@@ -103,14 +105,29 @@ impl Bridge {
 
     /// What keeps forwarded packets from passing, in words, where something does.
     pub(crate) fn obstacle(&self) -> Result<Option<String>> {
-        let chains = nftables::foreign_forward_chains(&mut Socket::netfilter()?)?;
+        let mut filter = Socket::netfilter()?;
+        let chains = nftables::foreign_forward_chains(&mut filter)?;
         let old =
             fs::read_to_string(OLD_TABLES).is_ok_and(|names| names.lines().any(|name| name == "filter"));
         if chains.is_empty() && !old {
             return Ok(None);
         }
+        // A probe costs as much as the rest of a start. What it found holds until anybody changes a rule; the bridge
+        // remembers it for all processes. The old iptables tell of no change.
+        let generation = if old { None } else { nftables::generation(&mut filter)? };
+        let mark = generation.map(|generation| format!("{PASSED}{generation}"));
+        let link = route::link_by_index(&mut self.socket(), self.index)?;
+        if link.is_some_and(|link| mark.as_ref() == Some(&link.alias)) {
+            return Ok(None);
+        }
         let _claim = Claim::setup(&self.name)?;
         if probe::passes(self)? {
+            if let Some(mark) = mark {
+                let mut batch = Batch::new();
+                batch.set_alias(&self.name, self.index, &mark);
+                // Where it cannot be written, the next process probes again.
+                let _ = self.socket().run(&batch);
+            }
             return Ok(None);
         }
         let suspect = chains.iter().find(|chain| chain.drops).or(chains.first());

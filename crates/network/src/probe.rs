@@ -3,7 +3,8 @@
 //! Packet filters of others (Docker's, firewalld's, ufw's, rules by hand, the old iptables) see every forwarded
 //! packet, and what they drop no rule of ours brings back. Their rules cannot be judged by reading, so where
 //! there are any, two datagrams are sent: out of a namespace on the bridge, through the host, into a namespace
-//! behind an ordinary interface, and back. That takes about 5 ms, or 100 ms where they are dropped.
+//! behind an ordinary interface, and back. That takes about 5 ms, or 100 ms where they are dropped; that
+//! they pass is remembered until a rule changes (`Bridge::obstacle`).
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};

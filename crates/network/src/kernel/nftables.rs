@@ -26,6 +26,7 @@ const DELTABLE: u16 = SUBSYSTEM | 2;
 const NEWCHAIN: u16 = SUBSYSTEM | 3;
 const GETCHAIN: u16 = SUBSYSTEM | 4;
 const NEWRULE: u16 = SUBSYSTEM | 6;
+const GETGEN: u16 = SUBSYSTEM | 16;
 
 const FAMILY_ANY: u8 = 0;
 const FAMILY_INET: u8 = 1;
@@ -143,6 +144,17 @@ pub(crate) fn foreign_forward_chains(socket: &mut Socket) -> Result<Vec<ForeignC
         }
     }
     Ok(found)
+}
+
+/// The number of the rules' generation, which every change of any table raises.
+pub(crate) fn generation(socket: &mut Socket) -> Result<Option<u32>> {
+    const ID: u16 = 1;
+    let what = "asking for the packet filter's generation";
+    let answer = socket.get(what, GETGEN, &header(FAMILY_ANY), |_| {})?;
+    Ok(answer.and_then(|answer| {
+        let id = answer.attributes(4).find(|(kind, _)| *kind == ID);
+        id.and_then(|(_, value)| u32_at(value, 0)).map(u32::from_be)
+    }))
 }
 
 /// The user data of a table; empty where it has none, `None` where there is no such table.

@@ -26,6 +26,7 @@ mod link {
     pub(super) const PEER: u16 = 5;
     pub(super) const MASTER: u16 = 10;
     pub(super) const INFO: u16 = 18;
+    pub(super) const ALIAS: u16 = 20;
     pub(super) const NETNS: u16 = 28;
     pub(super) const INFO_KIND: u16 = 1;
     pub(super) const INFO_DATA: u16 = 2;
@@ -55,6 +56,8 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
     pub(crate) up: bool,
     pub(crate) running: bool,
+    /// A text that somebody put there; empty where nobody did.
+    pub(crate) alias: String,
     /// The other end's number in its own namespace, for one end of a veth pair.
     pub(crate) peer: Option<u32>,
 }
@@ -140,11 +143,13 @@ fn parse_link(body: &[u8]) -> Option<Link> {
         mtu: 0,
         up: flags & UP != 0,
         running: flags & RUNNING != 0,
+        alias: String::new(),
         peer: None,
     };
     for (kind, value) in Attributes::of(body.get(LINK_HEADER..)?) {
         match kind {
             link::MTU => found.mtu = u32_at(value, 0)?,
+            link::ALIAS => found.alias = text_of(value),
             link::PEER => found.peer = u32_at(value, 0),
             link::INFO => {
                 for (kind, value) in Attributes::of(value) {
@@ -287,6 +292,13 @@ impl Batch {
     /// Switches an interface on.
     pub(crate) fn link_up(&mut self, name: &str, index: u32) -> &mut Self {
         self.message(format!("switching on `{name}`"), NEWLINK, 0, &link_header(index, true), |_| {})
+    }
+
+    /// Writes a text of at most 255 bytes at an interface.
+    pub(crate) fn set_alias(&mut self, name: &str, index: u32, alias: &str) -> &mut Self {
+        self.message(format!("marking `{name}`"), NEWLINK, 0, &link_header(index, false), |message| {
+            message.text(link::ALIAS, alias);
+        })
     }
 
     /// Removes an interface.

@@ -205,6 +205,27 @@ fn foreign_rules_are_tried_out() {
     }
 }
 
+/// That packets pass is remembered at the bridge, until somebody changes a rule.
+#[test]
+fn a_probe_is_not_repeated_before_rules_change() {
+    let machine = Machine::new();
+    machine.on_host(|| {
+        let nft = |rules: &str| assert!(Command::new("nft").arg(rules).status().unwrap().success());
+        let alias = || route::link(&mut Socket::route().unwrap(), "jettison0").unwrap().unwrap().alias;
+        nft("table inet other { chain forward { type filter hook forward priority 5; policy accept; }; }");
+        assert_eq!(machine.network().how().unwrap(), How::Bridge);
+        let known = alias();
+        assert!(known.starts_with("jettison: forwarded packets pass"), "{known}");
+        assert_eq!(machine.network().how().unwrap(), How::Bridge);
+        assert_eq!(alias(), known);
+        nft("add rule inet other forward drop");
+        assert_eq!(machine.network().how().unwrap(), How::Slirp);
+        nft("flush chain inet other forward");
+        assert_eq!(machine.network().how().unwrap(), How::Bridge);
+        assert_ne!(alias(), known);
+    });
+}
+
 #[test]
 fn namespaces_have_dockers_settings() {
     let machine = Machine::new();
