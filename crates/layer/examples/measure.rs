@@ -97,7 +97,7 @@ fn main() -> Result<()> {
             let made = compressor.finish()?;
             say(&format!("{label} out, 2 threads"), start);
             let start = Instant::now();
-            let mut stream = decompress(&made.out[..], u64::MAX)?;
+            let mut stream = decompress(&made[..], u64::MAX)?;
             std::io::copy(&mut stream, &mut std::io::sink()).expect("because it was just made");
             say(&format!("{label} in"), start);
         }

@@ -43,7 +43,7 @@ mod unpack;
 mod view;
 
 pub use compare::{compare, prune_unchanged};
-pub use compress::{Compressed, Compression, Compressor, Decompressor, ReadAhead, decompress, sniff};
+pub use compress::{Compression, Compressor, Decompressor, ReadAhead, decompress, sniff};
 pub use content::{Bytes, ContentSource, LayerFiles, StoredContent};
 pub use erofs::{EROFS_BLOCK_BITS, ErofsOptions, Packs, erofs_devices, write_erofs};
 pub use error::Error;

@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::mount::{bind_detached, set_readonly};
 use crate::sys;
 
-/// The most lower directories that overlayfs takes.
+/// The most lower directories that overlayfs takes; of more, the lowest are an overlay of their own (Linux 6.15), as long as
+/// those are no more than that.
 pub const MAX_LOWERS: usize = 500;
 
 /// The longest string that `fsconfig` takes, without its NUL.
@@ -45,10 +46,19 @@ pub fn mount_detached(
     upper_work: Option<(PathBuf, PathBuf)>,
     options: Options,
 ) -> Result<OwnedFd> {
+    if lowers.len() > MAX_LOWERS && lowers.len() < 2 * MAX_LOWERS {
+        let (above, below) = lowers.split_at(MAX_LOWERS - 1);
+        let readonly = Options { readonly: true, volatile: false, ..options };
+        let below = mount_detached(below, None, readonly)?;
+        let mut lowers = above.to_vec();
+        lowers.push(format!("/proc/self/fd/{}", below.as_raw_fd()).into());
+        return mount_detached(&lowers, upper_work, options);
+    }
     if lowers.len() > MAX_LOWERS {
         return Err(Error::Invalid(format!(
-            "an overlay of {} layers; the limit is {MAX_LOWERS}",
-            lowers.len()
+            "an overlay of {} layers; the limit is {}",
+            lowers.len(),
+            2 * MAX_LOWERS - 1
         )));
     }
     match (lowers, &upper_work) {
@@ -233,6 +243,14 @@ mod tests {
         std::io::read_to_string(File::from(fd)).unwrap()
     }
 
+    /// Linux before 6.15 makes no overlay of a detached mount.
+    fn nests() -> bool {
+        let uname = rustix::system::uname();
+        let mut numbers = uname.release().to_str().unwrap().split(['.', '-']).map(|part| part.parse::<u32>());
+        let mut next = || numbers.next().unwrap().unwrap();
+        (next(), next()) >= (6, 15)
+    }
+
     fn layers(dir: &Path, count: usize) -> Vec<PathBuf> {
         (0..count)
             .map(|n| {
@@ -271,8 +289,27 @@ mod tests {
         let root = mount_detached(&lowers, None, Options::default()).unwrap();
         assert_eq!(read(&root, "/who"), "0");
         assert_eq!(read(&root, "only499"), "");
-        let more: Vec<_> = lowers.iter().chain(&lowers[..1]).cloned().collect();
+        let more: Vec<_> = lowers.iter().cycle().take(2 * MAX_LOWERS).cloned().collect();
         assert!(matches!(mount_detached(&more, None, Options::default()), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn of_more_layers_the_lowest_are_an_overlay_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let lowers = layers(dir.path(), MAX_LOWERS + 100);
+        let (upper, work) = (dir.path().join("u"), dir.path().join("w"));
+        fs::create_dir(&upper).unwrap();
+        fs::create_dir(&work).unwrap();
+        let root = mount_detached(&lowers, Some((upper.clone(), work)), Options::default());
+        assert_eq!(root.is_ok(), nests());
+        let Ok(root) = root else { return };
+        for name in ["only0", "only498", "only499", "only599"] {
+            assert_eq!(read(&root, name), "");
+        }
+        assert_eq!(read(&root, "who"), "0");
+        rustix::fs::unlinkat(&root, "only599", rustix::fs::AtFlags::empty()).unwrap();
+        assert!(rustix::fs::statat(&root, "only599", rustix::fs::AtFlags::empty()).is_err());
+        assert!(fs::symlink_metadata(upper.join("only599")).is_ok(), "a whiteout");
     }
 
     #[test]

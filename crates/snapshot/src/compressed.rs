@@ -30,17 +30,16 @@ impl Forms {
         let layer_error = |source| Error::Layer { what: format!("blob of layer {id}"), source };
         let writer = Shared(Some(self.store().blob_writer(None)?.media_type(kind)));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let compressor =
+        let mut compressor =
             Compressor::new(BufWriter::with_capacity(1 << 20, writer), compression, level, threads)
                 .map_err(layer_error)?;
-        let mut input = BufWriter::with_capacity(1 << 20, compressor);
-        self.write_tar(id, &mut input)?;
-        let compressor = input.into_inner().map_err(|error| io(error.into_error(), self, id))?;
-        let made = compressor.finish().map_err(layer_error)?;
-        let mut out = made.out.into_inner().map_err(|error| io(error.into_error(), self, id))?;
+        // It gathers what it is given by itself; another buffer before it would only copy a layer once more.
+        self.write_tar(id, &mut compressor)?;
+        let out = compressor.finish().map_err(layer_error)?;
+        let mut out = out.into_inner().map_err(|error| io(error.into_error(), self, id))?;
         let writer = out.0.take().expect("because nobody takes it before");
-        writer.commit()?;
-        let descriptor = Descriptor::new(kind, made.digest, made.size);
+        let (digest, size) = writer.commit()?;
+        let descriptor = Descriptor::new(kind, digest, size);
         self.store().add_layer_blob(id, &descriptor)?;
         Ok(descriptor)
     }

@@ -1,6 +1,7 @@
 //! The forms: remote layers are pulled, plans become folders, listings lie over each other.
 
 use crate::lowers::Images;
+use crate::nested::Nested;
 use crate::{BoxError, Error, Result};
 use layer::{
     ContentSource, Flavour, Kind, LayerFiles, LayerId, Listing, MaterializeOptions, Owners, StoredContent,
@@ -42,14 +43,16 @@ pub struct Forms {
     parallel: usize,
     cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
     pub(crate) images: Arc<Images>,
+    pub(crate) nested: Arc<Nested>,
 }
 
 impl Forms {
     /// Forms of one store's layers. `parallel` layers are pulled at once.
     #[must_use]
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, single_id: bool, parallel: usize) -> Self {
-        let (cancelled, images) = (Arc::new(|| false), Arc::default());
-        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled, images }
+        let (images, nested) = Default::default();
+        let cancelled = Arc::new(|| false);
+        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled, images, nested }
     }
 
     /// These forms, whose pulls, unpacking and waits end soon after `cancelled` answers true, with
@@ -204,6 +207,8 @@ impl Forms {
         let options =
             UnpackOptions { flavour: self.flavour(), owners: self.owners(), ..UnpackOptions::default() };
         let tar = layer::decompress(blob, options.max_bytes).map_err(layer_error)?;
+        // Decompression on one core, hashing and writing on another: the largest layer is most of a pull.
+        let tar = layer::ReadAhead::new(tar);
         let tar = Stoppable { inner: tar, cancelled: &*self.cancelled };
         let mut hashing = Hashing { inner: tar, hasher: Hasher::new() };
         let unpacked = layer::unpack(&mut hashing, directory.as_fd(), None, &options);

@@ -11,6 +11,7 @@ mod error;
 mod forms;
 mod lowers;
 mod merged;
+mod nested;
 mod rewritten;
 mod tar;
 

@@ -65,6 +65,14 @@ impl Forms {
             }
             lowers.push(self.store().layer_dir(info.id).join("fs"));
         }
+        if lowers.mounts.is_empty()
+            && let Some((mount, count)) = self.nested(stack, &lowers.paths)
+        {
+            let above = lowers.paths.split_off(count);
+            lowers = Lowers::default();
+            lowers.push_mount(mount);
+            lowers.paths.extend(above);
+        }
         Ok(lowers)
     }
 

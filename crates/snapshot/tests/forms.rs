@@ -122,7 +122,7 @@ fn tar(members: &[(&str, &str)]) -> Vec<u8> {
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut compressor = Compressor::new(Vec::new(), Compression::Gzip, None, 1).unwrap();
     compressor.write_all(bytes).unwrap();
-    compressor.finish().unwrap().out
+    compressor.finish().unwrap()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

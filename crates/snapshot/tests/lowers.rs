@@ -72,6 +72,32 @@ impl Kit {
         id
     }
 
+    /// A file of its own in a folder, a later content of one that all have, and a whiteout of an earlier one's file.
+    fn small(&self, number: usize) -> LayerId {
+        let mut draft = self.store.new_layer().unwrap();
+        let mut pack = PackWriter::new(File::create(draft.pack()).unwrap());
+        let packed = pack.add(format!("text {number}").as_bytes()).unwrap();
+        pack.finish().unwrap();
+        let file = || Kind::File {
+            size: packed.size,
+            digest: packed.digest,
+            link: 0,
+            content: Content::Own(packed.place()),
+        };
+        let mut entries = vec![
+            entry("d", Kind::Directory { opaque: number == 5 }),
+            entry(&format!("d/{number}"), file()),
+            entry("who", file()),
+        ];
+        if number % 10 == 1 {
+            entries.push(entry(&format!("d/{}", number - 1), Kind::Whiteout));
+        }
+        draft.write_listing(&Listing::new(entries, Vec::new())).unwrap();
+        let id = draft.id();
+        self.store.commit(Commit { layers: vec![draft], ..Commit::default() }).unwrap();
+        id
+    }
+
     fn lowers(&self, stack: &[LayerId]) -> Lowers {
         self.forms.lowers(stack, &VertexHandle::none()).unwrap()
     }
@@ -95,6 +121,14 @@ fn forms(store: &Store) -> Forms {
 fn entry(path: &str, kind: Kind) -> Entry {
     let mtime = Time { seconds: 5, nanoseconds: 6 };
     Entry { path: path.as_bytes().into(), kind, mode: 0o4750, uid: 8, gid: 9, mtime, xattrs: Vec::new() }
+}
+
+/// Linux before 6.15 makes no overlay of a detached mount.
+fn nests() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>());
+    let mut next = || numbers.next().unwrap().unwrap();
+    (next(), next()) >= (6, 15)
 }
 
 fn is_image(path: &Path) -> bool {
@@ -194,4 +228,32 @@ fn what_no_image_can_hold_is_a_folder() {
         }
     }
     assert_eq!(kit.forms.lowers(&[kit.plan(100, None)], &VertexHandle::none()).unwrap().paths().len(), 1);
+}
+
+#[test]
+fn a_deep_stack_shows_the_same_as_one_overlay_of_all_its_folders() {
+    let kit = Kit::new();
+    let stack: Vec<LayerId> = (0..150).map(|number| kit.small(number)).collect();
+    let lowers = kit.lowers(&stack);
+    let folders = kit.forms.folders(&stack, &VertexHandle::none()).unwrap();
+    assert_eq!(folders.len(), 150);
+    let show = |paths: &[PathBuf]| {
+        let topmost: Vec<PathBuf> = paths.iter().rev().cloned().collect();
+        let mount = sandbox::overlay::mount_detached(&topmost, None, sandbox::overlay::Options::default());
+        layer::scan(mount.unwrap().as_fd(), &layer::ScanOptions::default()).unwrap()
+    };
+    let flat = show(&folders);
+    assert!(flat.entries().iter().any(|entry| &*entry.path == b"d/142"));
+    assert!(flat.entries().iter().all(|entry| &*entry.path != b"d/10"), "removed by the layer after it");
+    assert!(show(lowers.paths()) == flat);
+    if !nests() {
+        assert_eq!(lowers.paths(), folders);
+        return;
+    }
+    assert!(is_image(&lowers.paths()[0]) && lowers.paths().len() < 64, "{}", lowers.paths().len());
+    // The next step stands on the same mount.
+    let mut more = stack.clone();
+    more.push(kit.small(150));
+    assert_eq!(kit.lowers(&more).paths()[0], lowers.paths()[0]);
+    assert_eq!(kit.lowers(&stack[..64]).paths().len(), 64);
 }

@@ -36,7 +36,7 @@ fn tar(members: &[(&str, u32)]) -> Vec<u8> {
 fn packed(bytes: &[u8], compression: Compression) -> Vec<u8> {
     let mut compressor = Compressor::new(Vec::new(), compression, None, 1).unwrap();
     compressor.write_all(bytes).unwrap();
-    compressor.finish().unwrap().out
+    compressor.finish().unwrap()
 }
 
 fn context() -> Input {

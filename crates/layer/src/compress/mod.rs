@@ -5,7 +5,7 @@ mod input;
 mod write;
 
 pub use input::{Decompressor, ReadAhead, decompress, sniff};
-pub use write::{Compressed, Compressor};
+pub use write::Compressor;
 
 /// What a stream is packed with, told by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
