@@ -324,3 +324,19 @@ fn the_hosts_authorities_are_seen_by_steps_and_leave_no_trace() {
     // Without the flag the step would see nothing; the key is the same.
     house.build(&context, &[]).all_cached();
 }
+
+#[test]
+fn an_image_that_docker_cannot_load_says_so() {
+    let steps: String = (0..124).map(|n| format!("RUN echo {n} > /f{n}\n")).collect();
+    let build = |more: &str| {
+        let context = Context::dockerfile(&format!("FROM busybox\n{steps}{more}"));
+        shared().build(&context, &["--network", "none"]).out.stderr
+    };
+    let fine = build("");
+    assert!(!fine.contains("Docker loads"), "{fine}");
+    let deep = build(
+        "RUN test -e /f0 && test -e /f123 && rm /f0 && touch /last\nRUN test ! -e /f0 && test -e /last\n",
+    );
+    // What a step removed from far below is gone, and all else is there.
+    assert!(deep.contains("the image has 127 layers"), "{deep}");
+}

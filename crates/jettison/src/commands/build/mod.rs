@@ -26,6 +26,9 @@ use solver::Solver;
 /// The most bytes that are fetched from one URL, 64 GiB.
 const LARGEST_DOWNLOAD: u64 = 64 << 30;
 
+/// The most layers that Docker's engine takes (moby, layer store's depth).
+const DOCKERS_LAYERS: usize = 125;
+
 /// Runs `build`.
 pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     if let Some(call) = call::Call::of(&args)? {
@@ -164,6 +167,13 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     store.finish()?;
     let written = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;
     warn::show(&parsed.source, &warnings, &args, &engine.environment);
+    let deepest = built.iter().map(|built| built.stack.len()).max().unwrap_or(0);
+    if deepest > DOCKERS_LAYERS && !args.quiet {
+        screen::say(&format!(
+            "warning: the image has {deepest} layers, and Docker loads no image with more than {DOCKERS_LAYERS}; \
+             fewer, larger RUN instructions make fewer layers"
+        ));
+    }
     written.report(&args)?;
     Ok(0)
 }
