@@ -114,6 +114,10 @@ fn rules_of_our_own() {
             "FROM debian\nRUN apt-get update\nRUN apt-get install -y a\n",
             "FROM debian\nRUN apt-get update\nRUN apt-get install -y a\n",
         ),
+        (
+            "FROM debian AS a\nRUN apt-get update\nFROM a AS b\nRUN apt-get install x\nFROM a\n",
+            "FROM debian AS a\nRUN apt-get update\nFROM a AS b\nRUN apt-get install x\nFROM a\n",
+        ),
         ("FROM debian\nRUN apt-get update; x\n", "FROM debian\nRUN apt-get update; x\n"),
         ("FROM debian\nRUN apt-get update # x\n", "FROM debian\nRUN apt-get update # x\n"),
     ] {

@@ -68,6 +68,12 @@ pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
         return;
     }
     let steps: Vec<&Step<'a>> = model.steps(model.target).collect();
+    // Where apt's lists are needed later: in this chain of stages, or in another that stands on a part of it.
+    let last_need = steps.iter().rposition(|step| needs_lists(step));
+    let chain = model.chain(model.target);
+    let needed = model.stages.iter().enumerate().any(|(index, other)| {
+        other.parent.is_some() && !chain.contains(&index) && other.steps.iter().any(needs_lists)
+    });
     for (number, step) in steps.iter().enumerate() {
         let mut told: Vec<&str> = Vec::new();
         for (at, call) in step.calls.iter().enumerate() {
@@ -80,7 +86,8 @@ pub(super) fn check<'a>(model: &Model<'a>, found: &mut Vec<Finding<'a>>) {
             }
             told.push(left.what);
             let message = format!("`{}` leaves {} in the layer", call.invocation.shown(), left.what);
-            let edits = mend(model, &steps[number + 1..], step, call, &left).unwrap_or_default();
+            let edits =
+                mend(model, needed || last_need > Some(number), step, call, &left).unwrap_or_default();
             let span = call.invocation.span();
             found.push(
                 Finding::new(Rule::PackageCacheInLayer, step.instruction, span, message, left.hint)
@@ -249,7 +256,7 @@ fn covers(target: &str, left: &Left) -> bool {
 /// The edits, where the text allows them and nothing later needs what goes.
 fn mend(
     model: &Model<'_>,
-    later: &[&Step<'_>],
+    lists_are_needed: bool,
     step: &Step<'_>,
     call: &Call,
     left: &Left,
@@ -273,18 +280,12 @@ fn mend(
             Some(vec![edit::insert(word.span.end, flag)])
         }
         Mend::Then(command) => {
-            let needed_later = later.iter().any(|step| needs_lists(step))
-                || model.stages.iter().enumerate().any(|(index, _)| {
-                    index != model.target
-                        && model.chain(index).iter().any(|one| model.chain(model.target).contains(one))
-                        && model.stages[index].steps.iter().any(needs_lists)
-                });
             let last = step.calls.last()?;
             let ends_plainly = step.is_chain
                 && matches!(run.form, Form::Shell(_))
                 && run.heredocs.is_empty()
                 && last.invocation.words.last().is_some_and(|word| word.span.end == run.span.end);
-            if needed_later && left.what.contains("apt") || !ends_plainly {
+            if lists_are_needed && left.what.contains("apt") || !ends_plainly {
                 return None;
             }
             Some(vec![edit::insert(run.span.end, format!(" && {command}"))])
