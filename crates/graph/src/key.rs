@@ -24,7 +24,7 @@ use oci::Digest;
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever an operation with the same key could give another result than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a result is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
