@@ -128,6 +128,8 @@ impl Parser {
                 continue;
             }
             self.logical_line(line, &mut lines, std::mem::take(&mut comments));
+            // One line alone may have any number of them.
+            self.errors.truncate(MOST_ERRORS);
         }
     }
 

@@ -177,3 +177,88 @@ fn what_was_found_once_holds() {
     let inner = "${v//{${v///yyyy$ d-d//zzzzzzzzzz${v///yyyy$ d-d/{${v///yyy$ d-d///yy*{${v///y$yyy#]y}#}v}";
     entries::expand(format!("\u{0}some/value.tar.gz\0{{${{v///xxxx$ d-d/{inner}/yy*{inner}").as_bytes());
 }
+
+/// 64 KiB of nearly anything take a moment: nothing grows with the square of the file. (The clock is in `entries`.)
+#[test]
+fn long_files_of_one_thing_take_a_moment() {
+    for unit in [
+        "RUN a \\\n",
+        "\\\n",
+        "# c\n",
+        "#\n",
+        "\n",
+        " ",
+        "COPY a b\n",
+        "COPY a ",
+        "ENV a=b ",
+        "ENV a=b \\\n",
+        "\"a\" ",
+        "' ",
+        "a=\"",
+        "<<A ",
+        "RUN <<A\n",
+        "RUN <<A\nA\n",
+        "--x ",
+        "--x=\"",
+        "[\"a\",",
+        "\"a\",",
+        "[",
+        "{\"a\":",
+        "${a:-",
+        "${a//",
+        "$a",
+        "\\",
+        "`",
+        "é",
+        "\u{a0}",
+        "\r",
+        "ONBUILD ",
+        "ONBUILD RUN x\n",
+        "RUNN x\n",
+        "x",
+        "FROM a AS b\n",
+        "ARG a=$a\n",
+        "LABEL a=b\n",
+        "HEALTHCHECK CMD a\n",
+        "VOLUME /a /b\n",
+        "EXPOSE 80 81\n",
+        "RUN --mount=type=cache,target=/a x\n",
+        "--mount=type=cache,target=/a ",
+        "a,",
+        "COPY --from=x a b\n",
+    ] {
+        let body = unit.repeat((1 << 16) / unit.len());
+        // What ends lines is no longer behind the start.
+        let starts: &[&str] = if unit.contains('\n') {
+            &["FROM a\n"]
+        } else {
+            &[
+                "",
+                "FROM a\nRUN ",
+                "FROM a\nCOPY ",
+                "FROM a\nENV ",
+                "FROM a\nRUN --mount=",
+                "FROM a\nCMD [\"a\", ",
+            ]
+        };
+        for start in starts {
+            let text = format!("{start}{body}");
+            let result = std::panic::catch_unwind(|| entries::parse(text.as_bytes()));
+            assert!(result.is_ok(), "many {unit:?} after {start:?}");
+        }
+        if !unit.contains('\n') {
+            let value = "a".repeat(1000);
+            let text = format!("\u{0}{value}\0{body}");
+            let result = std::panic::catch_unwind(|| entries::expand(text.as_bytes()));
+            assert!(result.is_ok(), "a word of many {unit:?}");
+        }
+    }
+    for unit in ["*", "**/", "a/", "?", "[a]", "!", "\\a", "a*", "*a", "!a\n", "**/a\n", "a/**/b\n"] {
+        let body = unit.repeat((1 << 14) / unit.len());
+        for path in ["a/".repeat(2000) + "a", "a".repeat(4000), "a/b/c".to_owned()] {
+            let text = format!("{body}\0{path}");
+            let result = std::panic::catch_unwind(|| entries::ignore(text.as_bytes()));
+            assert!(result.is_ok(), "many {unit:?}");
+        }
+    }
+}

@@ -414,6 +414,12 @@ fn spans_of_quoted_words_are_whole_characters() {
 }
 
 #[test]
+fn the_errors_of_one_line_are_bounded() {
+    let text = format!("FROM a\nRUN {}x\n", "--y ".repeat(10_000));
+    assert_eq!(errors(&text).len(), MOST_ERRORS);
+}
+
+#[test]
 fn odd_spaces_are_told() {
     let failure = parse("FROM a\nRUN\u{a0}x\n", "D").unwrap_err();
     assert_eq!(failure.errors[0].hint.as_deref(), Some("U+00A0 looks like a space but is none here"));
