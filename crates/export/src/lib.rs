@@ -17,6 +17,7 @@ pub mod load;
 pub mod local;
 pub mod place;
 pub mod push;
+pub mod reproducible;
 mod sink;
 
 pub use annotations::Annotations;

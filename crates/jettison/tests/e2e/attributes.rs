@@ -217,3 +217,19 @@ fn the_same_input_gives_the_same_bytes_in_another_store() {
     run(command, LIMIT).ok();
     assert_eq!(fs::metadata(root.join("f")).unwrap().mtime().to_string(), EPOCH);
 }
+
+#[test]
+fn a_build_that_is_not_reproducible_is_told_so() {
+    let (house, context) =
+        (shared(), Context::dockerfile("FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /when && echo same > /same\n"));
+    let failed = house.try_build(&context, &["--verify-reproducible", "--no-cache"]);
+    let out = failed.out.fails(1);
+    out.says("/when has another content").says("the build is not reproducible").says("SOURCE_DATE_EPOCH");
+    let context = Context::dockerfile("FROM busybox\nRUN echo same > /same && mkdir /d\n");
+    let mut command =
+        house.command(&["build", "--verify-reproducible", "--no-cache", "--progress=plain", context.text()]);
+    command.env("SOURCE_DATE_EPOCH", EPOCH);
+    run(command, LIMIT).ok().says("nothing differs");
+    // Without it the times of the files tell the two apart.
+    house.try_build(&context, &["--verify-reproducible"]).out.fails(1).says("/same has the time");
+}

@@ -8,8 +8,8 @@ use std::process::Command;
 /// Two stages; the first one's own steps leave no layer in the image.
 fn stages() -> Context {
     let context = Context::dockerfile(
-        "FROM busybox AS builder\nWORKDIR /src\nCOPY f .\nRUN cat f f > doubled && date +%N > stamp\n\
-         FROM busybox\nRUN date +%N > /own\nCOPY --from=builder /src/doubled /doubled\n",
+        "FROM busybox AS builder\nWORKDIR /src\nCOPY f .\nRUN cat f f > doubled && cat /proc/sys/kernel/random/uuid > stamp\n\
+         FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /own\nCOPY --from=builder /src/doubled /doubled\n",
     );
     context.write("f", "f\n");
     context
@@ -43,7 +43,7 @@ fn another_machine_runs_nothing_with_a_cache_in_a_registry() {
     let built = three.build(&changed, &["--tag", "a", "--cache-from", &reference]);
     built.cached("COPY f .");
     built.ran("cat f > doubled");
-    built.cached("RUN date");
+    built.cached("RUN cat /proc");
     assert_eq!(three.files("a").text("doubled"), "f\n");
     // Others read it as what it is.
     let mut skopeo = Command::new("skopeo");
@@ -59,7 +59,7 @@ fn a_small_cache_has_what_is_in_the_image() {
     one.build(&stages(), &["--tag", "a", "--cache-to", &format!("type=local,dest={path}")]);
     let built = two.build(&stages(), &["--tag", "a", "--cache-from", &format!("type=local,src={path}")]);
     // The builder is not in it, and is not needed: the definition leads to the copied files.
-    built.cached("RUN date");
+    built.cached("RUN cat /proc");
     built.cached("COPY --from=builder");
     assert_eq!(own(&one, "a"), own(&two, "a"));
     assert_eq!(two.files("a").text("doubled"), "f\nf\n");
@@ -81,7 +81,7 @@ fn an_image_is_its_own_cache() {
     let name = format!("{}/image", registry.address);
     one.build(&stages(), &["--tag", &name, "--push", "--cache-to", "type=inline"]);
     let built = two.build(&stages(), &["--tag", &name, "--cache-from", &name]);
-    built.cached("RUN date");
+    built.cached("RUN cat /proc");
     built.cached("COPY --from=builder");
     assert_eq!(own(&one, &name), own(&two, &name));
     // An image that stands on it does not inherit its records.
@@ -111,7 +111,7 @@ fn a_cache_that_is_gone_or_damaged_costs_a_warning() {
         let other = own_with_busybox();
         let built = other.build(&stages(), &["--tag", "a", "--cache-from", &from]);
         built.out.says("warning: the cache");
-        built.ran("RUN date");
+        built.ran("RUN cat /proc");
     }
     // A layer is damaged: what was promised is made here.
     registry.damage_largest_blob();

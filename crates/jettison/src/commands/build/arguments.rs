@@ -60,6 +60,9 @@ pub(crate) struct BuildArgs {
     /// Where the result goes: `type=local|tar|oci|docker|image|registry|cacheonly,dest=PATH`; a path alone is a folder
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Vec<String>,
+    /// Build everything once more without the cache, and show the files that differ
+    #[arg(long)]
+    pub(crate) verify_reproducible: bool,
     /// A cache to use: `type=registry|local,ref=NAME|src=FOLDER`, or an image's name
     #[arg(long = "cache-from", value_name = "CACHE")]
     pub(crate) cache_from: Vec<String>,

@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod resolver;
 mod shared;
+mod verify;
 mod warn;
 mod watch;
 
@@ -109,10 +110,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             executor: &worker,
             observer: &observer,
             cancel,
-            options: solver::Options {
-                parallel: args.jobs(),
-                mode: rootless::single_id().then(|| "single-id".to_owned()),
-            },
+            options: solver_options(&args),
         };
         let solved = solver.solve(&targets)?;
         if cache.has_taken() && needs_layers {
@@ -134,6 +132,23 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             warn::show(&parsed.source, &warnings, &args, &engine.environment);
             return Err(failure::solve(&parsed, &graph, &error, &tail, &observer));
         }
+    };
+    let second = match args.verify_reproducible {
+        true => {
+            let again = verify::again(&graph);
+            let observer = watch::Watcher::new(&again, &worker, &progress, &cache);
+            let solved = watch::solve(&worker, &interrupts, &cache, |cancel| {
+                let options = solver_options(&args);
+                let (sources, executor, cache) = (&worker, &worker, &cache);
+                Solver { graph: &again, cache, sources, executor, observer: &observer, cancel, options }
+                    .solve(&targets)
+            });
+            Some(solved.map_err(|error| {
+                progress.finish();
+                failure::solve(&parsed, &again, &error, &tail, &observer)
+            })?)
+        }
+        false => None,
     };
     let steps: Vec<export::cache::Step> = solved
         .steps
@@ -175,7 +190,14 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         ));
     }
     written.report(&args)?;
+    if let Some(second) = second {
+        verify::compare(&engine.forms()?, &built, &second, epoch)?;
+    }
     Ok(0)
+}
+
+fn solver_options(args: &BuildArgs) -> solver::Options {
+    solver::Options { parallel: args.jobs(), mode: rootless::single_id().then(|| "single-id".to_owned()) }
 }
 
 /// What the Dockerfile means for a platform.
