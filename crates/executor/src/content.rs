@@ -104,7 +104,7 @@ impl Known {
             source::is_pending(entry) || matches!(entry.kind, Kind::CharDevice { major: 0, minor: 0 })
         };
         let mut entries: Vec<Entry> = entries.filter(unclear).cloned().collect();
-        context.complete(&mut entries).map_err(changed)?;
+        context.complete_keeping(&mut entries, Some(&worker.spools.keep(&worker.store))).map_err(changed)?;
         Ok(Self(Listing::new(entries, Vec::new())))
     }
 

@@ -34,15 +34,23 @@ impl Worker {
         let stack = stack(&task.inputs[0]);
         let base = self.forms.view(stack)?;
         let mut draft = self.store.new_layer()?;
-        let listing = self.plan(&base, stack, task.inputs, op, &draft)?;
+        let (listing, taken_in) = self.plan(&base, stack, task.inputs, op, &draft)?;
         draft.write_listing(&listing)?;
+        let id = draft.id();
         let mut made = stack.to_vec();
-        made.push(draft.id());
+        made.push(id);
+        self.spools.settle(&self.store, listing.borrowed())?;
         self.commit(task, vec![draft], &made)?;
+        if task.record.is_some() {
+            for (context, files) in &taken_in {
+                self.tree(context)?.keep(id, files.iter().map(|(path, offset)| (&**path, *offset)));
+            }
+        }
         Ok(made)
     }
 
-    /// What `op` makes over `base`, with its bytes in the draft's pack or borrowed.
+    /// What `op` makes over `base`, with its bytes in the draft's pack or borrowed; and which files of which contexts
+    /// are in the pack.
     pub(crate) fn plan(
         &self,
         base: &View,
@@ -50,7 +58,7 @@ impl Worker {
         inputs: &[Input],
         op: &FileOp,
         draft: &LayerDraft,
-    ) -> Result<Listing> {
+    ) -> Result<(Listing, TakenIn)> {
         let mut bytes = Bytes::new(self, draft);
         let mut plan = Plan::new(base, now());
         for action in &op.actions {
@@ -69,8 +77,8 @@ impl Worker {
                 }
             }
         }
-        let borrowed = bytes.finish()?;
-        Ok(Listing::new(plan.into_entries(), borrowed))
+        let (borrowed, taken_in) = bytes.finish()?;
+        Ok((Listing::new(plan.into_entries(), borrowed), taken_in))
     }
 
     fn copy(
@@ -120,7 +128,8 @@ impl Worker {
         } else {
             plan.tree(&taken, &clean(path.as_bytes()), &mut localize)?;
         }
-        let borrowed = bytes.finish()?;
+        let (borrowed, _) = bytes.finish()?;
+        self.spools.settle(&self.store, &borrowed)?;
         Ok(Listing::new(plan.into_entries(), borrowed))
     }
 
@@ -253,6 +262,9 @@ pub(crate) fn now() -> Time {
     Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
 }
 
+/// Files of contexts that were read into a new layer's pack, by context: their paths there and where they are.
+type TakenIn = HashMap<String, Vec<(Box<[u8]>, u64)>>;
+
 /// Where the bytes of a new layer come from.
 struct Bytes<'a> {
     worker: &'a Worker,
@@ -266,6 +278,9 @@ struct Bytes<'a> {
     linked: HashMap<u32, Kind>,
     /// Holds one small file after the other.
     small: Vec<u8>,
+    taken_in: TakenIn,
+    /// The context asked last, and where the store keeps bytes of its files.
+    kept: Option<(String, Vec<LayerId>)>,
 }
 
 /// Reads until the build is not wanted any more.
@@ -311,6 +326,8 @@ impl<'a> Bytes<'a> {
             last_link: 0,
             linked: HashMap::new(),
             small: Vec::new(),
+            taken_in: TakenIn::new(),
+            kept: None,
         }
     }
 
@@ -328,11 +345,55 @@ impl<'a> Bytes<'a> {
     fn localize(&mut self, source: &Input, found: &Found<'_>, known: &Known) -> Result<Entry> {
         let entry = known.completed(found.entry);
         let kind = match (&entry.kind, source) {
+            (
+                Kind::File { size, digest, link, content: Content::Borrowed { layer, place } },
+                Input::Local(name),
+            ) => {
+                let layer = self.kept_in(name, *layer)?;
+                self.kept_kind(*size, *digest, *link, Content::Borrowed { layer, place: place.clone() })
+            }
             (Kind::File { .. }, Input::Local(name)) => self.take_in(name, entry)?,
             (Kind::File { .. }, Input::Snapshot(snapshot)) => self.borrow(&snapshot.stack, found)?,
             (kind, _) => kind.clone(),
         };
         Ok(Entry { kind, ..entry.clone() })
+    }
+
+    /// A file of a context whose bytes are in the store. Names of one file that differ, for it changed between them, are
+    /// files of their own.
+    fn kept_kind(&mut self, size: u64, digest: Digest, link: u32, content: Content) -> Kind {
+        if link == 0 {
+            return Kind::File { size, digest, link, content };
+        }
+        let link = self.group(LayerId::from_bytes([0; 16]), link);
+        match self.linked.get(&link) {
+            Some(kind @ Kind::File { digest: taken, .. }) if *taken == digest => kind.clone(),
+            Some(_) => Kind::File { size, digest, link: 0, content },
+            None => {
+                let kind = Kind::File { size, digest, link, content };
+                self.linked.insert(link, kind.clone());
+                kind
+            }
+        }
+    }
+
+    /// The number here of a layer that keeps bytes of a context's files.
+    fn kept_in(&mut self, context: &str, layer: u32) -> Result<u32> {
+        let at = layer as usize;
+        if !self.kept.as_ref().is_some_and(|(of, layers)| of == context && at < layers.len()) {
+            self.kept = Some((context.to_owned(), self.worker.tree(context)?.kept_layers()));
+        }
+        let kept = self.kept.as_ref().and_then(|(_, layers)| layers.get(at)).copied();
+        Ok(self.number(kept.expect("because a context names every layer that its entries borrow from")))
+    }
+
+    /// The number of a layer among those that are borrowed from.
+    fn number(&mut self, layer: LayerId) -> u32 {
+        let at = self.borrowed.iter().position(|known| *known == layer).unwrap_or_else(|| {
+            self.borrowed.push(layer);
+            self.borrowed.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
     }
 
     fn text(&mut self, content: &[u8]) -> Result<Kind> {
@@ -345,7 +406,7 @@ impl<'a> Bytes<'a> {
         })
     }
 
-    /// Takes a context file into the store. It is hashed as it is written: a file that changed since it was hashed
+    /// Takes a context file into the store whose bytes are nowhere in it yet. It is hashed as it is written: a file that changed since it was hashed
     /// for the key makes the step fail, and the build starts it over.
     fn take_in(&mut self, context: &str, entry: &Entry) -> Result<Kind> {
         let Kind::File { digest, link, .. } = &entry.kind else { return Ok(entry.kind.clone()) };
@@ -391,6 +452,11 @@ impl<'a> Bytes<'a> {
         if *digest != packed.digest {
             return Err(changed(entry));
         }
+        let place = (entry.path.clone(), packed.offset);
+        match self.taken_in.get_mut(context) {
+            Some(files) => files.push(place),
+            None => drop(self.taken_in.insert(context.to_owned(), vec![place])),
+        }
         let content = Content::Own(packed.place());
         let kind = Kind::File { size: packed.size, digest: packed.digest, link, content };
         if link != 0 {
@@ -435,23 +501,16 @@ impl<'a> Bytes<'a> {
             Place::Folder => Place::FolderAt(found.entry.path.clone()),
             place => place,
         };
-        let index = match self.borrowed.iter().position(|known| *known == layer) {
-            Some(index) => index,
-            None => {
-                self.borrowed.push(layer);
-                self.borrowed.len() - 1
-            }
-        };
         let link = if *link == 0 { 0 } else { self.group(owner, *link) };
-        let layer = u32::try_from(index).unwrap_or(u32::MAX);
+        let layer = self.number(layer);
         Ok(Kind::File { size: *size, digest: *digest, link, content: Content::Borrowed { layer, place } })
     }
 
-    fn finish(self) -> Result<Vec<LayerId>> {
+    fn finish(self) -> Result<(Vec<LayerId>, TakenIn)> {
         if let Some(pack) = self.pack {
             pack.finish().map_err(pack_error)?;
         }
-        Ok(self.borrowed)
+        Ok((self.borrowed, self.taken_in))
     }
 }
 

@@ -23,6 +23,7 @@ mod owner;
 mod place;
 mod run;
 mod select;
+mod spool;
 mod worker;
 
 pub use cache::{Cache, SharedCache, SharedResult};

@@ -2,6 +2,7 @@
 
 use crate::content;
 use crate::devices::{DeviceOptions, Registry};
+use crate::spool::Spools;
 use crate::{Error, Result};
 use dockerfile::ignore::Patterns;
 use graph::{FileChange, Node, NodeId, Op};
@@ -18,6 +19,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use store::Store;
+
+/// Bytes of context files are borrowed from so many layers at most.
+const MOST_LAYERS: usize = 16;
+/// A pack up to this size is kept for whatever little of it is still used.
+const SMALL_PACK: u64 = 16 << 20;
 
 /// A local folder of the build.
 #[derive(Clone, Debug)]
@@ -62,6 +68,7 @@ pub struct Worker {
     pub(crate) forms: Forms,
     pub(crate) options: WorkerOptions,
     trees: Mutex<HashMap<String, Arc<Tree>>>,
+    pub(crate) spools: Spools,
     launcher: Mutex<Option<Arc<Launcher>>>,
     pool: OnceLock<Pool>,
     web: Mutex<Option<Arc<web::Client>>>,
@@ -89,6 +96,7 @@ impl Worker {
             forms,
             options,
             trees: Mutex::default(),
+            spools: Spools::default(),
             launcher: Mutex::default(),
             pool: OnceLock::new(),
             devices: OnceLock::new(),
@@ -158,11 +166,32 @@ impl Worker {
             self.options.contexts.get(name).ok_or_else(|| Error::Context { name: name.to_owned() })?;
         let known = self.store.context_index(&index_name(context))?;
         // A damaged index costs a hash of every file, nothing more.
-        let index = known.and_then(|bytes| StatIndex::decode(&bytes).ok()).unwrap_or_default();
+        let mut index = known.and_then(|bytes| StatIndex::decode(&bytes).ok()).unwrap_or_default();
+        self.forget_lost(&mut index)?;
         let scan = ScanOptions { ignore: context.ignore.as_ref(), index, ..ScanOptions::default() };
         let tree = Arc::new(Root::open(&context.path)?.scan(scan)?);
         trees.insert(name.to_owned(), tree.clone());
         Ok(tree)
+    }
+
+    /// Leaves out of an index what is kept in layers that are gone, or in which hardly anything is left, or in more
+    /// layers than a copy should lean on: such files are read again.
+    fn forget_lost(&self, index: &mut StatIndex) -> Result<()> {
+        if index.layers().is_empty() {
+            return Ok(());
+        }
+        let layers = index.layers().to_vec();
+        let mut worth: Vec<(u64, LayerId)> = Vec::with_capacity(layers.len());
+        for ((id, info), kept) in layers.iter().zip(self.store.layers(&layers)?).zip(index.kept_bytes()) {
+            let size = info.filter(|info| info.pack).map(|info| info.size);
+            if size.is_some_and(|size| size < SMALL_PACK || size / 4 <= kept) {
+                worth.push((kept, *id));
+            }
+        }
+        worth.sort_unstable_by_key(|(kept, _)| std::cmp::Reverse(*kept));
+        worth.truncate(MOST_LAYERS);
+        index.retain_layers(|id| worth.iter().any(|(_, known)| known == id));
+        Ok(())
     }
 
     /// Forgets what the contexts hold: they are walked again when they are next asked for. What is solved after an
@@ -186,7 +215,10 @@ impl Worker {
     pub fn keep_indexes(&self) -> Result<()> {
         let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, tree) in trees.iter() {
-            if let (Some(index), Some(context)) = (tree.index(), self.options.contexts.get(name)) {
+            if let (Some(mut index), Some(context)) = (tree.index(), self.options.contexts.get(name)) {
+                if let Some(lost) = self.spools.unsettled() {
+                    index.retain_layers(|id| *id != lost);
+                }
                 self.store.put_context_index(&index_name(context), &index.encode())?;
             }
         }

@@ -21,7 +21,7 @@ pub mod tar;
 
 pub use error::Error;
 pub use index::{FileStat, StatIndex};
-pub use local::{Completed, PENDING, Root, ScanOptions, Tree, is_pending};
+pub use local::{Completed, Keep, PENDING, Root, ScanOptions, Tree, is_pending};
 pub use provider::LocalTree;
 
 /// What this crate's functions return.

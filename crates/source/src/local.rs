@@ -10,12 +10,13 @@
 mod hash;
 mod walk;
 
-pub use hash::Completed;
+pub use hash::{Completed, Keep};
 
+use crate::index::Kept;
 use crate::{Error, FileStat, Result, StatIndex};
 use dockerfile::ignore::Patterns;
 use hash::Fresh;
-use layer::{Entry, Kind, Listing, compare_paths};
+use layer::{Content, Entry, Kind, LayerId, Listing, Place, compare_paths};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The digest of a file that was not hashed yet: 32 zeros, which no content has.
 pub const PENDING: [u8; 32] = [0; 32];
@@ -162,16 +163,9 @@ impl Root {
         let (mut entries, stats) = walk::walk(&self, ignore, max_entries, threads)?;
         let known = lay_in(&index, &mut entries, &stats);
         join_links(&mut entries, &stats);
-        let listing = Listing::new(entries, Vec::new());
-        Ok(Tree {
-            root: self,
-            listing: Arc::new(listing),
-            stats,
-            index,
-            known,
-            fresh: Mutex::new(Fresh::default()),
-            threads,
-        })
+        let listing = Listing::new(entries, index.layers().to_vec());
+        let fresh = Mutex::new(Fresh::of(index.layers()));
+        Ok(Tree { root: self, listing: Arc::new(listing), stats, index, known, fresh, threads })
     }
 
     fn shown(&self, path: &[u8]) -> PathBuf {
@@ -209,7 +203,7 @@ fn lay_in(index: &StatIndex, entries: &mut [Entry], stats: &[FileStat]) -> usize
     let mut count = 0;
     let mut records = index.iter().peekable();
     for (entry, stat) in entries.iter_mut().zip(stats) {
-        let Kind::File { digest, .. } = &mut entry.kind else { continue };
+        let Kind::File { digest, content, .. } = &mut entry.kind else { continue };
         while let Some((path, known)) = records.peek() {
             match compare_paths(path, &entry.path) {
                 Ordering::Less => drop(records.next()),
@@ -217,6 +211,9 @@ fn lay_in(index: &StatIndex, entries: &mut [Entry], stats: &[FileStat]) -> usize
                 Ordering::Equal => {
                     if known.stat == *stat {
                         *digest = known.digest;
+                        if let Some(Kept { layer, offset }) = known.kept {
+                            *content = Content::Borrowed { layer, place: Place::Pack(offset) };
+                        }
                         entry.xattrs = hash::attributes(&known.capability);
                         count += 1;
                     }
@@ -263,10 +260,18 @@ impl Tree {
         self.listing = Arc::new(Listing::new(entries, Vec::new()));
     }
 
-    /// What the folder has. Files whose digest [`is_pending`] were not known by the stat index.
+    /// What the folder has. Files whose digest [`is_pending`] were not known by the stat index. Files whose content is
+    /// borrowed were known by it, and so is where the store keeps their bytes: they need not be read.
     #[must_use]
     pub fn listing(&self) -> &Arc<Listing> {
         &self.listing
+    }
+
+    /// The layers in which the store keeps bytes of files: what [`Content::Borrowed`] in entries that were completed
+    /// means by number.
+    #[must_use]
+    pub fn kept_layers(&self) -> Vec<LayerId> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).layers().to_vec()
     }
 
     /// The folder itself.

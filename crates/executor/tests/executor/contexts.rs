@@ -4,8 +4,10 @@ use crate::world::{World, copy, write};
 use dockerfile::ignore::Patterns;
 use executor::Error;
 use graph::{Mount, MountKind, Op, RunOp};
+use layer::LayerId;
 use solver::Input;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 fn context() -> Input {
     Input::Local("context".to_owned())
@@ -93,21 +95,18 @@ fn a_mount_is_keyed_by_the_tree_at_its_source() {
 fn a_file_that_changed_since_its_key_was_made_stops_the_step() {
     for change in ["rewritten", "removed", "grown", "replaced by a link"] {
         let world = World::new();
-        write(&world.context(), "f a 644 0:0 one\nf b 644 0:0 two");
+        // A file that is too large to be kept when it is hashed.
+        let large = "two".repeat(60_000);
+        write(&world.context(), "f a 644 0:0 one");
+        let path = world.context().join("b");
+        std::fs::write(&path, &large).unwrap();
         let base = world.snapshot("");
         let before = world.content(copy("a b /n/"), &context());
-        let path = world.context().join("b");
-        match change {
-            "rewritten" => std::fs::write(&path, "TWO").unwrap(),
-            "grown" => std::fs::write(&path, "two and more").unwrap(),
-            _ => std::fs::remove_file(&path).unwrap(),
-        }
-        if change == "replaced by a link" {
-            std::os::unix::fs::symlink("a", &path).unwrap();
-        }
+        changed(&path, change, &large);
         let error = world.execute(copy("a b /n/"), &[base.clone(), context()]).unwrap_err();
         assert!(matches!(&error, Error::Changed { path } if path == "b"), "{change}: {error}");
-        assert_eq!(world.leftovers(), 0, "{change}");
+        // What was kept of `a` goes with the build.
+        assert_eq!(world.leftovers(), 1, "{change}");
         // Started over, the build sees the folder as it is now.
         world.worker.look_again();
         if change == "removed" {
@@ -117,6 +116,113 @@ fn a_file_that_changed_since_its_key_was_made_stops_the_step() {
             world.execute(copy("a b /n/"), &[base, context()]).unwrap();
         }
     }
+}
+
+/// Makes another thing of a file, which holds `text`.
+fn changed(path: &Path, change: &str, text: &str) {
+    match change {
+        "rewritten" => std::fs::write(path, text.to_uppercase()).unwrap(),
+        "grown" => std::fs::write(path, format!("{text} and more")).unwrap(),
+        _ => std::fs::remove_file(path).unwrap(),
+    }
+    if change == "replaced by a link" {
+        std::os::unix::fs::symlink("a", path).unwrap();
+    }
+}
+
+#[test]
+fn a_small_file_is_copied_as_it_was_when_its_key_was_made() {
+    for change in ["rewritten", "removed", "grown", "replaced by a link"] {
+        let world = World::new();
+        write(&world.context(), "f a 644 0:0 one\nf b 644 0:0 two");
+        let base = world.snapshot("");
+        let before = world.content(copy("a b /n/"), &context());
+        changed(&world.context().join("b"), change, "two");
+        let stack = world.execute(copy("a b /n/"), &[base, context()]).unwrap();
+        assert_eq!(world.read(&stack, "n/b").as_deref(), Some("two"), "{change}");
+        assert_eq!(world.content(copy("a b /n/"), &context()), before);
+        assert_eq!(world.leftovers(), 0, "{change}");
+    }
+}
+
+/// The layers that the top layer's files lie in, and whether it has a pack of its own.
+fn places(world: &World, stack: &[LayerId]) -> (Vec<LayerId>, bool) {
+    let top = *stack.last().unwrap();
+    let listing = world.store.listing(top).unwrap();
+    (listing.borrowed().to_vec(), world.store.layer(top).unwrap().unwrap().pack)
+}
+
+/// Times of files are known for good once the clock's tick has passed.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(30));
+}
+
+#[test]
+fn a_file_is_read_once_in_its_life() {
+    let mut world = World::new();
+    write(&world.context(), "f a 644 0:0 one\nf b 644 0:0 two\nf c 644 0:0");
+    std::fs::write(world.context().join("large"), vec![7; 300 << 10]).unwrap();
+    settle();
+    let base = world.snapshot("");
+    world.content(copy(". /n/"), &context());
+    let first = world.execute(copy(". /n/"), &[base.clone(), context()]).unwrap();
+    let (spool, own) = places(&world, &first);
+    assert_eq!(spool.len(), 1);
+    assert!(own, "the large file is read into the layer's own pack");
+    world.worker.keep_indexes().unwrap();
+    // Another build, one small file changed: the others are borrowed from where they are.
+    world.again();
+    std::fs::write(world.context().join("b"), "three").unwrap();
+    settle();
+    world.content(copy(". /n/"), &context());
+    let second = world.execute(copy(". /n/"), &[base.clone(), context()]).unwrap();
+    let (borrowed, own) = places(&world, &second);
+    assert!(!own);
+    assert_eq!(borrowed.len(), 3, "the first build's small files, its large one, and what is new");
+    assert!(borrowed.contains(&spool[0]) && borrowed.contains(first.last().unwrap()));
+    for (path, text) in [("n/a", "one"), ("n/b", "three"), ("n/c", "")] {
+        assert_eq!(world.read(&second, path).as_deref(), Some(text), "{path}");
+    }
+    assert_eq!(world.read(&second, "n/large").unwrap().len(), 300 << 10);
+    world.worker.keep_indexes().unwrap();
+    // What is stored once serves other copies, too, and nothing is made for them.
+    world.again();
+    let third = world.execute(copy("a /other"), &[base, context()]).unwrap();
+    assert_eq!(places(&world, &third), (spool, false));
+    assert_eq!(world.read(&third, "other").as_deref(), Some("one"));
+    assert_eq!(world.leftovers(), 0);
+}
+
+#[test]
+fn what_no_copy_needs_is_not_kept() {
+    let mut world = World::new();
+    write(&world.context(), "f a 644 0:0 one");
+    settle();
+    world.content(copy("a /n"), &context());
+    world.worker.keep_indexes().unwrap();
+    world.again();
+    assert_eq!(world.leftovers(), 0, "the layer of the build before is gone");
+    let stack = world.execute(copy("a /n"), &[world.snapshot(""), context()]).unwrap();
+    assert_eq!(places(&world, &stack), (Vec::new(), true), "it is known by its stat, and read for the copy");
+    assert_eq!(world.read(&stack, "n").as_deref(), Some("one"));
+}
+
+#[test]
+fn what_was_pruned_is_read_again() {
+    let mut world = World::new();
+    write(&world.context(), "f a 644 0:0 one");
+    settle();
+    world.content(copy("a /n"), &context());
+    let stack = world.execute(copy("a /n"), &[world.snapshot(""), context()]).unwrap();
+    let (spool, _) = places(&world, &stack);
+    world.worker.keep_indexes().unwrap();
+    world.again();
+    let kinds = store::Kinds { records: true, ..store::Kinds::default() };
+    let pruned = world.store.prune(&store::Prune { kinds, all: true, ..store::Prune::default() }).unwrap();
+    assert!(pruned.layers.contains(&spool[0]), "{pruned:?}");
+    let stack = world.execute(copy("a /n"), &[world.snapshot(""), context()]).unwrap();
+    assert_eq!(places(&world, &stack), (Vec::new(), true));
+    assert_eq!(world.read(&stack, "n").as_deref(), Some("one"));
 }
 
 #[test]

@@ -55,7 +55,20 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("context")).unwrap();
         let store = Store::open(store::Options::new(dir.path().join("store"))).unwrap();
-        let context = LocalContext { path: dir.path().join("context"), ignore: None };
+        let worker = Self::worker(dir.path(), &store, change);
+        Self { dir, store, worker, cancel: Cancel::new(), count: AtomicUsize::new(0) }
+    }
+
+    /// Goes on as another process, which protects nothing of what was used before it began.
+    pub(crate) fn again(&mut self) {
+        let mut options = store::Options::new(self.dir.path().join("store"));
+        options.grace = std::time::Duration::ZERO;
+        self.store = Store::open(options).unwrap();
+        self.worker = Self::worker(self.dir.path(), &self.store, |_| {});
+    }
+
+    fn worker(dir: &Path, store: &Store, change: impl FnOnce(&mut WorkerOptions)) -> Worker {
+        let context = LocalContext { path: dir.join("context"), ignore: None };
         let mut options = WorkerOptions {
             contexts: HashMap::from([("context".to_owned(), context)]),
             secrets: Secrets::new(),
@@ -71,8 +84,7 @@ impl World {
             largest_download: 1 << 20,
         };
         change(&mut options);
-        let worker = Worker::new(store.clone(), Arc::new(Nobody), options);
-        Self { dir, store, worker, cancel: Cancel::new(), count: AtomicUsize::new(0) }
+        Worker::new(store.clone(), Arc::new(Nobody), options)
     }
 
     /// Where the build context is.
