@@ -92,27 +92,25 @@ impl Patterns {
         if line.is_empty() {
             return Ok(());
         }
-        let (mut exception, written) = match line.strip_prefix('!') {
+        let (exception, written) = match line.strip_prefix('!') {
             Some(rest) => (true, rest.trim()),
             None => (false, line),
         };
-        let lone = || IgnoreError::LoneException { line: number };
-        if written.is_empty() {
-            return Err(lone());
+        let mut cleaned = if written.is_empty() { String::new() } else { clean(written) };
+        if cleaned.len() > 1 && cleaned.starts_with('/') {
+            cleaned.remove(0);
         }
-        let cleaned = clean(written);
-        let mut text =
-            if cleaned.len() > 1 { cleaned.strip_prefix('/').unwrap_or(&cleaned) } else { &cleaned };
-        // Docker looks for the `!` once more after cleaning: `/!x` and `./!x` are exceptions too, `!/` is none.
-        if exception && text == "/" {
-            return Err(lone());
+        if exception {
+            cleaned.insert(0, '!');
         }
-        if !exception && let Some(rest) = text.strip_prefix('!') {
-            (exception, text) = (true, rest);
-        }
-        if text.is_empty() {
-            return Err(lone());
-        }
+        // Docker trims, cleans and looks for the `!` once more after this: `/ x` is `x`, `/!x` and `./!x` are
+        // exceptions, `!/` is none.
+        let cleaned = clean(cleaned.trim());
+        let (exception, text) = match cleaned.strip_prefix('!') {
+            Some("") => return Err(IgnoreError::LoneException { line: number }),
+            Some(rest) => (true, rest),
+            None => (false, cleaned.as_str()),
+        };
         let glob = Glob::parse(text).map_err(|error| IgnoreError::Pattern { line: number, error })?;
         self.patterns.push(Pattern { text: text.to_owned(), exception, glob });
         Ok(())

@@ -21,9 +21,13 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("${v%.*}-${v##*.}", NESTED),
     ("\"${none:-x}\"", NESTED),
     ("'${none:-}'", NESTED),
+    ("${path%/\\}", REVERSED),
+    ("${path%*\\}", REVERSED),
     ("\u{feff}$a", "Go's scanner drops a byte order mark at the beginning of any text"),
 ];
 
+const REVERSED: &str =
+    "BuildKit reverses the pattern of a suffix, so that a backslash at its end escapes what stands before";
 const NESTED: &str =
     "BuildKit's split words lack what stands before a `${x:-y}`, since it clears their buffer";
 

@@ -90,6 +90,7 @@ fn ignore_files() {
     );
     assert!(Patterns::parse("!/").is_err());
     assert!(Patterns::parse("/!").is_err());
+    assert_eq!(Patterns::parse("/ a\n!b /\n/ !c\n").unwrap().iter().collect::<Vec<_>>(), ["a", "!b", "!c"]);
     assert_eq!(Patterns::parse("/!x").unwrap().iter().collect::<Vec<_>>(), ["!x"]);
     assert!(Patterns::parse(b"\xff*\n").is_ok());
     assert!(patterns(&["**/*"]).ignores_all());
