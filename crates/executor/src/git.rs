@@ -24,6 +24,9 @@ const AGENT: &str = "default";
 impl Worker {
     /// What a reference of a repository is at the moment.
     pub(crate) fn pin_git(&self, id: NodeId, git: &GitOp, cancel: &Cancel) -> Result<Pinned> {
+        if let Some((key, _)) = self.pins().gits.get(git) {
+            return Ok(Pinned { key: key.clone(), brought: false });
+        }
         let wanted = Wanted { reference: git.reference.clone(), checksum: git.checksum.clone() };
         let commit = self.with_git(git, &self.vertex(id), cancel, |program| Ok(program.resolve(&wanted)?))?;
         let object = match &commit.of_tag {
@@ -31,16 +34,13 @@ impl Worker {
             _ => &commit.object,
         };
         let key = Key::of_git(git, object, &commit.reference);
-        self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id, commit);
+        self.pins().gits.insert(git.clone(), (key.clone(), commit));
         Ok(Pinned { key, brought: false })
     }
 
     /// Brings a folder of a commit here.
     pub(crate) fn git(&self, task: &Task<'_>, git: &GitOp) -> Result<Vec<LayerId>> {
-        let commit = {
-            let commits = self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            commits.get(&task.id).cloned()
-        };
+        let commit = self.pins().gits.get(git).map(|(_, commit)| commit.clone());
         let commit = commit.unwrap_or_else(|| known_commit(git));
         let vertex = self.vertex(task.id);
         self.with_git(git, &vertex, task.cancel, |program| {

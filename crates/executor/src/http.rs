@@ -51,6 +51,9 @@ struct Fetched {
 impl Worker {
     /// What a URL's file is at the moment. It is brought here unless it is what it was.
     pub(crate) fn pin_http(&self, id: NodeId, slot: &str, http: &HttpOp, cancel: &Cancel) -> Result<Pinned> {
+        if let Some(key) = self.pins().https.get(http) {
+            return Ok(Pinned { key: key.clone(), brought: false });
+        }
         // Of two processes one fetches, and the other is told that nothing changed since.
         let name = note_name(http);
         let lock = Digest::of(name.as_bytes());
@@ -59,7 +62,9 @@ impl Worker {
         let fetched = self.fetch(http, &note, &self.vertex(id), cancel)?;
         let Some(fetched) = fetched else {
             let digest = note.digest.expect("because only what is known can be unchanged");
-            return Ok(Pinned { key: Key::of_http(http, digest, note.modified), brought: false });
+            let key = Key::of_http(http, digest, note.modified);
+            self.pins().https.insert(http.clone(), key.clone());
+            return Ok(Pinned { key, brought: false });
         };
         let key = Key::of_http(http, fetched.digest, fetched.modified);
         let note = Note::new(&fetched);
@@ -70,6 +75,7 @@ impl Worker {
             let text = serde_json::to_vec(&note).expect("because a note holds only values that JSON has");
             self.store.put_context_index(&name, &text)?;
         }
+        self.pins().https.insert(http.clone(), key.clone());
         Ok(Pinned { key, brought: true })
     }
 

@@ -12,11 +12,18 @@ impl Worker {
         if let Some(known) = self.store.image(&image.config.to_string())? {
             return Ok(known.stack);
         }
-        let reference = image.reference.parse::<oci::Reference>().map_err(|error| Error::Image {
-            reference: image.reference.clone(),
-            digest: image.config.to_string(),
-            source: Box::new(error),
-        })?;
+        let reference = match image.reference.as_str() {
+            // Whoever fetches knows where.
+            layout if layout.starts_with("oci-layout://") => layout.to_owned(),
+            name => {
+                let parsed = name.parse::<oci::Reference>().map_err(|error| Error::Image {
+                    reference: image.reference.clone(),
+                    digest: image.config.to_string(),
+                    source: Box::new(error),
+                })?;
+                parsed.to_string()
+            }
+        };
         let missing = |what: &str| Error::Image {
             reference: image.reference.clone(),
             digest: image.config.to_string(),
@@ -33,6 +40,6 @@ impl Worker {
             return Err(missing("layer list that agrees with the configuration"));
         }
         let layers: Vec<(Digest, Descriptor)> = image.diff_ids.iter().copied().zip(manifest.layers).collect();
-        Ok(self.store.remote_layers(&reference.to_string(), &layers)?)
+        Ok(self.store.remote_layers(&reference, &layers)?)
     }
 }

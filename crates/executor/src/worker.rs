@@ -5,7 +5,7 @@ use crate::devices::{DeviceOptions, Registry};
 use crate::spool::Spools;
 use crate::{Error, Result};
 use dockerfile::ignore::Patterns;
-use graph::{FileChange, Node, NodeId, Op};
+use graph::{FileChange, GitOp, HttpOp, Key, Node, NodeId, Op};
 use layer::{LayerId, View};
 use network::{Network, NetworkOptions, Pool};
 use oci::Digest;
@@ -17,7 +17,7 @@ use solver::{BoxError, Cancel, Executor, Input, Pinned, SourceProvider, Task};
 use source::{Root, ScanOptions, StatIndex, Tree};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use store::Store;
 
 /// Bytes of context files are borrowed from so many layers at most.
@@ -32,6 +32,16 @@ pub struct LocalContext {
     pub path: PathBuf,
     /// What is left out of it.
     pub ignore: Option<Patterns>,
+}
+
+/// What sources that other machines hold were when they were asked for: the same for the whole build, whoever works on it.
+#[derive(Clone, Default)]
+pub struct Pins(Arc<Mutex<Pinnings>>);
+
+#[derive(Default)]
+pub(crate) struct Pinnings {
+    pub(crate) https: HashMap<HttpOp, Key>,
+    pub(crate) gits: HashMap<GitOp, (Key, source::git::Commit)>,
 }
 
 /// What a worker is told.
@@ -56,6 +66,8 @@ pub struct WorkerOptions {
     pub pulls: usize,
     /// How URLs are reached.
     pub web: web::Settings,
+    /// What is known of sources that other machines hold.
+    pub pins: Pins,
     /// How repositories are reached.
     pub git: source::git::GitOptions,
     /// The most bytes that are fetched from one URL.
@@ -72,8 +84,6 @@ pub struct Worker {
     launcher: Mutex<Option<Arc<Launcher>>>,
     pool: OnceLock<Pool>,
     web: Mutex<Option<Arc<web::Client>>>,
-    /// What the references of repositories were when they were asked for.
-    pub(crate) commits: Mutex<HashMap<NodeId, source::git::Commit>>,
     pub(crate) devices: OnceLock<Registry>,
     vertices: Mutex<HashMap<NodeId, VertexHandle>>,
     said: Mutex<Vec<String>>,
@@ -101,7 +111,6 @@ impl Worker {
             pool: OnceLock::new(),
             devices: OnceLock::new(),
             web: Mutex::default(),
-            commits: Mutex::default(),
             vertices: Mutex::default(),
             said: Mutex::default(),
         }
@@ -140,6 +149,10 @@ impl Worker {
         let new = Arc::new(Launcher::new()?);
         *launcher = Some(new.clone());
         Ok(new)
+    }
+
+    pub(crate) fn pins(&self) -> MutexGuard<'_, Pinnings> {
+        self.options.pins.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn web(&self) -> Result<Arc<web::Client>> {
@@ -200,6 +213,7 @@ impl Worker {
         // What was hashed and has settled need not be hashed again.
         let _ = self.keep_indexes();
         self.trees.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.pins() = Pinnings::default();
     }
 
     /// Sees to it that a result's layers are all here.

@@ -1,10 +1,10 @@
 //! What a stage stands on: an image, a folder given as a named context, or nothing; and what `--from` names.
 
 use crate::lower::{Lowering, Purpose};
-use crate::names::{Mention, Named};
+use crate::names::{Mention, Named, as_named};
 use crate::options::BaseImage;
 use crate::stage::StageState;
-use crate::{Error, NamedContext, Result, history};
+use crate::{Error, Result, history};
 use dockerfile::lint::{Rule, messages};
 use dockerfile::{Span, Spanned};
 use graph::{About, Copy, FileAction, FileOp, ImageOp, Location, NodeId, Op};
@@ -20,8 +20,7 @@ impl Lowering<'_> {
             None => self.options.platform.clone(),
         };
         let named = match self.context(&base) {
-            Some((given, NamedContext::Local)) => Named::Local(given.to_owned()),
-            Some((_, NamedContext::Image(reference))) => Named::Image(reference.clone()),
+            Some((given, context)) => as_named(given, context),
             None => Named::Image(base),
         };
         self.on_named(named, index, platform)
@@ -83,6 +82,12 @@ impl Lowering<'_> {
                 let unknown = self.unknown.get(&(reference, platform.clone())).cloned();
                 Ok(StageState::on_image(node, image, platform).with_unknown(unknown))
             }
+            Named::Remote(name, op) => {
+                let node = self.named_remote(&name, *op);
+                let mut state = StageState::on_scratch(node, platform);
+                state.config.history.push(history::entry(format!("FROM {name} # buildkit"), true));
+                Ok(state)
+            }
             Named::Local(name) => {
                 let inputs = vec![self.scratch(), self.local(&name)];
                 let copy = Copy {
@@ -134,7 +139,9 @@ impl Lowering<'_> {
                 fail(error)
             })?
         } else {
-            reference.parse::<oci::Reference>().map_err(|error| fail(error.into()))?;
+            if !reference.starts_with("oci-layout://") {
+                reference.parse::<oci::Reference>().map_err(|error| fail(error.into()))?;
+            }
             self.resolver.at_hand(reference, platform).unwrap_or_else(|| {
                 self.unknown.insert(key.clone());
                 nobody_knows(reference, platform)
@@ -170,6 +177,7 @@ impl Lowering<'_> {
                 Ok(self.stage(stage).node)
             }
             Named::Local(name) => Ok(self.local(&name)),
+            Named::Remote(name, op) => Ok(self.named_remote(&name, *op)),
             Named::Image(name) if name == "scratch" => Ok(self.scratch()),
             Named::Image(reference) => {
                 let platform = self.options.platform.clone();

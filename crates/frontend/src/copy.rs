@@ -1,6 +1,6 @@
 //! COPY and ADD.
 
-use crate::lower::{CONTEXT, Lowering};
+use crate::lower::Lowering;
 use crate::names::Mention;
 use crate::stage::StageState;
 use crate::{Error, Result, history, mode, paths};
@@ -259,7 +259,7 @@ impl Lowering<'_> {
     }
 
     fn copy_source(&mut self, state: &StageState, common: &Common<'_>) -> Result<NodeId> {
-        let Some(from) = common.from else { return Ok(self.local(CONTEXT)) };
+        let Some(from) = common.from else { return Ok(self.main_context()) };
         let mention = Mention { name: from, span: state.span(from.span), numbers: true };
         self.source(&mention, state.index, "--from")
     }
@@ -307,7 +307,7 @@ fn repository_source(common: &Common<'_>, url: GitUrl, span: Span) -> Result<Sou
 }
 
 /// The operation that brings a repository's files.
-pub(crate) fn git_op(url: GitUrl, keep_git_dir: bool, checksum: Option<String>) -> GitOp {
+pub fn git_op(url: GitUrl, keep_git_dir: bool, checksum: Option<String>) -> GitOp {
     GitOp {
         remote: url.remote,
         reference: url.reference,

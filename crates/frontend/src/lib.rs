@@ -10,6 +10,7 @@
 mod base;
 mod check;
 mod config;
+mod contexts;
 mod copy;
 mod epoch;
 mod error;
@@ -32,7 +33,9 @@ pub use check::{Checked, check, check_unread};
 pub use error::Error;
 pub use location::{Line, Lines, Location, finding_lines};
 pub use lower::{Lowered, lower};
-pub use options::{BaseImage, BoxError, Dated, MetaResolver, NamedContext, Options};
+pub use contexts::unpack;
+pub use copy::git_op;
+pub use options::{BaseImage, BoxError, Dated, MainContext, MetaResolver, NamedContext, Options};
 pub use outline::{Asked, Outline, OutlineArg, outline};
 pub use targets::{Target, targets};
 

@@ -115,6 +115,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) images: HashMap<(String, Platform), NodeId>,
     /// The sources that other machines hold.
     pub(crate) remotes: Vec<(Op, NodeId)>,
+    /// The build context, where it is an archive from elsewhere.
+    pub(crate) unpacked: Option<NodeId>,
     locals: HashMap<String, NodeId>,
     scratch: Option<NodeId>,
 }
@@ -148,6 +150,7 @@ impl<'a> Lowering<'a> {
             resolved: HashMap::new(),
             images: HashMap::new(),
             remotes: Vec::new(),
+            unpacked: None,
             locals: HashMap::new(),
             scratch: None,
             warnings: Vec::new(),

@@ -15,6 +15,7 @@ use crate::hints::near_of;
 use crate::lower::Lowering;
 use crate::{Error, NamedContext, Options, Result};
 use dockerfile::{Command, Span, Stage};
+use graph::Op;
 use oci::Reference;
 
 /// What a name means.
@@ -25,6 +26,8 @@ pub(crate) enum Named {
     Local(String),
     /// An image, or `scratch`.
     Image(String),
+    /// A source that another machine holds, by the name of its context.
+    Remote(String, Box<Op>),
 }
 
 /// A name in an instruction.
@@ -179,9 +182,11 @@ impl Lowering<'_> {
     }
 }
 
-fn as_named(given: &str, context: &NamedContext) -> Named {
+pub(crate) fn as_named(given: &str, context: &NamedContext) -> Named {
     match context {
         NamedContext::Local => Named::Local(given.to_owned()),
         NamedContext::Image(reference) => Named::Image(reference.clone()),
+        NamedContext::Git(git) => Named::Remote(given.to_owned(), Box::new(Op::Git(git.clone()))),
+        NamedContext::Http(http) => Named::Remote(given.to_owned(), Box::new(Op::Http(http.clone()))),
     }
 }

@@ -1,7 +1,7 @@
 //! What a lowering is told, and what it asks of others.
 
 use dockerfile::ignore::Patterns;
-use graph::{Network, Ulimit};
+use graph::{GitOp, HttpOp, Network, Ulimit};
 use oci::{Digest, ImageConfig, Platform};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,8 @@ pub struct Options {
     pub no_cache: bool,
     /// Run every step of these stages.
     pub no_cache_filter: Vec<String>,
+    /// What the build context is.
+    pub context: MainContext,
     /// `--build-context` by name.
     pub contexts: BTreeMap<String, NamedContext>,
     /// The network of steps that do not say.
@@ -56,6 +58,7 @@ impl Default for Options {
             show_platform: false,
             no_cache: false,
             no_cache_filter: Vec::new(),
+            context: MainContext::Local,
             contexts: BTreeMap::new(),
             network: Network::Default,
             extra_hosts: Vec::new(),
@@ -73,8 +76,26 @@ impl Default for Options {
 pub enum NamedContext {
     /// A local folder; the executor knows it by the context's name.
     Local,
-    /// An image.
+    /// An image, by its name, or in an OCI layout by `oci-layout://FOLDER[:TAG|@DIGEST]`.
     Image(String),
+    /// A repository.
+    Git(GitOp),
+    /// A file by its URL, called `context`; it is not unpacked.
+    Http(HttpOp),
+}
+
+/// What the build context is: what COPY without `--from` takes files from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MainContext {
+    /// A local folder; the executor knows it as `context`.
+    #[default]
+    Local,
+    /// A repository.
+    Git(GitOp),
+    /// A file by its URL that is an archive, unpacked.
+    Archive(HttpOp),
+    /// Any other file by its URL.
+    File(HttpOp),
 }
 
 /// A base image, resolved.

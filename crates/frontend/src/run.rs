@@ -1,6 +1,6 @@
 //! RUN: the command, its mounts, and what it may do.
 
-use crate::lower::{CONTEXT, Lowering};
+use crate::lower::Lowering;
 use crate::names::Mention;
 use crate::outline::Asked;
 use crate::scope::{build_arg, proxies};
@@ -199,7 +199,7 @@ impl Lowering<'_> {
 
     fn mount_source(&mut self, state: &StageState, from: &str, span: Span) -> Result<NodeId> {
         if from.is_empty() {
-            return Ok(self.local(CONTEXT));
+            return Ok(self.main_context());
         }
         let mention = Mention { name: from, span: state.span(span), numbers: false };
         self.source(&mention, state.index, "from")

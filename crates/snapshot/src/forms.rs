@@ -301,19 +301,46 @@ impl Forms {
     /// # Errors
     /// A file larger than `limit` bytes is an error.
     pub fn read(&self, view: &View, stack: &[LayerId], path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.read_some(view, stack, path, |size| {
+            if size > limit {
+                return Err(Error::TooLarge { path: path.to_owned(), size, limit });
+            }
+            Ok(size)
+        })
+    }
+
+    /// The first bytes of a file of a stack, `most` of them at most; as [`Forms::read`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Forms::read`], but for the size.
+    pub fn read_start(
+        &self,
+        view: &View,
+        stack: &[LayerId],
+        path: &str,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        self.read_some(view, stack, path, |size| Ok(size.min(most)))
+    }
+
+    fn read_some(
+        &self,
+        view: &View,
+        stack: &[LayerId],
+        path: &str,
+        how_much: impl Fn(u64) -> Result<u64>,
+    ) -> Result<Option<Vec<u8>>> {
         let layer_error = |source| Error::Layer { what: format!("file /{path}"), source };
         let real = view.resolve(path.as_bytes(), true).map_err(layer_error)?;
         let Some(found) = view.get(&real) else { return Ok(None) };
         let Kind::File { size, .. } = found.entry.kind else { return Ok(None) };
-        if size > limit {
-            return Err(Error::TooLarge { path: path.to_owned(), size, limit });
-        }
+        let wanted = usize::try_from(how_much(size)?).unwrap_or(usize::MAX);
         let listing = self.store.listing(stack[found.layer])?;
         let mut content = self.content(stack[found.layer], &listing)?;
         match content.bytes(found.entry).map_err(layer_error)? {
-            layer::Bytes::Here(bytes) => Ok(Some(bytes.to_vec())),
+            layer::Bytes::Here(bytes) => Ok(Some(bytes[..wanted.min(bytes.len())].to_vec())),
             layer::Bytes::In { file, offset } => {
-                let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+                let mut bytes = vec![0; wanted];
                 std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, offset)
                     .map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
                 Ok(Some(bytes))

@@ -81,6 +81,7 @@ impl World {
             pulls: 2,
             web: web::Settings::default(),
             git: source::git::GitOptions::default(),
+            pins: executor::Pins::default(),
             largest_download: 1 << 20,
         };
         change(&mut options);

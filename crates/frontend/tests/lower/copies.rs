@@ -241,3 +241,29 @@ fn what_copy_does_not_take() {
       = hint: a mode is an octal number from 0 to 7777, or clauses such as `u+x,go=r`
     ");
 }
+
+#[test]
+fn add_of_addresses() {
+    let sum = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let text = format!(
+        "FROM alpine\nADD https://example.com/a*b.tar local more git@example.com:x/y.git#v1:sub https://example.com/a*b.tar /to/\n\
+         ADD --unpack --checksum={sum} --exclude=z http://example.com/ /\n\
+         ADD --keep-git-dir=true https://example.com/r.git?submodules=0 /r\n"
+    );
+    let lowered = lowered(&text, &options(), &images());
+    let graph = graph(&lowered);
+    for line in [
+        "http https://example.com/a*b.tar as \"a*b.tar\"",
+        // In the order written; what stands between addresses stays together, and nothing is asked for twice.
+        r#"1:["/a\\*b.tar"] -> /to/; 2:["local", "more"] -> /to/ unpack=yes; 3:["/"] -> /to/; 1:["/a\\*b.tar"] -> /to/"#,
+        &format!("http http://example.com/ as \"__unnamed__\" {sum}"),
+        "-> / unpack=yes exclude=z",
+        "remote: \"git@example.com:x/y.git\", reference: \"v1\", subdir: \"sub\"",
+        "keep_git_dir: true, skip_submodules: true",
+    ] {
+        assert!(graph.contains(line), "{line} is not in\n{graph}");
+    }
+    assert!(history(&lowered).contains(
+        "+ ADD https://example.com/a*b.tar local more git@example.com:x/y.git#v1:sub https://example.com/a*b.tar /to/ # buildkit"
+    ));
+}

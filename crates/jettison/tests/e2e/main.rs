@@ -12,6 +12,7 @@ mod build;
 mod cache;
 mod calls;
 mod containers;
+mod contexts;
 mod devices;
 mod epoch;
 mod errors;

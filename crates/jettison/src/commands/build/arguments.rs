@@ -1,11 +1,11 @@
 //! The flags of `build`, and what they mean to the frontend.
 
 use super::allow::Allowed;
+use super::context;
 use crate::cli::RegistryArgs;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
 use clap::Args;
-use frontend::NamedContext;
 use graph::{Network, Ulimit};
 use oci::{Platform, Reference};
 use session::{Agent, Agents, SecretSource, Secrets};
@@ -266,15 +266,7 @@ impl BuildArgs {
             .collect();
         let mut contexts = BTreeMap::new();
         for (name, value) in self.contexts()? {
-            let context = match value.strip_prefix("docker-image://") {
-                Some(image) => NamedContext::Image(image.to_owned()),
-                None if value.contains("://") => {
-                    return Err(CommandError::usage(format!(
-                        "--build-context {name}={value}: only folders and docker-image:// are supported yet"
-                    )));
-                }
-                None => NamedContext::Local,
-            };
+            let context = context::named(&name, &value)?;
             contexts.insert(name, context);
         }
         let allowed = Allowed::parse(&self.allow)?;
@@ -289,6 +281,7 @@ impl BuildArgs {
             }
         };
         Ok(frontend::Options {
+            context: frontend::MainContext::Local,
             target: self.target.clone(),
             build_args,
             labels,

@@ -1,9 +1,11 @@
 //! The build context and the Dockerfile in it: a folder, or standard input.
 
-use super::BuildArgs;
+use super::{BuildArgs, remote};
 use crate::error::{CommandError, Outcome};
 use dockerfile::ignore::Patterns;
 use executor::LocalContext;
+use frontend::NamedContext;
+use graph::HttpOp;
 use oci::Digest;
 use source::Root;
 use std::collections::HashMap;
@@ -11,11 +13,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The largest Dockerfile and the largest ignore file.
-const LARGEST: u64 = 16 << 20;
+pub(super) const LARGEST: u64 = 16 << 20;
 
 /// A build context that was opened.
 pub(crate) struct Context {
-    /// The folder; of an archive on standard input a temporary one.
+    /// The folder; of an archive on standard input a temporary one; empty for what another machine holds.
     path: PathBuf,
     /// What stands for it in the build's identity.
     identity: String,
@@ -30,7 +32,7 @@ pub(crate) struct DockerfileText {
     pub(crate) bytes: Vec<u8>,
     pub(crate) name: String,
     /// The file's name inside the context, for `<name>.dockerignore`.
-    inside: Option<String>,
+    pub(super) inside: Option<String>,
 }
 
 impl DockerfileText {
@@ -57,14 +59,12 @@ pub(crate) fn open(args: &BuildArgs) -> Outcome<Context> {
         }
         return from_standard_input(args);
     }
-    if ["http://", "https://", "git://", "git@", "ssh://"]
-        .iter()
-        .any(|scheme| args.context.starts_with(scheme))
-    {
+    if remote::address(args, &[], None)?.is_some() {
         return Err(CommandError::usage(format!(
-            "the context `{}` is an address; only folders and `-` are supported yet",
+            "the context `{}` is an address: what is asked for takes a folder or `-`",
             args.context
-        )));
+        ))
+        .hint("fetch it and name the folder"));
     }
     let path = std::fs::canonicalize(&args.context).map_err(|error| {
         CommandError::new(format!("cannot open the build context `{}`: {error}", args.context))
@@ -78,7 +78,49 @@ pub(crate) fn open(args: &BuildArgs) -> Outcome<Context> {
     Ok(Context { path, identity, given, _temporary: None })
 }
 
-fn read_standard_input() -> Outcome<Vec<u8>> {
+/// A context that another machine holds, under the name that the build has by it.
+pub(crate) fn elsewhere(identity: String) -> Context {
+    Context { path: PathBuf::new(), identity, given: None, _temporary: None }
+}
+
+/// What `--build-context NAME=VALUE` means.
+pub(crate) fn named(name: &str, value: &str) -> Outcome<NamedContext> {
+    let wrong = |reason: String| CommandError::usage(format!("--build-context {name}={value}: {reason}"));
+    if let Some(image) = value.strip_prefix("docker-image://") {
+        return Ok(NamedContext::Image(image.to_owned()));
+    }
+    if let Some(layout) = value.strip_prefix("oci-layout://") {
+        let mut layout =
+            export::place::LayoutName::parse(layout).map_err(|error| wrong(error.to_string()))?;
+        layout.folder = std::fs::canonicalize(&layout.folder)
+            .map_err(|error| wrong(format!("cannot open `{}`: {error}", layout.folder.display())))?;
+        return Ok(NamedContext::Image(layout.to_string()));
+    }
+    if value.starts_with("target:") {
+        return Err(wrong("`target:` names a target of a bake file, and this build has none".to_owned())
+            .hint("name the stage in the Dockerfile, or give an image by `docker-image://NAME`"));
+    }
+    if Path::new(value).is_dir() {
+        return Ok(NamedContext::Local);
+    }
+    match dockerfile::git::parse(value) {
+        Err(error) => Err(wrong(error.to_string())),
+        Ok(Some(url)) => {
+            let keep = url.keep_git_dir.unwrap_or(false);
+            Ok(NamedContext::Git(frontend::git_op(url, keep, None)))
+        }
+        Ok(None) if dockerfile::remote::is_http(value) => Ok(NamedContext::Http(HttpOp {
+            url: value.to_owned(),
+            name: "context".to_owned(),
+            checksum: None,
+        })),
+        Ok(None) if value.contains("://") => Err(wrong("this kind of address is not known".to_owned())
+            .hint("folders, docker-image://, oci-layout://, git repositories and http(s):// are known")),
+        Ok(None) => Ok(NamedContext::Local),
+    }
+}
+
+pub(super) fn read_standard_input() -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::stdin()
         .lock()
@@ -195,11 +237,14 @@ impl Context {
         dockerfile: &DockerfileText,
     ) -> Outcome<HashMap<String, LocalContext>> {
         let mut locals = HashMap::new();
-        let ignore = self.ignored(dockerfile)?;
-        locals.insert("context".to_owned(), LocalContext { path: self.path.clone(), ignore });
+        if !self.path.as_os_str().is_empty() {
+            let ignore = self.ignored(dockerfile)?;
+            locals.insert("context".to_owned(), LocalContext { path: self.path.clone(), ignore });
+        }
         for (name, value) in args.contexts()? {
             // The build context and nothing cannot be replaced.
-            if value.contains("://") || name == "context" || name == "scratch" {
+            if !matches!(named(&name, &value)?, NamedContext::Local) || name == "context" || name == "scratch"
+            {
                 continue;
             }
             let path = std::fs::canonicalize(&value).map_err(|error| {
@@ -230,7 +275,7 @@ fn patterns(name: &str, bytes: &[u8]) -> Outcome<Patterns> {
     Patterns::parse(bytes).map_err(|error| CommandError::new(format!("{name}: {error}")))
 }
 
-fn read(path: &Path) -> Outcome<Option<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> Outcome<Option<Vec<u8>>> {
     let fail = |error: std::io::Error| CommandError::new(format!("cannot read {}: {error}", path.display()));
     let file = match std::fs::File::open(path) {
         Ok(file) => file,

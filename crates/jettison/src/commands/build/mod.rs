@@ -6,6 +6,7 @@ mod call;
 mod context;
 mod failure;
 mod output;
+mod remote;
 mod resolver;
 mod shared;
 mod verify;
@@ -16,13 +17,14 @@ pub(crate) use arguments::BuildArgs;
 
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
-use crate::error::Outcome;
+use crate::error::{CommandError, Outcome};
 use crate::{commands::rootless, screen};
-use executor::{Cache, Worker, WorkerOptions};
+use executor::{Cache, LocalContext, Pins, Worker, WorkerOptions};
 use graph::{About, Graph, NodeId, Op};
 use layer::LayerId;
 use oci::Platform;
 use solver::Solver;
+use std::collections::HashMap;
 
 /// The most bytes that are fetched from one URL, 64 GiB.
 const LARGEST_DOWNLOAD: u64 = 64 << 30;
@@ -50,34 +52,14 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         registry.insecure_hosts.extend(output.names.iter().map(|name| name.host().to_owned()));
     }
     let engine = Engine::new(environment, registry);
-    let context = context::open(&args)?;
-    let dockerfile = context.dockerfile(&args)?;
-    let parsed = dockerfile::parse(&dockerfile.bytes, &dockerfile.name)
-        .map_err(|failure| failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics()))?;
-    let options = args.frontend_options(&engine.environment)?;
-    arguments::check_syntax(&parsed, &options.build_args)?;
+    let mut options = args.frontend_options(&engine.environment)?;
     let trust_host_ca = options.trust_host_ca;
-    // The old way of asking for an inline cache.
-    let inline_arg = options
-        .build_args
-        .iter()
-        .any(|(name, value)| name == "BUILDKIT_INLINE_CACHE" && matches!(value.as_str(), "1" | "true"));
     let interrupts = watch::interrupts()?;
-    let locals = context.locals(&args, &dockerfile)?;
-    let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
-    let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
-    let (graph, targets, lowered) = lower(&parsed, options, platforms, &resolver)?;
-    let warnings = warnings(&lowered);
-    let epoch = lowered.first().and_then(|(_, lowered)| lowered.epoch);
     let (progress, tail) = watch::progress(&args, &engine.environment);
-    progress.allow_threads();
-    warn::send(&progress, &parsed, &warnings, &args, &engine.environment);
-    let store = engine.store()?;
-    let worker = Worker::new(
-        store.clone(),
-        engine.fetcher(),
-        WorkerOptions {
-            contexts: locals.clone(),
+    let pins = Pins::default();
+    let worker = |contexts: HashMap<String, LocalContext>| {
+        let options = WorkerOptions {
+            contexts,
             secrets: args.secrets(&engine.environment)?,
             agents: arguments::agents(&args.ssh, &engine.environment)?,
             devices: allow::Allowed::parse(&args.allow)?.devices,
@@ -88,9 +70,51 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             pulls: 3,
             web: engine.web(),
             git: engine.git(),
+            pins: pins.clone(),
             largest_download: LARGEST_DOWNLOAD,
-        },
-    );
+        };
+        Ok::<_, CommandError>(Worker::new(engine.store()?.clone(), engine.fetcher(), options))
+    };
+    let address = remote::address(&args, &options.build_args, Some(&engine.environment))?;
+    let (context, dockerfile) = match address {
+        None => {
+            let context = context::open(&args)?;
+            let dockerfile = context.dockerfile(&args)?;
+            (context, dockerfile)
+        }
+        Some(address) => {
+            progress.allow_threads();
+            let worker = worker(HashMap::new())?;
+            let fetcher = remote::Fetcher {
+                engine: &engine,
+                args: &args,
+                worker: &worker,
+                progress: &progress,
+                interrupts: &interrupts,
+            };
+            let fetched = fetcher.fetch(address).inspect_err(|_| progress.finish())?;
+            options.context = fetched.context;
+            (context::elsewhere(args.context.clone()), fetched.dockerfile)
+        }
+    };
+    let parsed = dockerfile::parse(&dockerfile.bytes, &dockerfile.name)
+        .map_err(|failure| failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics()))?;
+    arguments::check_syntax(&parsed, &options.build_args)?;
+    // The old way of asking for an inline cache.
+    let inline_arg = options
+        .build_args
+        .iter()
+        .any(|(name, value)| name == "BUILDKIT_INLINE_CACHE" && matches!(value.as_str(), "1" | "true"));
+    let locals = context.locals(&args, &dockerfile)?;
+    let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
+    let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
+    let (graph, targets, lowered) = lower(&parsed, options, platforms, &resolver)?;
+    let warnings = warnings(&lowered);
+    let epoch = lowered.first().and_then(|(_, lowered)| lowered.epoch);
+    progress.allow_threads();
+    warn::send(&progress, &parsed, &warnings, &args, &engine.environment);
+    let store = engine.store()?;
+    let worker = worker(locals.clone())?;
     for id in graph.ids() {
         if let Op::Run(run) = &graph.node(id).op {
             worker

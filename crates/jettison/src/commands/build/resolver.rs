@@ -4,8 +4,9 @@
 use crate::engine::Engine;
 use crate::error::CommandError;
 use dockerfile::ignore::Patterns;
+use export::place::{LayoutName, Place};
 use frontend::{BaseImage, BoxError, Dated, MetaResolver};
-use oci::{Digest, ImageConfig, Platform, Reference};
+use oci::{Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 
 /// How many digits of an id are shown.
 const SHOWN_ID: usize = 12;
@@ -66,6 +67,36 @@ impl<'a> Resolver<'a> {
         }))
     }
 
+    /// An image of an OCI layout. Its layers come when somebody needs them.
+    fn in_layout(&self, text: &str, platform: &Platform) -> Result<BaseImage, BoxError> {
+        let name = LayoutName::parse(text)?;
+        let place = Place::Layout(name.clone());
+        let found = place.resolve()?;
+        let found = if media_type::is_index(&found.descriptor.media_type) {
+            let index = Index::parse(&found.bytes)?;
+            let chosen =
+                index.choose(platform).ok_or_else(|| format!("{place} has no image for {platform}"))?;
+            place.document(chosen)?
+        } else {
+            found
+        };
+        let manifest = Manifest::parse(&found.bytes)?;
+        if manifest.config.size > oci::MAX_DOCUMENT {
+            return Err(format!("the configuration of {place} is too large").into());
+        }
+        let mut config = Vec::new();
+        place.blob(&manifest.config, &mut config, &|_| {})?;
+        let store = self.engine.store().map_err(cause)?;
+        store.put_blob(&found.bytes, &found.descriptor.media_type)?;
+        let digest = found.descriptor.digest;
+        Ok(BaseImage {
+            reference: LayoutName { tag: None, digest: Some(digest), ..name }.to_string(),
+            manifest: Some(digest),
+            id: Digest::of(&config),
+            config: ImageConfig::parse(&config)?,
+        })
+    }
+
     fn base(reference: &Reference, manifest: Digest, config: &[u8]) -> Result<BaseImage, BoxError> {
         Ok(BaseImage {
             reference: reference.to_string(),
@@ -117,6 +148,9 @@ impl MetaResolver for Resolver<'_> {
     }
 
     fn image(&self, name: &str, platform: &Platform) -> Result<BaseImage, BoxError> {
+        if let Some(layout) = name.strip_prefix("oci-layout://") {
+            return self.in_layout(layout, platform);
+        }
         if !self.pull
             && let Some(image) = self.local(name, platform)?
         {

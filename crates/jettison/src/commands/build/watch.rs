@@ -178,7 +178,9 @@ impl<'a> Watcher<'a> {
 
     fn is_shown(&self, id: NodeId) -> bool {
         let node = self.graph.node(id);
-        !matches!(node.op, Op::Scratch | Op::Local(_)) && !node.about.slot.ends_with("#merge")
+        !matches!(node.op, Op::Scratch | Op::Local(_))
+            && !node.about.slot.ends_with("#merge")
+            && !node.about.name.is_empty()
     }
 }
 
