@@ -31,6 +31,8 @@ struct Series {
     what: &'static str,
     sizes: &'static [usize],
     make: fn(usize, &Path, &str) -> Result<()>,
+    /// Bytes on the disk for one of the unit: context, store, and what is between them.
+    bytes: u64,
 }
 
 const SERIES: [Series; 4] = [
@@ -40,6 +42,7 @@ const SERIES: [Series; 4] = [
         what: "`RUN echo N > /fN`, one upon the other",
         sizes: &[10, 30, 100, 400],
         make: works::chain_of,
+        bytes: 100 << 10,
     },
     Series {
         name: "wide",
@@ -47,6 +50,7 @@ const SERIES: [Series; 4] = [
         what: "stages that each write 2 MB, joined by as many `COPY --from`",
         sizes: &[10, 40, 100, 500],
         make: works::wide_of,
+        bytes: 5 << 20,
     },
     Series {
         name: "bigctx",
@@ -54,6 +58,7 @@ const SERIES: [Series; 4] = [
         what: "`COPY` of files of 400 bytes, then `RUN true`",
         sizes: &[10_000, 100_000, 500_000],
         make: |files, folder, salt| works::bigctx_of(files / 100, folder, salt),
+        bytes: 10 << 10,
     },
     Series {
         name: "file",
@@ -61,6 +66,7 @@ const SERIES: [Series; 4] = [
         what: "`COPY` of one file, then `RUN true`",
         sizes: &[50, 500, 5_000],
         make: works::file_of,
+        bytes: 3_000_000,
     },
 ];
 
@@ -75,11 +81,12 @@ struct Point {
 pub(super) fn run(options: &Options, program: &Path, place: &Place) -> Result<()> {
     let machine = Machine::look(&place.folder);
     let layout = bases::ready()?;
-    let mut all = Vec::new();
+    let (mut all, mut left_out) = (Vec::new(), String::new());
     for series in &SERIES {
-        all.push((series, measure(series, options.rounds, program, &layout, place)?));
+        let points = measure(series, options.rounds, program, &layout, place, &mut left_out)?;
+        all.push((series, points));
     }
-    let text = table(&machine, options.rounds, &all);
+    let text = table(&machine, options.rounds, &all) + &left_out;
     if options.record {
         let picture = "![Times by size of the work, on logarithmic axes](docs/growth.svg)\n\n";
         record::write(record::GROWTH, &format!("{picture}{text}"))?;
@@ -96,7 +103,14 @@ pub(super) fn run(options: &Options, program: &Path, place: &Place) -> Result<()
     Ok(())
 }
 
-fn measure(series: &Series, rounds: u32, program: &Path, layout: &Path, place: &Place) -> Result<Vec<Point>> {
+fn measure(
+    series: &Series,
+    rounds: u32,
+    program: &Path,
+    layout: &Path,
+    place: &Place,
+    left_out: &mut String,
+) -> Result<Vec<Point>> {
     let store = place.store("growth");
     let command = |words: &[&str]| {
         let mut command = Command::new(program);
@@ -106,6 +120,17 @@ fn measure(series: &Series, rounds: u32, program: &Path, layout: &Path, place: &
     shell::output(command(&["load", "--quiet", "--input"]).arg(layout))?;
     let mut points = Vec::new();
     for &size in series.sizes {
+        let free = rustix::fs::statvfs(&place.folder).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+        let needed = size as u64 * series.bytes;
+        if free < needed {
+            let (needed, free) = (needed / 1_000_000, free / 1_000_000);
+            let _ = writeln!(
+                left_out,
+                "- `{}` with {size} {} is left out: it needs {needed} MB on the disk, and {free} MB are free.",
+                series.name, series.unit
+            );
+            continue;
+        }
         let mut taken: Vec<(Took, Took)> = Vec::new();
         for round in 1..=rounds {
             say(&format!("{} with {size} {}, round {round} of {rounds}", series.name, series.unit));
