@@ -10,6 +10,7 @@ use layer::{
 use oci::{Descriptor, Hasher};
 use progress::VertexHandle;
 use rustix::fs::{Mode, OFlags};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,6 +35,16 @@ pub trait Fetcher: Send + Sync {
     ) -> Result<(), BoxError>;
 }
 
+/// Layers that this process has found here, whose files its lease keeps here. Each step asks for its whole stack: a
+/// chain would look up every layer once for each step above it.
+#[derive(Debug, Default)]
+struct Seen {
+    /// With a listing.
+    listed: Mutex<HashSet<LayerId>>,
+    /// With a folder.
+    folders: Mutex<HashSet<LayerId>>,
+}
+
 /// Gives layers the forms that are asked for.
 #[derive(Clone)]
 pub struct Forms {
@@ -44,15 +55,16 @@ pub struct Forms {
     cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
     pub(crate) images: Arc<Images>,
     pub(crate) nested: Arc<Nested>,
+    seen: Arc<Seen>,
 }
 
 impl Forms {
     /// Forms of one store's layers. `parallel` layers are pulled at once.
     #[must_use]
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, single_id: bool, parallel: usize) -> Self {
-        let (images, nested) = Default::default();
+        let (images, nested, seen) = Default::default();
         let cancelled = Arc::new(|| false);
-        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled, images, nested }
+        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled, images, nested, seen }
     }
 
     /// These forms, whose pulls, unpacking and waits end soon after `cancelled` answers true, with
@@ -118,6 +130,30 @@ impl Forms {
             return Err(error);
         }
         self.infos(stack)
+    }
+
+    /// As [`complete`](Self::complete), for who wants to know no more.
+    fn completed(&self, stack: &[LayerId]) -> Result<()> {
+        let listed = || self.seen.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = {
+            let listed = listed();
+            stack.iter().take_while(|id| listed.contains(id)).count()
+        };
+        if known < stack.len() {
+            self.complete(&stack[known..], &VertexHandle::none())?;
+            listed().extend(&stack[known..]);
+        }
+        Ok(())
+    }
+
+    /// Whether the layer was seen to have a folder.
+    pub(crate) fn has_folder(&self, id: LayerId) -> bool {
+        self.seen.folders.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// Remembers that the layer has a folder.
+    pub(crate) fn saw_folder(&self, id: LayerId) {
+        self.seen.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     pub(crate) fn infos(&self, stack: &[LayerId]) -> Result<Vec<LayerInfo>> {
@@ -236,7 +272,7 @@ impl Forms {
 
     /// What a stack shows; pulls what is missing.
     pub fn view(&self, stack: &[LayerId]) -> Result<View> {
-        self.complete(stack, &VertexHandle::none())?;
+        self.completed(stack)?;
         let listings =
             stack.iter().map(|id| self.store.listing(*id)).collect::<std::result::Result<Vec<_>, _>>()?;
         Ok(View::new(listings))

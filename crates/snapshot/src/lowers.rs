@@ -53,9 +53,13 @@ pub(crate) struct Images {
 impl Forms {
     /// What a stack is mounted from; pulls what is missing.
     pub fn lowers(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Lowers> {
-        let infos = self.complete(stack, vertex)?;
+        let folder = |id| self.store().layer_dir(id).join("fs");
         let mut lowers = Lowers::default();
-        for (at, info) in infos.iter().enumerate() {
+        // Those on top are new; what is below them was asked for by the steps that made them.
+        let known = stack.iter().take_while(|id| self.has_folder(**id)).count();
+        lowers.paths.extend(stack[..known].iter().map(|id| folder(*id)));
+        let infos = if known < stack.len() { self.complete(&stack[known..], vertex)? } else { Vec::new() };
+        for (at, info) in (known..).zip(&infos) {
             if !info.folder {
                 if let Some(mount) = self.image(stack, at)? {
                     lowers.push_mount(mount);
@@ -63,7 +67,8 @@ impl Forms {
                 }
                 self.materialize(stack, at)?;
             }
-            lowers.push(self.store().layer_dir(info.id).join("fs"));
+            lowers.push(folder(info.id));
+            self.saw_folder(info.id);
         }
         if lowers.mounts.is_empty()
             && let Some((mount, count)) = self.nested(stack, &lowers.paths)
