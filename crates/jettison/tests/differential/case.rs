@@ -3,12 +3,14 @@
 //! ```text
 //! NAME/Dockerfile      copied into the context, unless the script made one
 //! NAME/context/        copied into the context; files get mode 0644, or 0755 where they are executable
-//! NAME/setup.sh        run by `sh -eu` with umask 022 in the context, for all that a repository cannot keep
+//! NAME/setup.sh        run by `sh -eu` with umask 022 in the context, for all that a repository cannot keep; what it
+//!                      puts into `../server` is served at `{server}` while the case is built
 //! NAME/case.toml       about, peer, args, env, error, known
 //! NAME/expected.json   what a current BuildKit made, where `peer = "recorded"`
 //! ```
 
 use crate::harness;
+use crate::server::Server;
 use crate::shape::{Outcome, Shape};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -83,6 +85,7 @@ pub(crate) fn read_all(folder: &Path) -> Vec<Case> {
 /// What both builders are given.
 pub(crate) struct Work {
     folder: TempDir,
+    server: Option<Server>,
 }
 
 impl Work {
@@ -94,6 +97,14 @@ impl Work {
     /// Where a builder may put a file.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// What came out, with `{server}` where it has the server's address.
+    pub(crate) fn without_address(&self, outcome: Outcome) -> Outcome {
+        let Some(address) = self.server.as_ref().map(Server::address) else { return outcome };
+        outcome
+            .map(|shape| shape.replacing(&address, "{server}"))
+            .map_err(|error| error.replace(&address, "{server}"))
     }
 }
 
@@ -110,7 +121,7 @@ impl Case {
 
     /// Makes the context.
     pub(crate) fn prepare(&self) -> Work {
-        let work = Work { folder: harness::folder() };
+        let mut work = Work { folder: harness::folder(), server: None };
         let context = work.context();
         fs::create_dir(&context).unwrap();
         fs::set_permissions(&context, fs::Permissions::from_mode(0o755)).unwrap();
@@ -128,14 +139,17 @@ impl Case {
             shell.args(["-euc", "umask 022; . \"$0\""]).arg(&setup).current_dir(&context);
             harness::run(shell, harness::LIMIT).ok();
         }
+        let served = work.file("server");
+        work.server = served.is_dir().then(|| Server::start(served));
         work
     }
 
     /// The arguments with a network mode: steps have none unless the case asks for one.
-    pub(crate) fn all_args(&self) -> Vec<&str> {
-        let mut args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        if !args.contains(&"--network") {
-            args.extend(["--network", "none"]);
+    pub(crate) fn all_args(&self, work: &Work) -> Vec<String> {
+        let address = work.server.as_ref().map(Server::address).unwrap_or_default();
+        let mut args: Vec<String> = self.args.iter().map(|arg| arg.replace("{server}", &address)).collect();
+        if !args.iter().any(|arg| arg == "--network") {
+            args.extend(["--network", "none"].map(str::to_owned));
         }
         args
     }

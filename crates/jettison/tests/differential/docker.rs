@@ -99,7 +99,7 @@ impl Engine {
     pub(crate) fn build(&self, case: &Case, work: &Work, base: &Image) -> Outcome {
         let name = format!("case-{}", case.name);
         let mut build = self.docker(&["build", "--progress", "plain", "--tag", &name]);
-        build.args(case.all_args()).arg(".").current_dir(work.context()).envs(&case.env);
+        build.args(case.all_args(work)).arg(".").current_dir(work.context()).envs(&case.env);
         let out = harness::run(build, LIMIT);
         if out.code != Some(0) {
             return Err(out.stderr);

@@ -21,9 +21,11 @@ mod harness;
 mod judge;
 mod ours;
 mod record;
+mod server;
 mod shape;
 
 use case::{Case, Peer};
+use shape::Outcome;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -84,15 +86,17 @@ fn run_all(cases: &[Case]) -> bool {
                     let begun = Instant::now();
                     let faults = catch_unwind(AssertUnwindSafe(|| {
                         let work = case.prepare();
+                        let hidden = |outcome: Outcome| work.without_address(outcome);
                         let seen = match (&recorder, &docker, case.peer) {
                             (Some(recorder), _, _) => recorder.build(case, &work, &base),
                             (None, Some(docker), Peer::Docker) => docker.build(case, &work, &base),
                             (None, _, _) => case.expected(),
                         };
+                        let seen = hidden(seen);
                         if recorder.is_some() && case.peer == Peer::Recorded {
                             case.write_expected(&seen);
                         }
-                        judge::judge(case, &ours.build(case, &work, &base), &seen)
+                        judge::judge(case, &hidden(ours.build(case, &work, &base)), &seen)
                     }))
                     .unwrap_or_else(|_| vec!["the test itself panicked; its message is above".to_owned()]);
                     let time = begun.elapsed().as_secs_f64();

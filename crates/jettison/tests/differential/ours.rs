@@ -18,7 +18,7 @@ impl Jettison {
         let archive = work.file("ours.tar");
         let output = format!("type=docker,dest={}", archive.display());
         let mut command = self.0.command(&["build", "--progress", "plain", "--output", &output]);
-        command.args(case.all_args()).arg(".").current_dir(work.context()).envs(&case.env);
+        command.args(case.all_args(work)).arg(".").current_dir(work.context()).envs(&case.env);
         let out = harness::run(command, LIMIT);
         match out.code {
             Some(0) => Ok(Shape::of(&archive::read(&archive), base)),

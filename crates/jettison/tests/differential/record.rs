@@ -23,7 +23,7 @@ impl Recorder {
         command
             .args(&self.0[1..])
             .args(["build", "--progress", "plain", "--frontend", "dockerfile.v0", "--local", "context=."])
-            .args(translated(case))
+            .args(translated(case, work))
             .arg("--output")
             .arg(format!(
                 "type=docker,compression=uncompressed,force-compression=true,dest={}",
@@ -48,16 +48,16 @@ impl Recorder {
 }
 
 /// The flags of `docker build` as `buildctl` takes them.
-fn translated(case: &Case) -> Vec<String> {
+fn translated(case: &Case, work: &Work) -> Vec<String> {
     let mut words = Vec::new();
     let mut option = |text: String| words.extend(["--opt".to_owned(), text]);
     let mut plain = Vec::new();
     let mut folder = ".".to_owned();
-    let args = case.all_args();
+    let args = case.all_args(work);
     let mut args = args.iter();
     while let Some(flag) = args.next() {
         let value = args.next().unwrap_or_else(|| panic!("case {}: {flag} takes a value", case.name));
-        match *flag {
+        match flag.as_str() {
             "--build-arg" => option(format!("build-arg:{value}")),
             "--label" => option(format!("label:{value}")),
             "--target" => option(format!("target={value}")),
@@ -67,7 +67,7 @@ fn translated(case: &Case) -> Vec<String> {
             "--ulimit" => option(format!("ulimit={value}")),
             "--add-host" => option(format!("add-hosts={}", value.replacen(':', "=", 1))),
             "--file" => {
-                let (parent, name) = value.rsplit_once('/').unwrap_or((".", value));
+                let (parent, name) = value.rsplit_once('/').unwrap_or((".", value.as_str()));
                 folder = parent.to_owned();
                 option(format!("filename={name}"));
             }
@@ -80,7 +80,7 @@ fn translated(case: &Case) -> Vec<String> {
                     plain.extend(["--local".to_owned(), format!("{name}={place}")]);
                 }
             }
-            "--secret" | "--ssh" | "--allow" => plain.extend([(*flag).to_owned(), (*value).to_owned()]),
+            "--secret" | "--ssh" | "--allow" => plain.extend([flag.clone(), value.clone()]),
             other => panic!("case {}: the recorder does not know {other}", case.name),
         }
     }

@@ -80,6 +80,12 @@ impl Shape {
         Self { config, history, files }
     }
 
+    /// The same with another text in place of one, wherever that stands.
+    pub(crate) fn replacing(self, from: &str, to: &str) -> Self {
+        let text = serde_json::to_string(&self).expect("a shape is text").replace(from, to);
+        serde_json::from_str(&text).expect("because neither text has a quote")
+    }
+
     /// Reads what was kept.
     pub(crate) fn parse(text: &str) -> Result<Outcome, serde_json::Error> {
         Ok(match serde_json::from_str(text)? {

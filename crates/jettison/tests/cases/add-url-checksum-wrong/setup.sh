@@ -1,0 +1,1 @@
+mkdir ../server; printf 'content' > ../server/f
