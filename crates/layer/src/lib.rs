@@ -54,7 +54,7 @@ pub use materialize::{MaterializeOptions, materialize};
 pub use overlay::Flavour;
 pub use pack::{PackWriter, Packed};
 pub use scan::{ScanOptions, scan};
-pub use tar::{Chunk, Member, MemberKind, TarReader, WRITER_VERSION, write_tar};
+pub use tar::{Chunk, Member, MemberKind, TarReader, WRITER_VERSION, write_tar, write_tar_as};
 pub use unpack::{Lower, UnpackOptions, unpack, unpack_to_pack};
 pub use view::{Found, View};
 

@@ -31,7 +31,10 @@ impl Forms {
         self.complete(&[id], &VertexHandle::none())?;
         let listing = self.store().listing(id)?;
         let mut content = self.content(id, &listing)?;
-        layer::write_tar(&listing, &mut content, out)
+        let version = info
+            .diff_id
+            .map_or(WRITER_VERSION, |diff| if diff.writer == 0 { WRITER_VERSION } else { diff.writer });
+        layer::write_tar_as(version, &listing, &mut content, out)
             .map_err(|source| Error::Layer { what: what(), source })?;
         Ok(())
     }

@@ -7,7 +7,7 @@ pub(crate) mod sparse;
 pub(crate) mod write;
 
 pub use read::{Chunk, Member, MemberKind, TarReader};
-pub use write::{WRITER_VERSION, write_tar};
+pub use write::{WRITER_VERSION, write_tar, write_tar_as};
 
 /// The unit of the format, in bytes.
 pub(crate) const BLOCK: usize = 512;

@@ -2,8 +2,8 @@
 //!
 //! The bytes depend on the listing and the files alone, so a later push makes the same blob. Members come in the
 //! order of the listing, parents first. Headers are ustar; a pax header stands before a member only for what ustar
-//! cannot say: a name that is long or not ASCII, a fraction of a second, attributes, large numbers. The first name of
-//! a link group carries the bytes, the others are links to it. A whiteout is an empty file `.wh.NAME`, an opaque
+//! cannot say: a name that is long or not ASCII, attributes, large numbers. Times are whole seconds, as in the layers
+//! of other builders: a fraction would cost every file a kilobyte. The first name of a link group carries the bytes, the others are links to it. A whiteout is an empty file `.wh.NAME`, an opaque
 //! directory has an empty `.wh..wh..opq` after it (image-spec, layer.md). No user names, no access times.
 
 use super::{BLOCK, header, padding, pax};
@@ -14,8 +14,13 @@ use std::collections::HashMap;
 use std::io::Write;
 
 /// The version of the bytes that [`write_tar`] makes. It changes when they do, and is kept with every diff id, so that
-/// a later version knows that it cannot make the same blob again.
-pub const WRITER_VERSION: u32 = 1;
+/// a later version knows how to make the same blob again.
+///
+/// | version | what differed |
+/// |---|---|
+/// | 1 | times had their fractions of a second, in pax headers |
+/// | 2 | |
+pub const WRITER_VERSION: u32 = 2;
 
 /// Gathers what is small before it goes out.
 const BUFFER: usize = 1 << 18;
@@ -26,7 +31,20 @@ const BUFFER: usize = 1 << 18;
 /// [`Error::Unfit`] for a name that a layer cannot hold (`.wh.` names), [`Error::Changed`] for a file whose size is
 /// not the listing's, [`Error::Io`] where reading or writing fails.
 pub fn write_tar(listing: &Listing, content: &mut dyn ContentSource, out: &mut dyn Write) -> Result<u64> {
-    let mut writer = Writer { out, buffer: Vec::with_capacity(BUFFER), written: 0 };
+    write_tar_as(WRITER_VERSION, listing, content, out)
+}
+
+/// [`write_tar`] with the bytes of an earlier version, for a layer whose diff id is known by it.
+///
+/// # Errors
+/// As those of [`write_tar`].
+pub fn write_tar_as(
+    version: u32,
+    listing: &Listing,
+    content: &mut dyn ContentSource,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    let mut writer = Writer { out, buffer: Vec::with_capacity(BUFFER), written: 0, fractions: version == 1 };
     let mut first: HashMap<u32, &Entry> = HashMap::new();
     for entry in listing.entries() {
         if entry.name().starts_with(b".wh.") {
@@ -79,6 +97,8 @@ struct Writer<'a> {
     out: &'a mut dyn Write,
     buffer: Vec<u8>,
     written: u64,
+    /// Whether times have their fractions of a second.
+    fractions: bool,
 }
 
 impl Writer<'_> {
@@ -174,9 +194,10 @@ impl Writer<'_> {
         }
         header::put_octal(&mut block[header::MODE], u64::from(entry.mode & 0o7777));
         let Time { seconds, nanoseconds } = entry.mtime;
+        let time = Time { seconds, nanoseconds: if self.fractions { nanoseconds } else { 0 } };
         let whole = u64::try_from(seconds).unwrap_or(0);
-        if !header::put_octal(&mut block[header::MTIME], whole) || seconds < 0 || nanoseconds != 0 {
-            pax::put(&mut records, &[b"mtime"], pax::time_text(entry.mtime).as_bytes());
+        if !header::put_octal(&mut block[header::MTIME], whole) || seconds < 0 || time.nanoseconds != 0 {
+            pax::put(&mut records, &[b"mtime"], pax::time_text(time).as_bytes());
         }
         for (field, number) in [(header::MAJOR, device.0), (header::MINOR, device.1)] {
             if !header::put_octal(&mut block[field], number.into()) {

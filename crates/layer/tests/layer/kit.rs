@@ -46,6 +46,15 @@ pub(crate) fn tar(listing: &Listing, texts: &mut Texts) -> Vec<u8> {
     out
 }
 
+/// The listing as a tar of it tells it: times are whole seconds.
+pub(crate) fn in_whole_seconds(listing: &Listing) -> Listing {
+    let (mut entries, borrowed) = listing.clone().into_parts();
+    for entry in &mut entries {
+        entry.mtime.nanoseconds = 0;
+    }
+    Listing::new(entries, borrowed)
+}
+
 pub(crate) fn unpack_into(path: &Path, archive: &[u8]) -> Result<Listing> {
     unpack(archive, open(path).as_fd(), None, &UnpackOptions::default())
 }
