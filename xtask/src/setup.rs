@@ -41,6 +41,9 @@ const TESTS: &[Need] = &[
     need("ip", "iproute2"),
     need("nft", "nftables"),
     need("git", "git"),
+    // Archives of all kinds.
+    need("xz", "xz-utils"),
+    need("bzip2", "bzip2"),
     // System calls, counted.
     need("strace", "strace"),
     // Agents and keys that are lent to steps.

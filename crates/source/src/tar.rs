@@ -5,7 +5,7 @@ use crate::{Result, ScanOptions, Tree};
 use layer::{Flavour, Owners, UnpackOptions};
 use std::io::Read;
 
-/// Unpacks an archive (tar, plain or compressed with gzip or zstd) into the empty folder `folder` and gives the tree
+/// Unpacks an archive (tar, plain or compressed with gzip, zstd, xz or bzip2) into the empty folder `folder` and gives the tree
 /// of what is in it, every file with its digest: they were hashed as they were written. Nothing is written outside,
 /// whatever the archive says; owners are not kept, for a context has none; names that layers give a meaning (`.wh.`)
 /// are names like others. The archive is read to its end.

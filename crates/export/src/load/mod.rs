@@ -1,6 +1,6 @@
 //! The way back: images from archives and layouts into the store.
 //!
-//! Two formats are read, as a tar (plain, gzip or zstd) or, for the second, as a folder:
+//! Two formats are read, as a tar (plain, gzip, zstd, xz or bzip2) or, for the second, as a folder:
 //!
 //! ```text
 //! docker save   manifest.json  <config>.json or blobs/sha256/<config>  <id>/layer.tar or blobs/sha256/<layer>
@@ -36,7 +36,7 @@ pub struct Loaded {
     pub names: Vec<Reference>,
 }
 
-/// Loads all images of an archive: what `docker save` writes, or an OCI layout as a tar; plain, gzip or zstd. `name` is
+/// Loads all images of an archive: what `docker save` writes, or an OCI layout as a tar; plain or packed. `name` is
 /// what messages call it.
 ///
 /// # Errors

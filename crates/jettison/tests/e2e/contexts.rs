@@ -81,7 +81,7 @@ fn a_repository_is_asked_once_in_a_build_and_fetched_once() {
 
 #[test]
 fn an_archive_by_its_url_is_a_context() {
-    for option in [None, Some("--gzip"), Some("--zstd")] {
+    for option in [None, Some("--gzip"), Some("--zstd"), Some("--xz"), Some("--bzip2")] {
         let bytes = archive(option);
         let site = Site::start(move |_| Reply::ok(bytes.clone()).header("ETag", "\"1\""));
         let files = files(shared(), &site.url("/some/where?x=1"), &[]);
@@ -104,7 +104,7 @@ fn a_dockerfile_by_its_url_is_a_context_of_its_own() {
 
 #[test]
 fn archives_come_on_standard_input() {
-    for option in [None, Some("--gzip"), Some("--zstd")] {
+    for option in [None, Some("--gzip"), Some("--zstd"), Some("--xz"), Some("--bzip2")] {
         let built = shared().build_from("-", &["--output", "type=cacheonly"], Some(&archive(option)));
         assert_eq!(built.out.code, Some(0), "{option:?}: {}", built.out.stderr);
     }
@@ -195,4 +195,24 @@ fn the_dockerfile_of_standard_input_needs_no_context() {
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"FROM scratch\nCOPY <<E /e\nE\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn add_unpacks_archives_of_all_kinds() {
+    let context = Context::new();
+    let mut lines = "FROM scratch\n".to_owned();
+    for option in ["--format=gnu", "--gzip", "--zstd", "--xz", "--bzip2"] {
+        let name = option.trim_start_matches("--");
+        // The name says nothing: the content tells.
+        std::fs::write(context.path().join(name), archive(Some(option))).unwrap();
+        lines.push_str(&format!("ADD {name} /{name}\n"));
+    }
+    std::fs::write(context.path().join("no.tar.xz"), b"\xfd7zXZ\0 and then something else").unwrap();
+    lines.push_str("ADD no.tar.xz /no/\n");
+    context.write("Dockerfile", &lines);
+    let files = shared().files_of(&context, &[]);
+    for name in ["format=gnu", "gzip", "zstd", "xz", "bzip2"] {
+        assert_eq!(files.get(&format!("{name}/d/f")).bytes, b"in the archive", "{name}");
+    }
+    assert!(files.has("no/no.tar.xz"));
 }

@@ -2,7 +2,9 @@
 
 use super::Compression;
 use crate::{Error, Result};
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use std::io::{BufReader, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -35,15 +37,19 @@ enum Inner<R: Read> {
     None(R),
     Gzip(Box<MultiGzDecoder<BufReader<R>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<R>>>),
+    Xz(Box<XzReader<BufReader<R>>>),
+    Bzip2(Box<MultiBzDecoder<BufReader<R>>>),
 }
 
 const BUFFER: usize = 1 << 16;
+/// The most memory that an xz stream may ask for, in KiB: 256 MiB. The strongest preset of `xz` asks for 65 MiB.
+const XZ_MEMORY: u32 = 256 << 10;
 
 /// Decompresses `source`, which is told apart by its first bytes. At most `most` bytes come out: a small stream can
 /// stand for very much.
 ///
 /// # Errors
-/// [`Error::Io`] where the first bytes cannot be read, [`Error::Compression`] for xz and bzip2.
+/// [`Error::Io`] where the first bytes cannot be read.
 pub fn decompress<R: Read>(mut source: R, most: u64) -> Result<Decompressor<R>> {
     let failed = |error| Error::io("read the", b"compressed stream", error);
     let mut start = vec![0; 6];
@@ -68,9 +74,12 @@ pub fn decompress<R: Read>(mut source: R, most: u64) -> Result<Decompressor<R>> 
             let source = BufReader::with_capacity(BUFFER, source);
             Inner::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(source).map_err(failed)?))
         }
-        Compression::Xz | Compression::Bzip2 => {
-            let reason = format!("{} is not supported; repack it with gzip or zstd", kind.name());
-            return Err(Error::Compression { reason });
+        Compression::Xz => {
+            let source = BufReader::with_capacity(BUFFER, source);
+            Inner::Xz(Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY)))
+        }
+        Compression::Bzip2 => {
+            Inner::Bzip2(Box::new(MultiBzDecoder::new(BufReader::with_capacity(BUFFER, source))))
         }
     };
     Ok(Decompressor { kind, inner, left: most })
@@ -90,6 +99,8 @@ impl<R: Read> Read for Decompressor<R> {
             Inner::None(source) => source.read(buffer),
             Inner::Gzip(source) => source.read(buffer),
             Inner::Zstd(source) => source.read(buffer),
+            Inner::Xz(source) => source.read(buffer),
+            Inner::Bzip2(source) => source.read(buffer),
         }?;
         self.left = self
             .left
@@ -162,6 +173,8 @@ impl Drop for ReadAhead {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
 
     #[test]
     fn streams_are_told_by_their_first_bytes() {
@@ -177,7 +190,62 @@ mod tests {
         ] {
             assert_eq!(sniff(start), kind, "{start:?}");
         }
-        assert!(decompress(&b"BZh91AY&SY"[..], 9).err().unwrap().to_string().contains("bzip2"));
+    }
+
+    /// What a program makes of `bytes`.
+    fn packed(program: &str, bytes: &[u8]) -> Vec<u8> {
+        let mut child = Command::new(program)
+            .args(["--stdout", "-9"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
+        let mut stdin = child.stdin.take().unwrap();
+        let bytes = bytes.to_vec();
+        let feeding = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
+        let out = child.wait_with_output().unwrap();
+        feeding.join().unwrap();
+        assert!(out.status.success());
+        out.stdout
+    }
+
+    #[test]
+    fn what_other_programs_pack_is_unpacked() {
+        let bytes: Vec<u8> = (0..400_000u32).flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes()).collect();
+        for (program, kind) in
+            [("gzip", Compression::Gzip), ("xz", Compression::Xz), ("bzip2", Compression::Bzip2)]
+        {
+            let (first, second) = bytes.split_at(777_777);
+            let streams = [packed(program, first), packed(program, second)].concat();
+            let mut stream = decompress(&streams[..], u64::MAX).unwrap();
+            assert_eq!(stream.kind(), kind);
+            let mut back = Vec::new();
+            stream.read_to_end(&mut back).unwrap();
+            assert!(back == bytes, "{program}");
+            for damaged in
+                [&streams[..streams.len() - 9], &[&streams[..5000], &[0xff; 64], &streams[5064..]].concat()]
+            {
+                let ended = decompress(damaged, u64::MAX).unwrap().read_to_end(&mut Vec::new());
+                assert!(ended.is_err(), "{program}");
+            }
+            decompress(&streams[..], 1000).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_xz_stream_cannot_ask_for_all_memory() {
+        // One block whose dictionary is 4 GiB - 1.
+        let mut head = b"\xfd7zXZ\0\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x28\0\0\0".to_vec();
+        head.extend(crc32(&head[12..]).to_le_bytes());
+        head.extend([0; 64]);
+        let error = decompress(&head[..], u64::MAX).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        assert!(error.to_string().to_lowercase().contains("memory"), "{error}");
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        crc.sum()
     }
 
     #[test]

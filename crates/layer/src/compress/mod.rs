@@ -1,4 +1,4 @@
-//! Compression of layers: gzip and zstd, out and in.
+//! Compression of layers: gzip and zstd, out and in; of archives that users give: xz and bzip2, in.
 
 mod gzip;
 mod input;
@@ -16,9 +16,9 @@ pub enum Compression {
     Gzip,
     /// Zstandard (RFC 8878), of one or more frames.
     Zstd,
-    /// xz, which is recognised only.
+    /// xz, of one or more streams; read only.
     Xz,
-    /// bzip2, which is recognised only.
+    /// bzip2, of one or more streams; read only.
     Bzip2,
 }
 

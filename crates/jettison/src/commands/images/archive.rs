@@ -19,7 +19,7 @@ use store::Store;
 /// Load images from an archive.
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// The archive, plain or with gzip or zstd, or the folder of an OCI layout; standard input without this
+    /// The archive, plain or packed, or the folder of an OCI layout; standard input without this
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Show no progress
