@@ -28,6 +28,8 @@ pub struct Packing {
     pub force: bool,
     /// Docker's media types in place of OCI's.
     pub docker: bool,
+    /// An index even of one image alone.
+    pub index: bool,
     /// Free text in the documents.
     pub annotations: Annotations,
 }
@@ -101,12 +103,13 @@ impl Bundle {
             entries.push(entry);
         }
         match <[Descriptor; 1]>::try_from(entries) {
-            Ok([only]) => {
+            Ok([only]) if !packing.index => {
                 if annotations.has_index() {
                     return Err(Error::IndexAnnotations);
                 }
                 bundle.root = only;
             }
+            Ok(only) => bundle.index(only.into(), packing),
             Err(entries) => bundle.index(entries, packing),
         }
         Ok(bundle)
@@ -137,7 +140,8 @@ impl Bundle {
         let infos = infos(store, image)?;
         let annotations = packing.annotations.manifest(platform);
         let default =
-            Packing { annotations: Annotations::default(), ..packing.clone() } == Packing::default();
+            Packing { annotations: Annotations::default(), index: false, ..packing.clone() }
+                == Packing::default();
         let kept = if default && annotations.is_empty() { kept(store, image, &infos)? } else { None };
         let (document, manifest) = match kept {
             Some(kept) => kept,

@@ -161,6 +161,24 @@ fn several_outputs_of_one_build() {
 }
 
 #[test]
+fn one_platform_can_be_an_index_too() {
+    let (house, context, out) = (shared(), portable(), folder());
+    let multi = "BUILDKIT_MULTI_PLATFORM=1";
+    let layout = out.path().join("layout");
+    house.build(
+        &context,
+        &["--build-arg", multi, "-o", &format!("type=oci,tar=false,dest={}", layout.display())],
+    );
+    let entry = &parse(&layout.join("index.json"))["manifests"][0];
+    assert_eq!(entry["mediaType"], "application/vnd.oci.image.index.v1+json");
+    let root = out.path().join("root");
+    house.build(&context, &["--build-arg", multi, "-o", root.to_str().unwrap()]);
+    let platform = fs::read_dir(&root).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+    let arch = fs::read_to_string(root.join(&platform).join("arch")).unwrap();
+    assert_eq!(platform, format!("linux_{}", arch.trim()));
+}
+
+#[test]
 fn pushed_by_digest_and_not_kept_here() {
     let (house, context, registry, out) = (own_with_busybox(), portable(), Registry::open(), folder());
     let name = format!("{}/digest", registry.address);
@@ -220,8 +238,12 @@ fn the_same_input_gives_the_same_bytes_in_another_store() {
 
 #[test]
 fn a_build_that_is_not_reproducible_is_told_so() {
-    let (house, context) =
-        (shared(), Context::dockerfile("FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /when && echo same > /same\n"));
+    let (house, context) = (
+        shared(),
+        Context::dockerfile(
+            "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /when && echo same > /same\n",
+        ),
+    );
     let failed = house.try_build(&context, &["--verify-reproducible", "--no-cache"]);
     let out = failed.out.fails(1);
     out.says("/when has another content").says("the build is not reproducible").says("SOURCE_DATE_EPOCH");

@@ -40,7 +40,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     for flag in args.accepted_without_effect() {
         screen::say(&format!("warning: {flag} is accepted and has no effect"));
     }
-    let outputs = output::outputs(&args)?;
+    let mut outputs = output::outputs(&args)?;
     let platforms = args.platforms(&environment)?;
     let cache_to = shared::to(&args.cache_to)?;
     if !args.quiet {
@@ -54,6 +54,15 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let engine = Engine::new(environment, registry);
     let mut options = args.frontend_options(&engine.environment)?;
     let trust_host_ca = options.trust_host_ca;
+    // The old way of asking for an inline cache.
+    let asked = |wanted: &str| {
+        let given = options.build_args.iter().rev().find(|(name, _)| name == wanted);
+        given.is_some_and(|(_, value)| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
+    };
+    let (inline_arg, several) = (asked("BUILDKIT_INLINE_CACHE"), asked("BUILDKIT_MULTI_PLATFORM"));
+    for output in &mut outputs {
+        output.packing.index = several;
+    }
     let interrupts = watch::interrupts()?;
     let (progress, tail) = watch::progress(&args, &engine.environment);
     let pins = Pins::default();
@@ -100,11 +109,6 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let parsed = dockerfile::parse(&dockerfile.bytes, &dockerfile.name)
         .map_err(|failure| failure::diagnostics(&failure.dockerfile.source, &failure.diagnostics()))?;
     arguments::check_syntax(&parsed, &options.build_args)?;
-    // The old way of asking for an inline cache.
-    let inline_arg = options
-        .build_args
-        .iter()
-        .any(|(name, value)| name == "BUILDKIT_INLINE_CACHE" && matches!(value.as_str(), "1" | "true"));
     let locals = context.locals(&args, &dockerfile)?;
     let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
     let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
@@ -193,6 +197,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         built: &built,
         epoch,
         wants_id: args.iidfile.is_some(),
+        several,
         inline,
     }
     .write()

@@ -196,6 +196,7 @@ impl Attributes {
                 level: self.level,
                 force: self.force,
                 docker,
+                index: false,
                 annotations: self.annotations,
             },
             rewrite_timestamp: self.rewrite,

@@ -36,6 +36,8 @@ pub(crate) struct Outputs<'a> {
     pub(crate) epoch: Option<u64>,
     /// Whether an image's id is wanted even where no output has one.
     pub(crate) wants_id: bool,
+    /// Whether one platform is given as if it were several.
+    pub(crate) several: bool,
     /// The steps of an inline cache; none is no such cache.
     pub(crate) inline: &'a [export::cache::Step],
 }
@@ -209,7 +211,7 @@ impl Outputs<'_> {
 
     /// The results as folders and tars have them.
     fn files(&self, split: Option<bool>, _output: &Output) -> Vec<(&[LayerId], local::Options)> {
-        let split = split.unwrap_or(self.built.len() > 1);
+        let split = split.unwrap_or(self.built.len() > 1 || self.several);
         self.built
             .iter()
             .map(|built| {
