@@ -38,6 +38,23 @@ impl Worker {
         Ok(Pinned { key, brought: false })
     }
 
+    /// When the commit of a repository was made, in seconds since 1970.
+    pub(crate) fn git_time(&self, id: NodeId, git: &GitOp, cancel: &Cancel) -> Result<i64> {
+        if git.pinned().is_none() {
+            self.pin_git(id, git, cancel)?;
+        }
+        let commit = self.pins().gits.get(git).map(|(_, commit)| commit.clone());
+        let commit = commit.unwrap_or_else(|| known_commit(git));
+        self.with_git(git, &self.vertex(id), cancel, |program| {
+            let name = format!("git {}", program.shown());
+            let wait = &mut || !cancel.is_cancelled();
+            let mut kept = self.store.cache_mount(&name, Sharing::Locked, wait)?;
+            program.fetch(kept.path(), &commit)?;
+            kept.ready()?;
+            Ok(program.time(kept.path(), &commit)?)
+        })
+    }
+
     /// Brings a folder of a commit here.
     pub(crate) fn git(&self, task: &Task<'_>, git: &GitOp) -> Result<Vec<LayerId>> {
         let commit = self.pins().gits.get(git).map(|(_, commit)| commit.clone());

@@ -239,6 +239,25 @@ impl Worker {
         Ok(())
     }
 
+    /// When a source that another machine holds was last changed, in seconds since 1970: the commit of a repository,
+    /// which is fetched for that, or what the server of a URL says; nothing where it says nothing, and for other
+    /// operations.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub fn modified(&self, op: &Op, cancel: &Cancel) -> Result<Option<i64>> {
+        // Nobody watches.
+        let nobody = graph::Graph::new().add(Op::Scratch, Vec::new(), graph::About::default());
+        match op {
+            Op::Http(http) => match self.pin_http(nobody, "", http, cancel)?.key.op {
+                graph::KeyOp::Http { modified, .. } => Ok(modified),
+                _ => Ok(None),
+            },
+            Op::Git(git) => self.git_time(nobody, git, cancel).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The view of an input, whatever it is.
     pub(crate) fn view(&self, input: &Input) -> Result<View> {
         match input {

@@ -216,3 +216,28 @@ fn add_unpacks_archives_of_all_kinds() {
     }
     assert!(files.has("no/no.tar.xz"));
 }
+
+#[test]
+fn an_image_can_have_the_time_of_a_commit() {
+    let repositories = Repositories::start();
+    let repository = repositories.make("app.git");
+    repository.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n").commit();
+    let url = repositories.url("app.git");
+    let context = Context::dockerfile(&format!(
+        "FROM scratch AS added\nADD {url} /\nFROM scratch\nCOPY Dockerfile /f\n"
+    ));
+    let lib = format!("lib={url}");
+    for (place, value, more) in [
+        (url.as_str(), "context", &[][..]),
+        (context.text(), "lib", &["--build-context", &lib]),
+        (context.text(), "added", &[]),
+    ] {
+        let name = unique("dated");
+        let argument = format!("SOURCE_DATE_EPOCH={value}");
+        let mut args = vec!["--tag", &name, "--build-arg", &argument];
+        args.extend(more);
+        let built = shared().build_from(place, &args, None);
+        assert_eq!(built.out.code, Some(0), "{value}: {}", built.out.stderr);
+        assert_eq!(shared().inspect(&name)["Created"], "2020-01-02T03:04:05Z", "{value}");
+    }
+}

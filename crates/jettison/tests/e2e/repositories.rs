@@ -269,3 +269,32 @@ fn without_git_there_is_a_hint() {
         out.stderr
     );
 }
+
+/// `ssh` is a stand-in here, which lists the keys that it is lent and then does on this machine what it is told.
+#[test]
+fn over_ssh_the_keys_are_those_of_the_lent_agent() {
+    let repositories = Repositories::start();
+    sample(&repositories);
+    let folder = folder();
+    let (key, told) = (folder.path().join("key"), folder.path().join("told"));
+    let public = new_key(&key);
+    let script = format!(
+        "#!/bin/sh\nfor last; do :; done\n{{ echo \"$@\"; ssh-add -L; }} > {} 2>&1\nexec sh -c \"$last\"\n",
+        told.display()
+    );
+    let ssh = folder.path().join("ssh");
+    std::fs::write(&ssh, script).unwrap();
+    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let url = format!("somebody@git.invalid:{}", repositories.path("sample.git").display());
+    let context = dockerfile(&[format!("ADD {url} /")]);
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let house = own();
+    let mut command = house.command(&["build", "--progress", "plain", "--ssh"]);
+    command.arg(format!("default={}", key.display())).arg(context.text()).env("PATH", path);
+    run(command, LIMIT).ok();
+    let told = std::fs::read_to_string(told).unwrap();
+    assert!(told.contains(&public), "{told}");
+    for word in ["-F /dev/null", "BatchMode=yes", "IdentityFile=/dev/null", "somebody@git.invalid"] {
+        assert!(told.contains(word), "{told}");
+    }
+}

@@ -111,7 +111,11 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     arguments::check_syntax(&parsed, &options.build_args)?;
     let locals = context.locals(&args, &dockerfile)?;
     let ignored = locals.get("context").and_then(|context| context.ignore.as_ref());
-    let resolver = resolver::Resolver::new(&engine, args.pull, ignored);
+    let (main, named) = (options.context.clone(), options.contexts.clone());
+    let modified = |dated: frontend::Dated<'_>| {
+        remote::modified(dated, &main, &named, || worker(HashMap::new()), &interrupts)
+    };
+    let resolver = resolver::Resolver::new(&engine, args.pull, ignored, &modified);
     let (graph, targets, lowered) = lower(&parsed, options, platforms, &resolver)?;
     let warnings = warnings(&lowered);
     let epoch = lowered.first().and_then(|(_, lowered)| lowered.epoch);

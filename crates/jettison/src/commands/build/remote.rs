@@ -3,17 +3,19 @@
 //! As with any source, what is here is not fetched again. What it was when it was asked for counts for the whole build.
 
 use super::context::{self, DockerfileText, LARGEST};
+use super::resolver::cause;
 use super::watch::{self, Interrupts, Watcher};
 use super::{BuildArgs, failure};
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use executor::{Cache, Worker};
-use frontend::MainContext;
+use frontend::{BoxError, Dated, MainContext, NamedContext};
 use graph::{About, GitOp, Graph, HttpOp, NodeId, Op};
 use layer::{LayerId, View};
 use progress::Progress;
 use solver::Solver;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// As many bytes of a file tell whether it is an archive.
@@ -58,6 +60,38 @@ pub(crate) fn address(
     }
     let http = HttpOp { url: text.clone(), name: FILE.to_owned(), checksum: None };
     Ok(dockerfile::remote::is_http(text).then_some(Address::Http(http)))
+}
+
+/// When something was last changed, in seconds since 1970: the commit of a repository, Last-Modified of a URL. Folders
+/// and images have no such time.
+pub(crate) fn modified(
+    dated: Dated<'_>,
+    main: &MainContext,
+    named: &BTreeMap<String, NamedContext>,
+    worker: impl Fn() -> Outcome<Worker>,
+    interrupts: &Interrupts,
+) -> Result<Option<u64>, BoxError> {
+    let file = |url: &str| HttpOp { url: url.to_owned(), name: FILE.to_owned(), checksum: None };
+    let op = match dated {
+        Dated::Context => match main {
+            MainContext::Local => None,
+            MainContext::Git(git) => Some(Op::Git(git.clone())),
+            MainContext::Archive(http) | MainContext::File(http) => Some(Op::Http(http.clone())),
+        },
+        Dated::Named(name) => match named.get(name) {
+            Some(NamedContext::Git(git)) => Some(Op::Git(git.clone())),
+            Some(NamedContext::Http(http)) => Some(Op::Http(http.clone())),
+            Some(NamedContext::Local | NamedContext::Image(_)) | None => None,
+        },
+        Dated::Remote { url, checksum } => Some(match dockerfile::git::parse(url)? {
+            Some(git) => Op::Git(frontend::git_op(git, false, checksum.map(str::to_owned))),
+            None => Op::Http(file(url)),
+        }),
+    };
+    let Some(op) = op else { return Ok(None) };
+    let worker = worker().map_err(cause)?;
+    let time = worker.modified(&op, &interrupts.attempt())?;
+    Ok(time.and_then(|seconds| u64::try_from(seconds).ok()))
 }
 
 /// A context that was fetched.

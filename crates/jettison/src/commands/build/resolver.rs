@@ -16,7 +16,11 @@ pub(crate) struct Resolver<'a> {
     engine: &'a Engine,
     pull: bool,
     ignored: Option<&'a Patterns>,
+    modified: &'a Modified<'a>,
 }
+
+/// Tells when something was last changed.
+pub(crate) type Modified<'a> = dyn Fn(Dated<'_>) -> Result<Option<u64>, BoxError> + 'a;
 
 /// A command's error as a cause.
 #[derive(Debug)]
@@ -30,15 +34,20 @@ impl std::fmt::Display for Cause {
 
 impl std::error::Error for Cause {}
 
-fn cause(error: CommandError) -> BoxError {
+pub(super) fn cause(error: CommandError) -> BoxError {
     Box::new(Cause(error))
 }
 
 impl<'a> Resolver<'a> {
     /// A resolver; with `pull` registries are asked what names mean now. `ignored` is what the build context leaves
     /// out.
-    pub(crate) fn new(engine: &'a Engine, pull: bool, ignored: Option<&'a Patterns>) -> Self {
-        Self { engine, pull, ignored }
+    pub(crate) fn new(
+        engine: &'a Engine,
+        pull: bool,
+        ignored: Option<&'a Patterns>,
+        modified: &'a Modified<'a>,
+    ) -> Self {
+        Self { engine, pull, ignored, modified }
     }
 
     fn local(&self, name: &str, platform: &Platform) -> Result<Option<BaseImage>, BoxError> {
@@ -107,40 +116,9 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Takes bytes that nobody needs.
-struct Nowhere;
-
-impl web::Sink for Nowhere {
-    fn restart(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 impl MetaResolver for Resolver<'_> {
     fn modified(&self, dated: Dated<'_>) -> Result<Option<u64>, BoxError> {
-        // Folders and images have no time of their own.
-        let Dated::Remote { url, .. } = dated else { return Ok(None) };
-        if !dockerfile::remote::is_http(url)
-            || url.split(['#', '?']).next().unwrap_or_default().ends_with(".git")
-        {
-            return Err("the time of a repository cannot be had yet".into());
-        }
-        let get = web::Get {
-            url,
-            authorization: None,
-            etag: None,
-            modified_since: None,
-            limit: super::LARGEST_DOWNLOAD,
-        };
-        let client = web::Client::new(self.engine.web())?;
-        let (web::Got::Whole(head) | web::Got::Unchanged(head)) =
-            client.get(&get, &mut Nowhere, &|_, _| {}, &|| true)?;
-        let modified = head.last_modified.as_deref().and_then(web::date::parse);
-        Ok(modified.and_then(|seconds| u64::try_from(seconds).ok()))
+        (self.modified)(dated)
     }
 
     fn ignored(&self) -> Option<&Patterns> {

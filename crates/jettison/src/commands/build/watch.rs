@@ -82,7 +82,7 @@ impl Interrupts {
     }
 
     /// The request to stop of one more attempt; made already where the user asked before.
-    fn attempt(&self) -> Cancel {
+    pub(crate) fn attempt(&self) -> Cancel {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         current.0 = Cancel::new();
         if current.1 {

@@ -76,6 +76,11 @@ impl Repositories {
         Repository { work }
     }
 
+    /// The folder of a repository.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The URL of a repository.
     pub(crate) fn url(&self, name: &str) -> String {
         self.site.url(&format!("/{name}"))
