@@ -335,7 +335,7 @@ fn what_is_not_there_yet_fails_by_name() {
     for (text, name) in [
         ("ADD https://127.0.0.1:1/x /x", "https://127.0.0.1:1/x"),
         ("RUN --mount=type=ssh,required true", "ssh"),
-        ("RUN --device=x true", "--device"),
+        ("RUN --device=x,required true", "device"),
         ("RUN --mount=type=nonsense true", "nonsense"),
         ("RUN --security=insecure true", "security.insecure"),
     ] {
