@@ -139,9 +139,8 @@ impl Bundle {
     ) -> Result<Descriptor> {
         let infos = infos(store, image)?;
         let annotations = packing.annotations.manifest(platform);
-        let default =
-            Packing { annotations: Annotations::default(), index: false, ..packing.clone() }
-                == Packing::default();
+        let default = Packing { annotations: Annotations::default(), index: false, ..packing.clone() }
+            == Packing::default();
         let kept = if default && annotations.is_empty() { kept(store, image, &infos)? } else { None };
         let (document, manifest) = match kept {
             Some(kept) => kept,

@@ -30,11 +30,11 @@ mod stage;
 mod targets;
 
 pub use check::{Checked, check, check_unread};
+pub use contexts::unpack;
+pub use copy::git_op;
 pub use error::Error;
 pub use location::{Line, Lines, Location, finding_lines};
 pub use lower::{Lowered, lower};
-pub use contexts::unpack;
-pub use copy::git_op;
 pub use options::{BaseImage, BoxError, Dated, MainContext, MetaResolver, NamedContext, Options};
 pub use outline::{Asked, Outline, OutlineArg, outline};
 pub use targets::{Target, targets};

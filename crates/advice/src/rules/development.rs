@@ -218,7 +218,8 @@ fn script_is_for_development(model: &Model<'_>, words: &[&str]) -> bool {
     let Ok(package) = serde_json::from_str::<serde_json::Value>(text) else { return false };
     let Some(script) = package["scripts"][name].as_str() else { return false };
     let development = package["devDependencies"].as_object();
-    let installed = |tool: &str| development.is_some_and(|packages| packages.keys().any(|name| name.starts_with(tool)));
+    let installed =
+        |tool: &str| development.is_some_and(|packages| packages.keys().any(|name| name.starts_with(tool)));
     script.split([' ', '&', ';', '|']).any(|word| {
         word == "--watch"
             || (installed(word) && (word.starts_with("nodemon") || matches!(word, "ts-node-dev" | "vite")))

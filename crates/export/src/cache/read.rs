@@ -60,11 +60,7 @@ impl SharedRecords {
     }
 
     /// Takes in a configuration; `blob` finds what a layer's blob is. Gives whether its keys are ours.
-    fn take(
-        &mut self,
-        config: &Config,
-        blob: &dyn Fn(usize, &Layer) -> Option<Blob>,
-    ) -> bool {
+    fn take(&mut self, config: &Config, blob: &dyn Fn(usize, &Layer) -> Option<Blob>) -> bool {
         if config.jettison != Some(OURS) {
             return false;
         }

@@ -279,12 +279,7 @@ impl Git<'_> {
     }
 
     /// The commit with its reference, and without history, into the repository that is kept.
-    fn copy_commit(
-        &self,
-        folder: &Path,
-        commit: &Commit,
-        git: &Runner<'_>,
-    ) -> Result<(), GitError> {
+    fn copy_commit(&self, folder: &Path, commit: &Commit, git: &Runner<'_>) -> Result<(), GitError> {
         let own = format!("refs/jettison/{}", commit.object);
         let name = if is_commit(&commit.reference) { own.clone() } else { commit.reference.clone() };
         // By the protocol, not as a path: then nothing is linked, and nothing else of the folder comes along.
