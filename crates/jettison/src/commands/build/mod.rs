@@ -5,6 +5,7 @@ mod arguments;
 mod call;
 mod context;
 mod failure;
+mod lower;
 mod output;
 mod remote;
 mod resolver;
@@ -20,17 +21,14 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::{commands::rootless, screen};
 use executor::{Cache, LocalContext, Pins, Worker, WorkerOptions};
-use graph::{About, Graph, NodeId, Op};
+use graph::{Graph, NodeId, Op};
 use layer::LayerId;
-use oci::Platform;
-use solver::Solver;
+use progress::{Progress, Tail};
+use solver::{Solved, Solver};
 use std::collections::HashMap;
 
 /// The most bytes that are fetched from one URL, 64 GiB.
 const LARGEST_DOWNLOAD: u64 = 64 << 30;
-
-/// The most layers that Docker's engine takes (moby, layer store's depth).
-const DOCKERS_LAYERS: usize = 125;
 
 /// Runs `build`.
 pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
@@ -116,8 +114,8 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         remote::modified(dated, &main, &named, || worker(HashMap::new()), &interrupts)
     };
     let resolver = resolver::Resolver::new(&engine, args.pull, ignored, &modified);
-    let (graph, targets, lowered) = lower(&parsed, options, platforms, &resolver)?;
-    let warnings = warnings(&lowered);
+    let (graph, targets, lowered) = lower::lower(&parsed, options, platforms, &resolver)?;
+    let warnings = lower::warnings(&lowered);
     let epoch = lowered.first().and_then(|(_, lowered)| lowered.epoch);
     progress.allow_threads();
     warn::send(&progress, &parsed, &warnings, &args, &engine.environment);
@@ -132,56 +130,21 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     }
     let cache_from = shared::from(&engine, &args.cache_from)?;
     let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args), cache_from);
-    let observer = watch::Watcher::new(&graph, &worker, &progress, &cache);
-    let needs_layers = outputs.iter().any(|output| output.kind != output::Kind::CacheOnly);
-    let solved = watch::solve(&worker, &interrupts, &cache, |cancel| {
-        let solver = Solver {
-            graph: &graph,
-            cache: &cache,
-            sources: &worker,
-            executor: &worker,
-            observer: &observer,
-            cancel,
-            options: solver_options(&args),
-        };
-        let solved = solver.solve(&targets)?;
-        if cache.has_taken() && needs_layers {
-            // What a shared cache promised must be there while the build can still start over.
-            for target in &solved.targets {
-                worker
-                    .complete(&target.stack)
-                    .map_err(|source| solver::Error::Cache { source: source.into() })?;
-            }
-        }
-        Ok(solved)
-    });
-    worker.keep_indexes()?;
-    let solved = match solved {
-        Ok(solved) => solved,
-        Err(error) => {
-            progress.finish();
-            store.finish()?;
-            warn::show(&parsed.source, &warnings, &args, &engine.environment);
-            return Err(failure::solve(&parsed, &graph, &error, &tail, &observer));
-        }
+    let building = Building {
+        args: &args,
+        engine: &engine,
+        parsed: &parsed,
+        targets: &targets,
+        worker: &worker,
+        cache: &cache,
+        progress: &progress,
+        tail: &tail,
+        interrupts: &interrupts,
+        warnings: &warnings,
+        needs_layers: outputs.iter().any(|output| output.kind != output::Kind::CacheOnly),
     };
-    let second = match args.verify_reproducible {
-        true => {
-            let again = verify::again(&graph);
-            let observer = watch::Watcher::new(&again, &worker, &progress, &cache);
-            let solved = watch::solve(&worker, &interrupts, &cache, |cancel| {
-                let options = solver_options(&args);
-                let (sources, executor, cache) = (&worker, &worker, &cache);
-                Solver { graph: &again, cache, sources, executor, observer: &observer, cancel, options }
-                    .solve(&targets)
-            });
-            Some(solved.map_err(|error| {
-                progress.finish();
-                failure::solve(&parsed, &again, &error, &tail, &observer)
-            })?)
-        }
-        false => None,
-    };
+    let solved = building.solve(&graph)?;
+    let second = args.verify_reproducible.then(|| building.solve(&verify::again(&graph))).transpose()?;
     let steps: Vec<export::cache::Step> = solved
         .steps
         .into_iter()
@@ -215,13 +178,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     store.finish()?;
     let written = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;
     warn::show(&parsed.source, &warnings, &args, &engine.environment);
-    let deepest = built.iter().map(|built| built.stack.len()).max().unwrap_or(0);
-    if deepest > DOCKERS_LAYERS && !args.quiet {
-        screen::say(&format!(
-            "warning: the image has {deepest} layers, and Docker loads no image with more than {DOCKERS_LAYERS}; \
-             fewer, larger RUN instructions make fewer layers"
-        ));
-    }
+    warn::of_depth(built.iter().map(|built| built.stack.len()).max().unwrap_or(0), &args);
     written.report(&args)?;
     if let Some(second) = second {
         verify::compare(&engine.forms()?, &built, &second, epoch)?;
@@ -229,46 +186,57 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     Ok(0)
 }
 
-fn solver_options(args: &BuildArgs) -> solver::Options {
-    solver::Options { parallel: args.jobs(), mode: rootless::single_id().then(|| "single-id".to_owned()) }
+/// What solving needs, once or twice.
+struct Building<'a> {
+    args: &'a BuildArgs,
+    engine: &'a Engine,
+    parsed: &'a dockerfile::Dockerfile,
+    targets: &'a [NodeId],
+    worker: &'a Worker,
+    cache: &'a Cache<'a>,
+    progress: &'a Progress,
+    tail: &'a Tail,
+    interrupts: &'a watch::Interrupts,
+    warnings: &'a [dockerfile::Diagnostic],
+    /// Whether an output is made of the result's files.
+    needs_layers: bool,
 }
 
-/// What the Dockerfile means for a platform.
-type ForPlatform = (Platform, frontend::Lowered);
-
-/// Lowers the Dockerfile for each platform, into one graph with a target for each.
-fn lower(
-    parsed: &dockerfile::Dockerfile,
-    options: frontend::Options,
-    platforms: Vec<Platform>,
-    resolver: &resolver::Resolver<'_>,
-) -> Outcome<(Graph, Vec<NodeId>, Vec<ForPlatform>)> {
-    let several = platforms.len() > 1;
-    let mut graph = Graph::new();
-    let (mut targets, mut lowered) = (Vec::new(), Vec::new());
-    for platform in platforms {
-        let options =
-            frontend::Options { platform: platform.clone(), show_platform: several, ..options.clone() };
-        let mut one = frontend::lower(parsed, &options, resolver)
-            .map_err(|error| failure::frontend(&parsed.source, &error))?;
-        let own = std::mem::take(&mut one.graph);
-        targets.push(graph.append(own, one.target, |about| match several {
-            // What stood in this place before is asked for by it.
-            true if !about.slot.is_empty() => About { slot: format!("{platform} {}", about.slot), ..about },
-            _ => about,
-        }));
-        lowered.push((platform, one));
+impl Building<'_> {
+    /// Solves a graph. A failure is told with the step's last lines, after everything that is kept is safe.
+    fn solve(&self, graph: &Graph) -> Outcome<Solved> {
+        let Self { worker, cache, .. } = *self;
+        let observer = watch::Watcher::new(graph, worker, self.progress, cache);
+        let solved = watch::solve(worker, self.interrupts, cache, |cancel| {
+            let solver = Solver {
+                graph,
+                cache,
+                sources: worker,
+                executor: worker,
+                observer: &observer,
+                cancel,
+                options: solver::Options {
+                    parallel: self.args.jobs(),
+                    mode: rootless::single_id().then(|| "single-id".to_owned()),
+                },
+            };
+            let solved = solver.solve(self.targets)?;
+            if cache.has_taken() && self.needs_layers {
+                // What a shared cache promised must be there while the build can still start over.
+                for target in &solved.targets {
+                    worker
+                        .complete(&target.stack)
+                        .map_err(|source| solver::Error::Cache { source: source.into() })?;
+                }
+            }
+            Ok(solved)
+        });
+        worker.keep_indexes()?;
+        solved.or_else(|error| {
+            self.progress.finish();
+            self.engine.store()?.finish()?;
+            warn::show(&self.parsed.source, self.warnings, self.args, &self.engine.environment);
+            Err(failure::solve(self.parsed, graph, &error, self.tail, &observer))
+        })
     }
-    Ok((graph, targets, lowered))
-}
-
-/// The warnings of all platforms, each once.
-fn warnings(lowered: &[ForPlatform]) -> Vec<dockerfile::Diagnostic> {
-    let mut all: Vec<dockerfile::Diagnostic> = Vec::new();
-    for warning in lowered.iter().flat_map(|(_, lowered)| &lowered.warnings) {
-        if !all.contains(warning) {
-            all.push(warning.clone());
-        }
-    }
-    all
 }

@@ -82,3 +82,16 @@ fn line(source: &Source, warning: &Diagnostic) -> String {
         None => format!("{} (line {number})", warning.message),
     }
 }
+
+/// The most layers that Docker's engine takes (moby, layer store's depth).
+const DOCKERS_LAYERS: usize = 125;
+
+/// Says that Docker cannot load the image, where that is so.
+pub(crate) fn of_depth(deepest: usize, args: &BuildArgs) {
+    if deepest > DOCKERS_LAYERS && !args.quiet {
+        screen::say(&format!(
+            "warning: the image has {deepest} layers, and Docker loads no image with more than {DOCKERS_LAYERS}; \
+             fewer, larger RUN instructions make fewer layers"
+        ));
+    }
+}
