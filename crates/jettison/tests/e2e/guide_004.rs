@@ -64,7 +64,7 @@ fn text_behind_the_arguments_is_no_comment() {
     assert_eq!(failed.out.code, Some(1), "{}", failed.out.stderr);
     failed.out.says("COPY takes `комментарий` as the destination");
     failed.out.says("hint: a comment stands on a line of its own; the destination was probably meant to be `/usr/share/nginx/html`");
-    failed.out.says("error: `/usr/share/nginx/html` is not in the source");
+    failed.out.says("error: `/usr/share/nginx/html` is not in the stage `builder`");
     failed.out.says("Dockerfile.comment:9:");
     assert!(!house.has_image(&name));
 }
