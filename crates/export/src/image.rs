@@ -8,7 +8,7 @@ use crate::{Result, cache, image};
 use layer::LayerId;
 use oci::{Digest, ImageConfig, Reference, timestamp};
 use snapshot::Forms;
-use store::Store;
+use store::{Image, Store};
 
 /// What is to become an image.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub struct NewImage {
 }
 
 /// Completes an image and names it in the store. Its layers are all there afterwards: what was still remote is fetched
-/// first. Gives the image's id.
-pub fn finish(store: &Store, forms: &Forms, new: NewImage) -> Result<Digest> {
+/// first. Gives the image.
+pub fn finish(store: &Store, forms: &Forms, new: NewImage) -> Result<Image> {
     forms.complete(&new.stack, &progress::VertexHandle::none())?;
     let diff_ids = forms.diff_ids(&new.stack)?;
     let times: Vec<Option<String>> =
@@ -48,12 +48,16 @@ pub fn finish(store: &Store, forms: &Forms, new: NewImage) -> Result<Digest> {
     let named = |image: &store::Image| {
         new.names.iter().all(|name| image.names.iter().any(|known| known.reference == name.to_string()))
     };
-    if store.image(&id.to_string())?.is_some_and(|known| known.stack == new.stack && named(&known)) {
-        return Ok(id);
+    if let Some(known) = store.image(&id.to_string())?
+        && known.stack == new.stack
+        && named(&known)
+    {
+        return Ok(known);
     }
     let image =
         store::NewImage { config: bytes, stack: new.stack, manifest: None, names: new.names, pulled: None };
-    Ok(store.put_image(&image)?)
+    store.put_image(&image)?;
+    store.image(&id.to_string())?.ok_or_else(|| crate::Error::NoImage { name: id.to_string() })
 }
 
 /// Fills the times in. `times` are those of all layers of the stack.

@@ -107,7 +107,7 @@ impl Kit {
             epoch: Some("2020-01-01T00:00:00Z".to_owned()),
             inline: Vec::new(),
         };
-        let image = export::finish(&self.store, &self.forms, new).unwrap();
+        let image = export::finish(&self.store, &self.forms, new).unwrap().id;
         Saved { image, names: vec![name] }
     }
 }

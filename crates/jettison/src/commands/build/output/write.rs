@@ -184,10 +184,7 @@ impl Outputs<'_> {
                 inline: self.inline.to_vec(),
                 epoch: self.epoch.map(|seconds| time::rfc3339(UNIX_EPOCH + Duration::from_secs(seconds))),
             };
-            let id = export::finish(store, forms, new)?;
-            let image = store.image(&id.to_string())?;
-            images
-                .push(image.ok_or_else(|| CommandError::new(format!("image {id} is gone from the store")))?);
+            images.push(export::finish(store, forms, new)?);
         }
         Ok(images)
     }
