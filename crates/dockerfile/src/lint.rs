@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, RuleInfo};
 use crate::instruction::{Dockerfile, Instruction};
 use crate::source::Span;
 
-pub use rules::{StageRules, check, check_file};
+pub use rules::{StageRules, check, check_file, is_secret_name};
 
 /// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

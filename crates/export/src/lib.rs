@@ -1,7 +1,8 @@
 //! What leaves a build: images named in the store, archives, folders, registries; and the way back, archives that are
 //! loaded.
 //!
-//! **Knows**: how a stack of layers and a configuration become an image, and the formats of archives and layouts.
+//! **Knows**: how a stack of layers and a configuration become an image, several an index, the formats of archives,
+//! layouts and shared caches, and how images go from one place to another without the store.
 //! **Must never know**: how the layers were made, Dockerfiles, the command line.
 #![forbid(unsafe_code)]
 

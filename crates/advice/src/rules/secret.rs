@@ -36,14 +36,14 @@ fn values<'a>(instruction: &'a Instruction, found: &mut Vec<Finding<'a>>) {
         Command::Arg(arg) => {
             for one in &arg.args {
                 if let Some(what) = one.default.as_ref().and_then(|value| secret(value))
-                    && !is_told_by_name(&one.name)
+                    && !dockerfile::lint::is_secret_name(&one.name)
                 {
                     tell(what, Some(&one.name), one.name.span);
                 }
             }
         }
         Command::Env(env) => {
-            for pair in env.pairs.iter().filter(|pair| !is_told_by_name(&pair.key)) {
+            for pair in env.pairs.iter().filter(|pair| !dockerfile::lint::is_secret_name(&pair.key)) {
                 if let Some(what) = secret(&pair.value) {
                     tell(what, Some(&pair.key), pair.key.span);
                 }
@@ -64,26 +64,6 @@ fn values<'a>(instruction: &'a Instruction, found: &mut Vec<Finding<'a>>) {
         }
         _ => {}
     }
-}
-
-/// Whether BuildKit's rule tells of this name already.
-fn is_told_by_name(name: &str) -> bool {
-    const SECRET: [&str; 10] = [
-        "apikey",
-        "auth",
-        "credential",
-        "credentials",
-        "key",
-        "password",
-        "pword",
-        "passwd",
-        "secret",
-        "token",
-    ];
-    const HARMLESS: [&str; 3] = ["public", "file", "version"];
-    let has =
-        |words: &[&str]| name.split('_').any(|part| words.iter().any(|word| part.eq_ignore_ascii_case(word)));
-    has(&SECRET) && !has(&HARMLESS)
 }
 
 /// Beginnings of keys that services give out, with the fewest characters that follow, and what they are.

@@ -287,7 +287,9 @@ fn legacy(is_legacy: bool, name: &str, span: Span) -> Option<Diagnostic> {
     is_legacy.then(|| Rule::LegacyKeyValueFormat.diagnostic(message, span))
 }
 
-fn secret(instruction: &str, name: &str, span: Span) -> Option<Diagnostic> {
+/// Whether a variable's name says that it holds a secret, by the words that BuildKit's rule SecretsUsedInArgOrEnv knows.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
     const SECRET: [&str; 10] = [
         "apikey",
         "auth",
@@ -303,7 +305,11 @@ fn secret(instruction: &str, name: &str, span: Span) -> Option<Diagnostic> {
     const HARMLESS: [&str; 3] = ["public", "file", "version"];
     let has =
         |words: &[&str]| name.split('_').any(|part| words.iter().any(|word| part.eq_ignore_ascii_case(word)));
-    if !has(&SECRET) || has(&HARMLESS) {
+    has(&SECRET) && !has(&HARMLESS)
+}
+
+fn secret(instruction: &str, name: &str, span: Span) -> Option<Diagnostic> {
+    if !is_secret_name(name) {
         return None;
     }
     let message = format!("Do not use ARG or ENV instructions for sensitive data ({instruction} {name:?})");

@@ -5,7 +5,8 @@
 //! | `name` | image, registry, oci, docker | names, separated by commas; `--tag` counts before them |
 //! | `push`, `push-by-digest`, `registry.insecure`, `store` | image, registry | where the image goes |
 //! | `unpack`, `name-canonical`, `dangling-name-prefix`, `buildinfo`, `prefer-nondist-layers` | image, registry | accepted: the store unpacks when it must and keeps no such names |
-//! | `oci-mediatypes`, `oci-artifact` | those with an image | OCI's words or Docker's in the documents |
+//! | `oci-mediatypes` | those with an image | OCI's words or Docker's in the documents |
+//! | `oci-artifact`, `attestation-inline`, `attestation-prefix` | as BuildKit | accepted: there are no attestations yet |
 //! | `compression`, `compression-level`, `force-compression` | those with an image | how layers are compressed |
 //! | `rewrite-timestamp` | all | files newer than SOURCE_DATE_EPOCH get its time |
 //! | `annotation...` | those with an image | see [`export::Annotations`] |

@@ -81,12 +81,12 @@ impl Outputs<'_> {
             Kind::CacheOnly => {}
             Kind::Local { folder, split, delete } => {
                 let vertex = self.progress.start(&format!("exporting to {}", folder.display()));
-                local::write(forms, &self.files(*split, output), folder, *delete)?;
+                local::write(forms, &self.files(*split), folder, *delete)?;
                 vertex.done();
             }
             Kind::Tar { to, split } => {
                 let vertex = self.progress.start("exporting to a tar");
-                self.to(to, |out| Ok(local::write_tar(forms, &self.files(*split, output), out)?))?;
+                stream_to(to, |out| Ok(local::write_tar(forms, &self.files(*split), out)?))?;
                 vertex.done();
             }
             Kind::Image { store: named, push } => {
@@ -132,7 +132,7 @@ impl Outputs<'_> {
                     .collect();
                 match to {
                     Destination::Folder(folder) => archive::save_folder(store, forms, &saved, folder)?,
-                    to => self.to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?,
+                    to => stream_to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?,
                 }
                 vertex.done();
             }
@@ -145,7 +145,7 @@ impl Outputs<'_> {
                 let bundles = [(bundle, output.names.clone())];
                 match to {
                     Destination::Folder(folder) => layout::write_folder(forms, &bundles, folder)?,
-                    to => self.to(to, |out| Ok(layout::write(forms, &bundles, out)?))?,
+                    to => stream_to(to, |out| Ok(layout::write(forms, &bundles, out)?))?,
                 }
                 vertex.done();
             }
@@ -207,7 +207,7 @@ impl Outputs<'_> {
     }
 
     /// The results as folders and tars have them.
-    fn files(&self, split: Option<bool>, _output: &Output) -> Vec<(&[LayerId], local::Options)> {
+    fn files(&self, split: Option<bool>) -> Vec<(&[LayerId], local::Options)> {
         let split = split.unwrap_or(self.built.len() > 1 || self.several);
         self.built
             .iter()
@@ -221,18 +221,14 @@ impl Outputs<'_> {
             })
             .collect()
     }
+}
 
-    /// Writes a stream; a file appears under its name only when it is whole, and what is no regular file stays one.
-    fn to(
-        &self,
-        destination: &Destination,
-        write: impl FnOnce(&mut dyn Write) -> Outcome<()>,
-    ) -> Outcome<()> {
-        let (Destination::File(path) | Destination::Folder(path)) = destination else {
-            let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-            write(&mut out)?;
-            return Ok(out.flush()?);
-        };
-        whole(path, write)
-    }
+/// Writes a stream; a file appears under its name only when it is whole, and what is no regular file stays one.
+fn stream_to(destination: &Destination, write: impl FnOnce(&mut dyn Write) -> Outcome<()>) -> Outcome<()> {
+    let (Destination::File(path) | Destination::Folder(path)) = destination else {
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+        write(&mut out)?;
+        return Ok(out.flush()?);
+    };
+    whole(path, write)
 }
