@@ -1,0 +1,9 @@
+//! Scans of trees in memory: what each scanner finds, what is left out, and what hostile files do.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod document;
+mod elf;
+mod hostile;
+mod packages;
+mod programs;
+mod tree;
