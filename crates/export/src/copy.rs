@@ -3,7 +3,7 @@
 //! Documents and blobs go over byte for byte, so digests stay. Blobs first, then each document after what it names; the
 //! name last. What the target has is not sent; what it can mount from another of its repositories is not sent either.
 
-use crate::place::{Fetched, Place, blob_path};
+use crate::place::{Fetched, Place};
 use crate::push::Layer;
 use crate::{Error, Result};
 use oci::{Descriptor, Index, Manifest, Platform, media_type};
@@ -140,14 +140,10 @@ impl Copier<'_> {
                 })?
             }
             Place::Layout(name) => {
-                if blob_path(&name.folder, &blob.digest).exists() {
-                    Pushed::Existed
-                } else {
-                    crate::layout::add_blob(&name.folder, &blob.digest, &mut |out| {
-                        self.from.blob(blob, out, &|sent| transfer.set(sent))
-                    })?;
-                    Pushed::Uploaded
-                }
+                let added = crate::layout::add_blob(&name.folder, blob, &mut |out| {
+                    self.from.blob(blob, out, &|sent| transfer.set(sent))
+                })?;
+                if added { Pushed::Uploaded } else { Pushed::Existed }
             }
         };
         transfer.done();

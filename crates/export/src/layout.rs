@@ -8,16 +8,19 @@
 //! tag) and `io.containerd.image.name` (the whole name). A folder that is a layout already gets the entries added; one
 //! of the same name is replaced.
 
-use crate::place::LayoutName;
-use crate::sink::{FolderSink, Sink, TarSink, blob_name, bytes, copy};
-use crate::{Bundle, LayerBlob, Result};
-use oci::{Descriptor, Digest, Index, Reference};
+use crate::folder::Folder;
+use crate::place::{Fetched, LayoutName};
+use crate::sink::{FolderSink, Sink, TarSink, archive_error, blob_name, bytes, copy};
+use crate::{Bundle, Error, LayerBlob, Result};
+use oci::{Descriptor, Index, Reference};
 use snapshot::Forms;
 use std::io::Write;
 use std::path::Path;
 
 const NAME: &str = "io.containerd.image.name";
 pub(crate) const TAG: &str = "org.opencontainers.image.ref.name";
+/// The file `oci-layout`.
+const VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Writes a layout as a tar: bundles and what each is called; no name is allowed.
 ///
@@ -25,7 +28,13 @@ pub(crate) const TAG: &str = "org.opencontainers.image.ref.name";
 /// Blobs that cannot be had; `out` fails.
 pub fn write(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], out: &mut dyn Write) -> Result<()> {
     let mut sink = TarSink::new(out);
-    layout(forms, bundles, &mut sink)?;
+    let mut index = Index::oci(Vec::new());
+    for (bundle, names) in bundles {
+        blobs(forms, bundle, &mut sink)?;
+        enter(&mut index, bundle, names);
+    }
+    bytes(&mut sink, "index.json", &index.to_bytes())?;
+    bytes(&mut sink, "oci-layout", VERSION)?;
     sink.finish()
 }
 
@@ -34,7 +43,15 @@ pub fn write(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], out: &mut dyn 
 /// # Errors
 /// As [`write()`].
 pub fn write_folder(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], folder: &Path) -> Result<()> {
-    layout(forms, bundles, &mut FolderSink::new(folder)?)
+    let mut sink = FolderSink::new(folder)?;
+    for (bundle, _) in bundles {
+        blobs(forms, bundle, &mut sink)?;
+    }
+    change(folder, |index| {
+        for (bundle, names) in bundles {
+            enter(index, bundle, names);
+        }
+    })
 }
 
 /// Adds a bundle to a layout's folder, under a tag.
@@ -59,27 +76,21 @@ fn blobs(forms: &Forms, bundle: &Bundle, sink: &mut dyn Sink) -> Result<()> {
     Ok(())
 }
 
-fn layout(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], sink: &mut dyn Sink) -> Result<()> {
-    let there = sink.read("index.json").and_then(|bytes| Index::parse(&bytes).ok());
-    let mut index = there.unwrap_or_else(|| Index::oci(Vec::new()));
-    for (bundle, names) in bundles {
-        blobs(forms, bundle, sink)?;
-        if names.is_empty() {
-            enter(&mut index, bundle.root.clone());
-        }
-        for name in names {
-            let mut entry = bundle.root.clone();
-            entry.annotations.insert(NAME.to_owned(), name.to_string());
-            entry.annotations.insert(TAG.to_owned(), name.tag().unwrap_or("latest").to_owned());
-            enter(&mut index, entry);
-        }
+/// Adds an entry for each name of a bundle, or one without a name.
+fn enter(index: &mut Index, bundle: &Bundle, names: &[Reference]) {
+    if names.is_empty() {
+        put(index, bundle.root.clone());
     }
-    bytes(sink, "index.json", &index.to_bytes())?;
-    bytes(sink, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
+    for name in names {
+        let mut entry = bundle.root.clone();
+        entry.annotations.insert(NAME.to_owned(), name.to_string());
+        entry.annotations.insert(TAG.to_owned(), name.tag().unwrap_or("latest").to_owned());
+        put(index, entry);
+    }
 }
 
 /// A name stands for one thing; what has none stands once.
-fn enter(index: &mut Index, entry: Descriptor) {
+fn put(index: &mut Index, entry: Descriptor) {
     index.manifests.retain(|known| match entry.annotations.get(NAME) {
         Some(name) => known.annotations.get(NAME) != Some(name),
         None => known.digest != entry.digest || known.annotations.contains_key(NAME),
@@ -87,30 +98,73 @@ fn enter(index: &mut Index, entry: Descriptor) {
     index.manifests.push(entry);
 }
 
-/// Adds a blob to a layout's folder, which is made where it is missing. The file appears when it is whole.
+/// Changes the index of a layout's folder, one process at a time.
+fn change(path: &Path, change: impl FnOnce(&mut Index)) -> Result<()> {
+    let folder = Folder::make(path)?;
+    let _lock = folder.lock()?;
+    let mut index = match folder.document("index.json", oci::MAX_DOCUMENT)? {
+        Some(bytes) => Index::parse(&bytes).map_err(|error| Error::Layout {
+            name: path.display().to_string(),
+            reason: format!("its `index.json` cannot be read, and is left as it is: {error}"),
+        })?,
+        None => Index::oci(Vec::new()),
+    };
+    change(&mut index);
+    let write =
+        |name: &str, bytes: &[u8]| folder.put(name, &mut |out| out.write_all(bytes).map_err(archive_error));
+    write("index.json", &index.to_bytes())?;
+    write("oci-layout", VERSION)
+}
+
+/// Adds a blob to a layout's folder, which is made where it is missing; whether it was not there yet.
 pub(crate) fn add_blob(
     folder: &Path,
-    digest: &Digest,
+    blob: &Descriptor,
     write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
-) -> Result<()> {
-    FolderSink::new(folder)?.put(&blob_name(digest), 0, write)
+) -> Result<bool> {
+    let mut added = false;
+    FolderSink::new(folder)?.put(&blob_name(&blob.digest), blob.size, &mut |out| {
+        added = true;
+        write(out)
+    })?;
+    Ok(added)
+}
+
+/// Adds a document to a layout's folder.
+pub(crate) fn add_document(folder: &Path, document: &Fetched) -> Result<()> {
+    let write = &mut |out: &mut dyn Write| out.write_all(&document.bytes).map_err(archive_error);
+    add_blob(folder, &document.descriptor, write).map(|_| ())
 }
 
 /// Adds an entry to a layout's index; one with the same tag is replaced.
 pub(crate) fn add_entry(folder: &Path, root: &Descriptor, tag: Option<&str>) -> Result<()> {
-    let mut sink = FolderSink::new(folder)?;
-    let there = sink.read("index.json").and_then(|bytes| Index::parse(&bytes).ok());
-    let mut index = there.unwrap_or_else(|| Index::oci(Vec::new()));
     let mut entry = Descriptor::new(&root.media_type, root.digest, root.size);
     entry.platform.clone_from(&root.platform);
     if let Some(tag) = tag {
         entry.annotations.insert(TAG.to_owned(), tag.to_owned());
     }
-    index.manifests.retain(|known| match tag {
-        Some(tag) => known.annotations.get(TAG).map(String::as_str) != Some(tag),
-        None => known.digest != entry.digest,
-    });
-    index.manifests.push(entry);
-    bytes(&mut sink, "index.json", &index.to_bytes())?;
-    bytes(&mut sink, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
+    change(folder, |index| {
+        index.manifests.retain(|known| match tag {
+            Some(tag) => known.annotations.get(TAG).map(String::as_str) != Some(tag),
+            None => known.digest != entry.digest,
+        });
+        index.manifests.push(entry);
+    })
+}
+
+/// The name in the annotations of an entry, as it stands there. Containerd's is a full one.
+pub(crate) fn label(entry: &Descriptor) -> Option<String> {
+    let annotation = |key| entry.annotations.get(key).filter(|text| !text.is_empty()).cloned();
+    annotation(NAME).or_else(|| annotation(TAG))
+}
+
+/// The image name that a label is. The specification lets `ref.name` be a bare tag (`latest`, `1.2`), which is no name
+/// of an image.
+pub(crate) fn reference(label: &str) -> Option<Reference> {
+    let bare = !label.contains(['/', ':', '@']);
+    let version = label.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
+    if bare && (label == "latest" || version) {
+        return None;
+    }
+    label.parse().ok()
 }

@@ -12,6 +12,7 @@ mod bundle;
 pub mod cache;
 pub mod copy;
 mod error;
+mod folder;
 mod image;
 pub mod layout;
 pub mod load;

@@ -5,14 +5,14 @@
 //! oci-layout://FOLDER[:TAG|@DIGEST]                    a layout; the tag is its `ref.name`; alone it is the only image
 //! ```
 
+use crate::folder::Folder;
 use crate::layout::{self, TAG};
 use crate::sink::blob_name;
 use crate::{Error, Result};
 use oci::{Descriptor, Digest, Hasher, Index, Reference, media_type};
 use registry::Client;
-use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One place for an image.
 pub enum Place<'a> {
@@ -71,30 +71,24 @@ impl LayoutName {
         Ok(Self { folder: folder.into(), tag, digest })
     }
 
+    /// The name of one manifest of the same layout.
+    #[must_use]
+    pub fn pinned(&self, manifest: Digest) -> Self {
+        Self { folder: self.folder.clone(), tag: None, digest: Some(manifest) }
+    }
+
     fn fail(&self, reason: impl Into<String>) -> Error {
         Error::Layout { name: self.to_string(), reason: reason.into() }
     }
 
-    fn open(&self, name: &str) -> Result<File> {
-        let path = self.folder.join(name);
-        File::open(&path).map_err(|source| Error::Io { action: "open", path, source })
-    }
-
-    fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.open(name)?.take(limit + 1).read_to_end(&mut bytes).map_err(|source| Error::Io {
-            action: "read",
-            path: self.folder.join(name),
-            source,
-        })?;
-        if bytes.len() as u64 > limit {
-            return Err(self.fail(format!("`{name}` has more than {limit} bytes")));
-        }
-        Ok(bytes)
+    /// The bytes of a document that must be there.
+    fn read(&self, folder: &Folder, name: &str) -> Result<Vec<u8>> {
+        let found = folder.document(name, oci::MAX_DOCUMENT)?;
+        found.ok_or_else(|| self.fail(format!("it has no `{name}`")))
     }
 
     fn document(&self, descriptor: &Descriptor) -> Result<Fetched> {
-        let bytes = self.read(&blob_name(&descriptor.digest), oci::MAX_DOCUMENT)?;
+        let bytes = self.read(&Folder::open(&self.folder)?, &blob_name(&descriptor.digest))?;
         let found = Digest::of(&bytes);
         if found != descriptor.digest {
             return Err(self.fail(format!("blob {} has the digest {found}", descriptor.digest)));
@@ -103,22 +97,28 @@ impl LayoutName {
         Ok(Fetched { descriptor: Descriptor::new(&descriptor.media_type, found, size), bytes })
     }
 
-    /// What the name stands for.
-    ///
-    /// # Errors
-    /// No layout; nothing of that tag or digest; several images and no tag.
-    pub fn resolve(&self) -> Result<Fetched> {
-        let index = Index::parse(&self.read("index.json", oci::MAX_DOCUMENT)?)?;
+    /// The entries of the layout's index, and those of them that the name stands for, each document once.
+    fn entries(&self) -> Result<(Index, Vec<Descriptor>)> {
+        let index = Index::parse(&self.read(&Folder::open(&self.folder)?, "index.json")?)?;
         let named = |entry: &&Descriptor| match (&self.digest, &self.tag) {
             (Some(digest), _) => entry.digest == *digest,
             (None, Some(tag)) => entry.annotations.get(TAG) == Some(tag),
             (None, None) => true,
         };
-        let mut found: Vec<&Descriptor> = index.manifests.iter().filter(named).collect();
+        let mut found: Vec<Descriptor> = index.manifests.iter().filter(named).cloned().collect();
         if self.digest.is_none() && self.tag.is_none() && found.len() > 1 {
             found.retain(|entry| entry.annotations.get(TAG).is_none_or(|tag| tag == "latest"));
         }
         found.dedup_by_key(|entry| entry.digest);
+        Ok((index, found))
+    }
+
+    /// What the name stands for.
+    ///
+    /// # Errors
+    /// No layout; nothing of that tag or digest; several images and no tag.
+    pub fn resolve(&self) -> Result<Fetched> {
+        let (index, found) = self.entries()?;
         match (&found[..], self.digest) {
             ([one], _) => self.document(one),
             // A digest may also be that of a manifest which an index names.
@@ -133,6 +133,15 @@ impl LayoutName {
             }
             _ => Err(self.fail("it has several images: name one with `:TAG` or `@DIGEST`")),
         }
+    }
+
+    /// What the layout calls the image: a whole name, not a tag alone.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn image_name(&self) -> Result<Option<Reference>> {
+        let (_, found) = self.entries()?;
+        Ok(found.iter().find_map(|entry| layout::reference(&layout::label(entry)?)))
     }
 }
 
@@ -214,12 +223,15 @@ impl Place<'_> {
                 Ok(client.blob(reference, descriptor, Hasher::new(), sink, progress)?)
             }
             Self::Layout(name) => {
-                let path = name.folder.join(blob_name(&descriptor.digest));
+                let member = blob_name(&descriptor.digest);
+                let file = Folder::open(&name.folder)?.file(&member)?;
+                let (file, _) = file.ok_or_else(|| name.fail(format!("it has no `{member}`")))?;
+                let mut file = file.take(descriptor.size.saturating_add(1));
+                let path = name.folder.join(member);
                 let io = |action| {
                     let path = path.clone();
                     move |source| Error::Io { action, path, source }
                 };
-                let mut file = name.open(&blob_name(&descriptor.digest))?.take(descriptor.size + 1);
                 let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 20]);
                 loop {
                     let count = file.read(&mut buffer).map_err(io("read"))?;
@@ -263,9 +275,7 @@ impl Place<'_> {
                 client.push_manifest(&name, &document.bytes, &document.descriptor.media_type)?;
                 Ok(())
             }
-            Self::Layout(name) => layout::add_blob(&name.folder, &document.descriptor.digest, &mut |out| {
-                out.write_all(&document.bytes).map_err(crate::sink::archive_error)
-            }),
+            Self::Layout(name) => layout::add_document(&name.folder, document),
         }
     }
 
@@ -282,11 +292,6 @@ impl Place<'_> {
             Self::Layout(name) => layout::add_entry(&name.folder, &root.descriptor, name.tag.as_deref()),
         }
     }
-}
-
-/// The path of a blob in a layout's folder.
-pub(crate) fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
-    folder.join(blob_name(digest))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Where the members of an archive go: into a tar, or into a folder.
 //!
-//! Times in a tar are 0 and owners 0, so the same images give the same bytes. A file of a folder appears under its name
-//! only when it is whole.
+//! Times in a tar are 0 and owners 0, so the same images give the same bytes.
 
+use crate::folder::Folder;
 use crate::{Error, Result};
 use oci::Digest;
 use std::collections::HashSet;
@@ -18,8 +18,6 @@ pub(crate) trait Sink {
         size: u64,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
     ) -> Result<()>;
-    /// The document of this name that is there already.
-    fn read(&self, name: &str) -> Option<Vec<u8>>;
 }
 
 /// Members of a tar.
@@ -67,46 +65,29 @@ impl Sink for TarSink<'_> {
         let padding = (512 - size % 512) % 512;
         out.write_all(&[0; 512][..usize::try_from(padding).unwrap_or(0)]).map_err(archive_error)
     }
-
-    fn read(&self, _name: &str) -> Option<Vec<u8>> {
-        None
-    }
 }
 
 /// Files of a folder.
-pub(crate) struct FolderSink<'a> {
-    folder: &'a Path,
-}
+pub(crate) struct FolderSink(Folder);
 
-impl<'a> FolderSink<'a> {
+impl FolderSink {
     /// Makes the folder where it is missing.
-    pub(crate) fn new(folder: &'a Path) -> Result<Self> {
-        let io = |source| Error::Io { action: "make", path: folder.to_owned(), source };
-        std::fs::create_dir_all(folder.join("blobs/sha256")).map_err(io)?;
-        Ok(Self { folder })
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        Folder::make(folder).map(Self)
     }
 }
 
-impl Sink for FolderSink<'_> {
+impl Sink for FolderSink {
     fn put(
         &mut self,
         name: &str,
-        _size: u64,
+        size: u64,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
     ) -> Result<()> {
-        let path = self.folder.join(name);
-        if name.starts_with("blobs/") && path.exists() {
+        if name.starts_with("blobs/") && self.0.file(name)?.is_some_and(|(_, there)| there == size) {
             return Ok(());
         }
-        let part = self.folder.join(format!("{name}.part"));
-        let io = |source| Error::Io { action: "write", path: part.clone(), source };
-        let mut file = std::fs::File::create(&part).map_err(io)?;
-        write(&mut file)?;
-        std::fs::rename(&part, &path).map_err(io)
-    }
-
-    fn read(&self, name: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.folder.join(name)).ok()
+        self.0.put(name, write)
     }
 }
 

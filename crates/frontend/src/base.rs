@@ -1,7 +1,7 @@
 //! What a stage stands on: an image, a folder given as a named context, or nothing; and what `--from` names.
 
 use crate::lower::{Lowering, Purpose};
-use crate::names::{Mention, Named, as_named};
+use crate::names::{Mention, Named, as_named, image};
 use crate::options::BaseImage;
 use crate::stage::StageState;
 use crate::{Error, Result, history};
@@ -21,7 +21,7 @@ impl Lowering<'_> {
         };
         let named = match self.context(&base) {
             Some((given, context)) => as_named(given, context),
-            None => Named::Image(base),
+            None => image(&base, from.base.span)?,
         };
         self.on_named(named, index, platform)
     }

@@ -146,7 +146,7 @@ impl Lowering<'_> {
                 Error::at(span, message).hint("move the stage up: a stage can only use those before it")
             );
         }
-        Ok(Named::Image(name.to_owned()))
+        image(name, span)
     }
 
     fn takes_from_itself(&self, shown: &str, span: Span, index: usize) -> Error {
@@ -180,6 +180,18 @@ impl Lowering<'_> {
             None => error,
         }
     }
+}
+
+/// The image that a Dockerfile's own text names. A folder of the machine that builds is for its user alone to name.
+pub(crate) fn image(name: &str, span: Span) -> Result<Named> {
+    if name.starts_with("oci-layout://") {
+        let message =
+            format!("`{name}` is a folder of the building machine, and a Dockerfile cannot name one");
+        return Err(Error::at(span, message).hint(format!(
+            "give it a name on the command line, `--build-context base={name}`, and use that"
+        )));
+    }
+    Ok(Named::Image(name.to_owned()))
 }
 
 pub(crate) fn as_named(given: &str, context: &NamedContext) -> Named {

@@ -3,8 +3,7 @@
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use export::place::{LayoutName, Place};
-use oci::{Descriptor, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
-use progress::VertexHandle;
+use oci::{Descriptor, Hasher, Reference};
 use registry::{Client, Credential, Credentials, DaemonConf, RegistriesConf};
 use snapshot::{BoxError, Fetcher, Forms};
 use std::io::Write;
@@ -96,18 +95,6 @@ impl Fetcher for RegistryFetcher {
     }
 }
 
-/// An image that a registry has for a platform.
-pub(crate) struct Remote {
-    /// The manifest of the platform.
-    pub(crate) manifest: Descriptor,
-    /// Its bytes.
-    pub(crate) bytes: Vec<u8>,
-    /// What the name meant: the index, or the same manifest.
-    pub(crate) pulled: Descriptor,
-    /// The configuration's bytes.
-    pub(crate) config: Vec<u8>,
-}
-
 impl Engine {
     /// Tools that are not opened yet.
     pub(crate) fn new(environment: Environment, registry_flags: RegistryFlags) -> Self {
@@ -191,86 +178,6 @@ impl Engine {
     /// The forms of the store's layers.
     pub(crate) fn forms(&self) -> Outcome<Forms> {
         Ok(Forms::new(self.store()?.clone(), self.fetcher(), crate::commands::rootless::single_id(), 3))
-    }
-
-    /// Asks a registry what a name is for a platform; manifest and configuration come, no layer.
-    pub(crate) fn remote(&self, reference: &Reference, platform: &Platform) -> Outcome<Remote> {
-        let client = self.client(reference.host())?;
-        let fetched = client.manifest(reference)?;
-        let pulled = fetched.descriptor();
-        let (manifest, bytes) = if media_type::is_index(&fetched.media_type) {
-            let index = Index::parse(&fetched.bytes)?;
-            let chosen = index.choose(platform).ok_or_else(|| {
-                let known: Vec<String> = index
-                    .manifests
-                    .iter()
-                    .filter_map(|m| m.platform.as_ref())
-                    .filter(|platform| platform.os != "unknown")
-                    .map(ToString::to_string)
-                    .collect();
-                CommandError::new(format!("{} has no image for {platform}", reference.familiar()))
-                    .hint(format!("it has {}", known.join(", ")))
-            })?;
-            let inner = client.manifest(&reference.with_digest(chosen.digest))?;
-            (inner.descriptor(), inner.bytes)
-        } else {
-            (pulled.clone(), fetched.bytes)
-        };
-        let parsed = Manifest::parse(&bytes)?;
-        if parsed.config.size > oci::MAX_DOCUMENT {
-            return Err(CommandError::new(format!(
-                "the configuration of {} is too large",
-                reference.familiar()
-            )));
-        }
-        let mut config = Vec::new();
-        client.blob(reference, &parsed.config, Hasher::new(), &mut config, &|_| {})?;
-        ImageConfig::parse(&config)?;
-        Ok(Remote { manifest, bytes, pulled, config })
-    }
-
-    /// Pulls an image whole and names it.
-    pub(crate) fn pull(
-        &self,
-        reference: &Reference,
-        platform: &Platform,
-        vertex: &VertexHandle,
-    ) -> Outcome<oci::Digest> {
-        let store = self.store()?;
-        let remote = self.remote(reference, platform)?;
-        let manifest = Manifest::parse(&remote.bytes)?;
-        let config = ImageConfig::parse(&remote.config)?;
-        if manifest.layers.len() != config.rootfs.diff_ids.len() {
-            return Err(CommandError::new(format!(
-                "{} is damaged: its manifest has {} layers, its configuration {}",
-                reference.familiar(),
-                manifest.layers.len(),
-                config.rootfs.diff_ids.len()
-            )));
-        }
-        let layers: Vec<_> = config.rootfs.diff_ids.iter().copied().zip(manifest.layers).collect();
-        let stack = store.remote_layers(&reference.to_string(), &layers)?;
-        self.forms()?.complete(&stack, vertex)?;
-        let image = store::NewImage {
-            config: remote.config,
-            stack,
-            manifest: Some((remote.manifest, remote.bytes)),
-            names: vec![reference.clone()],
-            pulled: Some(remote.pulled),
-        };
-        Ok(store.put_image(&image)?)
-    }
-
-    /// An image of the store by name, id or the beginning of one.
-    pub(crate) fn image(&self, name: &str) -> Outcome<store::Image> {
-        let missing = || {
-            CommandError::new(format!("no image `{name}` is in the store"))
-                .hint("`jettison images` lists what is there; `jettison pull` fetches from a registry")
-        };
-        match self.store()?.image(name) {
-            Ok(found) => found.ok_or_else(missing),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// The bundle of the host's certificate authorities.

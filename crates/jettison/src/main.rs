@@ -19,6 +19,7 @@ mod commands;
 mod engine;
 mod environment;
 mod error;
+mod pulling;
 mod screen;
 mod table;
 mod template;

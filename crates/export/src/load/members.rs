@@ -1,16 +1,14 @@
 //! The members of an archive or of a layout's folder, by path.
 
 use super::wrong;
+use crate::folder::Folder;
 use crate::{Error, Result};
 use layer::{MemberKind, ReadAhead, TarReader};
 use oci::{Digest, Hasher, MAX_DOCUMENT};
 use progress::{Transfer, VertexHandle};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use store::Store;
 
@@ -149,57 +147,26 @@ impl Members for Archive<'_> {
     }
 }
 
-/// A folder with an OCI layout. Paths are resolved inside it by the kernel.
-pub(super) struct Folder<'a> {
+/// A folder with an OCI layout.
+pub(super) struct Layout<'a> {
     store: &'a Store,
     name: &'a str,
-    path: PathBuf,
-    root: OwnedFd,
+    folder: Folder,
 }
 
-impl<'a> Folder<'a> {
+impl<'a> Layout<'a> {
     pub(super) fn open(store: &'a Store, path: &Path, name: &'a str) -> Result<Self> {
-        let root =
-            rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|error| Error::Io { action: "open", path: path.to_owned(), source: error.into() })?;
-        Ok(Self { store, name, path: path.to_owned(), root })
-    }
-
-    /// A regular file with its size.
-    fn file(&self, path: &str) -> Result<Option<(File, u64)>> {
-        let fail = |source: std::io::Error| Error::Io { action: "read", path: self.path.join(path), source };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve) {
-            Ok(file) => File::from(file),
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(fail(error.into())),
-        };
-        let known = file.metadata().map_err(fail)?;
-        if !known.is_file() {
-            return Err(wrong(self.name, format!("`{path}` is no regular file")));
-        }
-        Ok(Some((file, known.len())))
+        Ok(Self { store, name, folder: Folder::open(path)? })
     }
 }
 
-impl Members for Folder<'_> {
+impl Members for Layout<'_> {
     fn document(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let Some((file, size)) = self.file(path)? else { return Ok(None) };
-        if size > MAX_DOCUMENT {
-            return Err(wrong(self.name, format!("`{path}` has {size} bytes, too many for a document")));
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_DOCUMENT).read_to_end(&mut bytes).map_err(|source| Error::Io {
-            action: "read",
-            path: self.path.join(path),
-            source,
-        })?;
-        Ok(Some(bytes))
+        self.folder.document(path, MAX_DOCUMENT)
     }
 
     fn blob(&self, path: &str, expected: Option<Digest>) -> Result<Option<(Digest, u64)>> {
-        let Some((mut file, size)) = self.file(path)? else { return Ok(None) };
+        let Some((mut file, size)) = self.folder.file(path)? else { return Ok(None) };
         if let Some(digest) = expected
             && self.store.has_blob(&digest)? == Some(size)
         {
@@ -207,7 +174,7 @@ impl Members for Folder<'_> {
         }
         let mut writer = self.store.blob_writer(expected)?;
         let mut buffer = vec![0; 1 << 18];
-        let fail = |source| Error::Io { action: "copy", path: self.path.join(path), source };
+        let fail = |source| Error::Io { action: "copy", path: path.into(), source };
         loop {
             let count = file.read(&mut buffer).map_err(fail)?;
             if count == 0 {

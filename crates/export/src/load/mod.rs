@@ -20,7 +20,7 @@ mod ours;
 
 use crate::{Error, Result};
 use ::oci::{Digest, Reference};
-use members::{Archive, Folder, Members};
+use members::{Archive, Layout, Members};
 use progress::VertexHandle;
 use snapshot::Forms;
 use std::io::Read;
@@ -66,8 +66,8 @@ pub fn load_layout(
 ) -> Result<Vec<Loaded>> {
     let name = folder.display().to_string();
     tidy(store, || {
-        let folder = Folder::open(store, folder, &name)?;
-        read(store, forms, &folder, &name, vertex)
+        let layout = Layout::open(store, folder, &name)?;
+        read(store, forms, &layout, &name, vertex)
     })
 }
 

@@ -4,13 +4,11 @@ use super::import::{Found, Part};
 use super::members::{Members, chain};
 use super::wrong;
 use crate::Result;
+use crate::layout::{label, reference};
 use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 
 /// Indexes within indexes go so deep.
 const DEEPEST: usize = 4;
-/// The annotations with an image's name: containerd's is a full one.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The images of a layout for this machine's platform; an image that there is for other platforms only is taken as it is.
 pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<Vec<Found>> {
@@ -71,23 +69,6 @@ fn is_image(descriptor: &Descriptor) -> bool {
     (media_type::is_index(kind) || media_type::is_manifest(kind))
         && descriptor.artifact_type.is_none()
         && descriptor.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
-}
-
-/// The name in the annotations, as it stands there.
-fn label(descriptor: &Descriptor) -> Option<String> {
-    let annotation = |key| descriptor.annotations.get(key).filter(|text| !text.is_empty()).cloned();
-    annotation(CONTAINERD_NAME).or_else(|| annotation(REF_NAME))
-}
-
-/// The image name that a label is. The specification lets `ref.name` be a bare tag (`latest`, `1.2`), which is no name
-/// of an image.
-fn reference(label: &str) -> Option<Reference> {
-    let bare = !label.contains(['/', ':', '@']);
-    let version = label.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
-    if bare && (label == "latest" || version) {
-        return None;
-    }
-    label.parse().ok()
 }
 
 /// Follows a descriptor down to an image.

@@ -45,6 +45,19 @@ fn a_stage_with_a_typo_in_from() {
 }
 
 #[test]
+fn a_layout_is_named_on_the_command_line() {
+    assert_snapshot!(told("FROM oci-layout:///srv/base:v1\n"), @r"
+    error: `oci-layout:///srv/base:v1` is a folder of the building machine, and a Dockerfile cannot name one
+     --> Dockerfile:1:6
+      |
+    1 | FROM oci-layout:///srv/base:v1
+      |      ^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = hint: give it a name on the command line, `--build-context base=oci-layout:///srv/base:v1`, and use that
+    ");
+}
+
+#[test]
 fn a_stage_in_another_case_in_from() {
     assert_snapshot!(told("FROM alpine AS base\nFROM BASE\n"), @r"
     error: cannot resolve the image `BASE`: `BASE` is not a valid image name: a repository name is in lower case

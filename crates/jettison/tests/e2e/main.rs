@@ -26,6 +26,7 @@ mod harness;
 mod images;
 mod imagetools;
 mod language;
+mod layouts;
 mod lifecycle;
 mod many;
 mod mounts;

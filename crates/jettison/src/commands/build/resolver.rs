@@ -3,10 +3,11 @@
 
 use crate::engine::Engine;
 use crate::error::CommandError;
+use crate::pulling;
 use dockerfile::ignore::Patterns;
 use export::place::{LayoutName, Place};
 use frontend::{BaseImage, BoxError, Dated, MetaResolver};
-use oci::{Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use oci::{Digest, ImageConfig, Platform, Reference};
 
 /// How many digits of an id are shown.
 const SHOWN_ID: usize = 12;
@@ -77,32 +78,16 @@ impl<'a> Resolver<'a> {
     }
 
     /// An image of an OCI layout. Its layers come when somebody needs them.
-    fn in_layout(&self, text: &str, platform: &Platform) -> Result<BaseImage, BoxError> {
-        let name = LayoutName::parse(text)?;
-        let place = Place::Layout(name.clone());
-        let found = place.resolve()?;
-        let found = if media_type::is_index(&found.descriptor.media_type) {
-            let index = Index::parse(&found.bytes)?;
-            let chosen =
-                index.choose(platform).ok_or_else(|| format!("{place} has no image for {platform}"))?;
-            place.document(chosen)?
-        } else {
-            found
-        };
-        let manifest = Manifest::parse(&found.bytes)?;
-        if manifest.config.size > oci::MAX_DOCUMENT {
-            return Err(format!("the configuration of {place} is too large").into());
-        }
-        let mut config = Vec::new();
-        place.blob(&manifest.config, &mut config, &|_| {})?;
+    fn in_layout(&self, name: LayoutName, platform: &Platform) -> Result<BaseImage, BoxError> {
+        let remote = self.engine.remote(&Place::Layout(name.clone()), platform).map_err(cause)?;
         let store = self.engine.store().map_err(cause)?;
-        store.put_blob(&found.bytes, &found.descriptor.media_type)?;
-        let digest = found.descriptor.digest;
+        store.put_blob(&remote.bytes, &remote.manifest.media_type)?;
+        let digest = remote.manifest.digest;
         Ok(BaseImage {
-            reference: LayoutName { tag: None, digest: Some(digest), ..name }.to_string(),
+            reference: name.pinned(digest).to_string(),
             manifest: Some(digest),
-            id: Digest::of(&config),
-            config: ImageConfig::parse(&config)?,
+            id: Digest::of(&remote.config),
+            config: ImageConfig::parse(&remote.config)?,
         })
     }
 
@@ -126,7 +111,7 @@ impl MetaResolver for Resolver<'_> {
     }
 
     fn image(&self, name: &str, platform: &Platform) -> Result<BaseImage, BoxError> {
-        if let Some(layout) = name.strip_prefix("oci-layout://") {
+        if let Some(layout) = pulling::layout(name).map_err(cause)? {
             return self.in_layout(layout, platform);
         }
         if !self.pull
@@ -143,7 +128,9 @@ impl MetaResolver for Resolver<'_> {
         {
             return Self::base(&reference, base.manifest.digest, &base.config);
         }
-        let remote = match self.engine.remote(&reference, platform) {
+        let client = self.engine.client(reference.host()).map_err(cause)?;
+        let place = Place::Registry { client, reference: reference.clone() };
+        let remote = match self.engine.remote(&place, platform) {
             Ok(remote) => remote,
             // A name that only the store has is no error with --pull either: there may be no registry for it.
             Err(error) => match self.local(name, platform)? {

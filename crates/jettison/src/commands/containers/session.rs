@@ -6,10 +6,11 @@ use crate::commands::registry;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
-use crate::screen;
+use crate::{pulling, screen};
 use clap::{ArgAction, Args};
 use container::{Attached, Containers, Created, Exec, Outcome as Ended, Streams};
-use oci::{Platform, Reference};
+use export::place::Place;
+use oci::{Digest, Platform, Reference};
 use sandbox::signals::Watch;
 use sandbox::tty::{self, RawMode};
 use std::io::{IsTerminal, Write};
@@ -190,6 +191,11 @@ fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
             "--platform={platform} is not supported yet: this machine is {host}"
         )));
     }
+    if let Some(layout) = pulling::layout(name)? {
+        // What a layout has is here: nothing is fetched, but what changed there counts.
+        let id = fetch(engine, &Place::Layout(layout), Vec::new(), &platform, args.quiet)?;
+        return Ok(id.to_string());
+    }
     let pull = match args.pull.as_str() {
         "always" => true,
         "never" => false,
@@ -206,18 +212,31 @@ fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
         if args.pull == "missing" && !args.quiet {
             screen::say(&format!("Unable to find image `{}` locally, pulling it.", reference.familiar()));
         }
-        let progress = registry::progress(args.quiet, &engine.environment);
-        let vertex = progress.start(&format!("pulling {}", reference.familiar()));
-        let pulled = engine.pull(&reference, &platform, &vertex);
-        match &pulled {
-            Ok(_) => vertex.done(),
-            Err(_) => vertex.cancel(),
-        }
-        progress.finish();
-        engine.store()?.finish()?;
-        pulled?;
+        let client = engine.client(reference.host())?;
+        let place = Place::Registry { client, reference: reference.clone() };
+        fetch(engine, &place, vec![reference], &platform, args.quiet)?;
     }
     Ok(name.to_owned())
+}
+
+/// Brings an image into the store, and shows how far it is.
+fn fetch(
+    engine: &Engine,
+    place: &Place<'_>,
+    names: Vec<Reference>,
+    platform: &Platform,
+    quiet: bool,
+) -> Outcome<Digest> {
+    let progress = registry::progress(quiet, &engine.environment);
+    let vertex = progress.start(&format!("pulling {}", pulling::shown(place)));
+    let pulled = engine.pull(place, names, platform, &vertex);
+    match &pulled {
+        Ok(_) => vertex.done(),
+        Err(_) => vertex.cancel(),
+    }
+    progress.finish();
+    engine.store()?.finish()?;
+    pulled
 }
 
 /// Runs `start`.

@@ -4,7 +4,7 @@ use crate::commands::rootless;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
-use crate::screen;
+use crate::{pulling, screen};
 use clap::{Args, ValueEnum};
 use export::archive::{self, Saved};
 use export::load::Loaded;
@@ -91,7 +91,7 @@ enum Format {
 /// Save images to an archive.
 #[derive(Debug, Args)]
 pub(crate) struct SaveArgs {
-    /// Names or ids
+    /// Names or ids; `oci-layout://FOLDER[:TAG]` is an image of a layout
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
     /// The file, or the folder for oci-dir; standard output without this
@@ -201,10 +201,13 @@ fn add(engine: &Engine, name: &str, all: &mut Vec<Saved>) -> Outcome<()> {
     }
     if found.is_empty() {
         let image = engine.image(name)?;
+        // An image of a layout is called what the layout calls it.
+        let called = pulling::layout(name)?.map(|layout| layout.image_name()).transpose()?.flatten();
         let full = parsed.map(|reference| reference.to_string());
         let named = image.names.iter().filter(|known| Some(&known.reference) == full.as_ref());
         let names = named
             .filter_map(|known| known.reference.parse().ok())
+            .chain(called)
             .filter(|r: &Reference| r.tag().is_some())
             .collect();
         found.push(Saved { image: image.id, names });

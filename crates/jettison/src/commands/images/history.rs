@@ -2,6 +2,7 @@
 
 use crate::environment::Environment;
 use crate::error::Outcome;
+use crate::pulling::Shown;
 use crate::{screen, table, template, time};
 use clap::Args;
 use oci::ImageConfig;
@@ -11,7 +12,7 @@ use std::time::SystemTime;
 /// Show the history of an image.
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
-    /// Its name or id
+    /// Its name or id, or `oci-layout://FOLDER[:TAG]`
     #[arg(value_name = "IMAGE")]
     image: String,
     /// Write sizes and times for people; with `false` as bytes and dates
@@ -34,14 +35,8 @@ const LONGEST: usize = 45;
 /// Runs `history`.
 pub(crate) fn history(args: &HistoryArgs, environment: Environment) -> Outcome {
     let engine = super::local(environment);
-    let image = engine.image(&args.image)?;
+    let Shown { image, sizes } = engine.shown(&args.image)?;
     let config = ImageConfig::parse(&image.config)?;
-    let sizes: Vec<u64> = engine
-        .store()?
-        .layers(&image.stack)?
-        .into_iter()
-        .map(|info| info.map_or(0, |info| info.size))
-        .collect();
     let mut layer = 0;
     let mut rows: Vec<Value> = Vec::with_capacity(config.history.len());
     let last = config.history.len().saturating_sub(1);

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::template::Template;
-use crate::{screen, time};
+use crate::{pulling, screen, time};
 use clap::Args;
 use oci::{ImageConfig, Reference};
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 /// Show everything about images and containers as JSON.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Names or ids
+    /// Names or ids; `oci-layout://FOLDER[:TAG]` is an image of a layout
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
     /// `json` or a template, as `{{.Config.Env}}`
@@ -78,6 +78,9 @@ fn pretty(value: &Value) -> String {
 
 /// Containers come before images, as with Docker.
 fn find(engine: &Engine, name: &str, kind: Option<&str>) -> Outcome<Option<Value>> {
+    if matches!(kind, None | Some("image")) && pulling::layout(name)?.is_some() {
+        return Ok(Some(image_value(engine, &engine.shown(name)?.image)?));
+    }
     if matches!(kind, None | Some("container"))
         && let Some(container) = containers::inspect_value(engine, name)?
     {

@@ -1,10 +1,11 @@
 //! `rmi` and `tag`.
 
+use crate::commands::registry::into_layout;
 use crate::commands::rootless;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
-use crate::screen;
+use crate::{pulling, screen};
 use clap::Args;
 use oci::Reference;
 use store::Removed;
@@ -12,16 +13,24 @@ use store::Removed;
 /// Give an image another name.
 #[derive(Debug, Args)]
 pub(crate) struct TagArgs {
-    /// The image's name or id
+    /// The image's name or id, or `oci-layout://FOLDER[:TAG]`
     #[arg(value_name = "SOURCE[:TAG]")]
     source: String,
-    /// Its new name
+    /// Its new name, or `oci-layout://FOLDER:TAG`
     #[arg(value_name = "TARGET[:TAG]")]
     target: String,
 }
 
 /// Runs `tag`.
 pub(crate) fn tag(args: &TagArgs, environment: Environment) -> Outcome {
+    if let Some(target) = pulling::layout(&args.target)? {
+        rootless::enter()?;
+        into_layout(&super::local(environment), &args.source, target, true)?;
+        return Ok(0);
+    }
+    if pulling::layout(&args.source)?.is_some() {
+        rootless::enter()?;
+    }
     let engine = super::local(environment);
     let target: Reference = args.target.parse()?;
     if target.digest().is_some() {
@@ -59,6 +68,11 @@ pub(crate) fn remove(args: &RemoveArgs, environment: Environment) -> Outcome {
     let mut code = 0;
     let mut deleted = false;
     for name in &args.images {
+        if let Some(layout) = pulling::layout(name)? {
+            return Err(CommandError::new(format!(
+                "{layout} is not in the store, and nothing is removed from layouts"
+            )));
+        }
         match store.remove_image(name, args.force) {
             Ok(removed) => {
                 for one in removed {

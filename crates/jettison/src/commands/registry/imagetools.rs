@@ -1,5 +1,5 @@
-//! `imagetools inspect` and `imagetools create` (also as `buildx imagetools`), and `copy`: images in registries and OCI
-//! layouts, without the store.
+//! `imagetools inspect` and `imagetools create` (also as `buildx imagetools`): images in registries and OCI layouts,
+//! without the store.
 
 use super::progress;
 use crate::cli::RegistryArgs;
@@ -11,8 +11,7 @@ use clap::{Args, Subcommand};
 use export::Annotations;
 use export::copy::Copier;
 use export::place::{Fetched, LayoutName, Place};
-use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
-use registry::Pushed;
+use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, media_type};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -75,34 +74,6 @@ pub(crate) struct CreateArgs {
     registry: RegistryArgs,
 }
 
-/// Copy an image between registries and OCI layouts, without the store.
-#[derive(Debug, Args)]
-pub(crate) struct CopyArgs {
-    /// The image: a name, or `oci-layout://FOLDER[:TAG]`
-    #[arg(value_name = "SOURCE")]
-    source: String,
-    /// Where it goes
-    #[arg(value_name = "TARGET")]
-    target: String,
-    /// Copy this platform alone; everything without this
-    #[arg(long, value_name = "OS/ARCH")]
-    platform: Option<Platform>,
-    /// Show nothing but the digest at the end
-    #[arg(short, long)]
-    quiet: bool,
-    #[command(flatten)]
-    registry: RegistryArgs,
-}
-
-/// The place that a name stands for.
-fn place<'a>(engine: &'a Engine, name: &str) -> Outcome<Place<'a>> {
-    if let Some(layout) = name.strip_prefix("oci-layout://") {
-        return Ok(Place::Layout(LayoutName::parse(layout)?));
-    }
-    let reference: Reference = name.strip_prefix("docker://").unwrap_or(name).parse()?;
-    Ok(Place::Registry { client: engine.client(reference.host())?, reference })
-}
-
 /// Runs `imagetools`.
 pub(crate) fn imagetools(command: &ImagetoolsCommand, environment: Environment) -> Outcome {
     match command {
@@ -113,7 +84,7 @@ pub(crate) fn imagetools(command: &ImagetoolsCommand, environment: Environment) 
 
 fn inspect(args: &InspectArgs, environment: Environment) -> Outcome {
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
-    let place = place(&engine, &args.name)?;
+    let place = engine.place(&args.name)?;
     let root = place.resolve()?;
     if args.raw {
         screen::raw(&root.bytes);
@@ -199,7 +170,7 @@ fn config(place: &Place<'_>, manifest: &Fetched) -> Outcome<Vec<u8>> {
 
 fn create(args: &CreateArgs, environment: Environment) -> Outcome {
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
-    let targets = args.tag.iter().map(|name| place(&engine, name)).collect::<Outcome<Vec<_>>>()?;
+    let targets = args.tag.iter().map(|name| engine.place(name)).collect::<Outcome<Vec<_>>>()?;
     if targets.is_empty() && !args.dry_run {
         return Err(CommandError::usage("imagetools create: name what is made with --tag"));
     }
@@ -207,10 +178,10 @@ fn create(args: &CreateArgs, environment: Environment) -> Outcome {
     if args.append {
         let first =
             args.tag.first().ok_or_else(|| CommandError::usage("--append adds to what --tag names"))?;
-        sources.push(place(&engine, first)?);
+        sources.push(engine.place(first)?);
     }
     for name in &args.sources {
-        sources.push(place(&engine, name)?);
+        sources.push(engine.place(name)?);
     }
     for file in &args.file {
         sources.push(described(&engine, file, args.tag.first())?);
@@ -284,7 +255,7 @@ fn described<'a>(engine: &'a Engine, file: &PathBuf, target: Option<&String>) ->
     let described: Described = serde_json::from_slice(&bytes).map_err(|error| fail(&error))?;
     let target =
         target.ok_or_else(|| CommandError::usage("--file needs a --tag: it says in which repository"))?;
-    match place(engine, target)? {
+    match engine.place(target)? {
         Place::Registry { client, reference } => {
             Ok(Place::Registry { client, reference: reference.with_digest(described.digest) })
         }
@@ -353,36 +324,4 @@ fn index(
     let bytes = index.to_bytes();
     let kind = index.media_type.as_deref().unwrap_or(media_type::OCI_INDEX);
     Ok(Fetched { descriptor: Descriptor::new(kind, Digest::of(&bytes), bytes.len() as u64), bytes })
-}
-
-/// Runs `copy`.
-pub(crate) fn copy(args: &CopyArgs, environment: Environment) -> Outcome {
-    let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
-    let (from, to) = (place(&engine, &args.source)?, place(&engine, &args.target)?);
-    let progress = progress(args.quiet, &engine.environment);
-    let vertex = progress.start(&format!("copying {from} to {to}"));
-    let tell = |layer: &export::push::Layer| {
-        if !args.quiet {
-            let what = match layer.pushed {
-                Pushed::Existed => "Already exists",
-                Pushed::Mounted => "Mounted from another repository",
-                Pushed::Uploaded => "Copied",
-            };
-            screen::line(&format!("{}: {what}", layer.descriptor.digest.short()));
-        }
-    };
-    let copied = Copier { from: &from, to: &to, vertex: &vertex, tell: &tell }.copy(args.platform.as_ref());
-    match copied {
-        Ok(root) => {
-            vertex.done();
-            progress.finish();
-            screen::line(&root.digest.to_string());
-            Ok(0)
-        }
-        Err(error) => {
-            vertex.cancel();
-            progress.finish();
-            Err(error.into())
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! Commands that speak to registries.
 
+mod copy;
 mod imagetools;
 mod login;
 mod transfer;
 
-pub(crate) use imagetools::{CopyArgs, ImagetoolsCommand, copy, imagetools};
+pub(crate) use copy::{CopyArgs, copy, into_layout};
+pub(crate) use imagetools::{ImagetoolsCommand, imagetools};
 pub(crate) use login::{LoginArgs, LogoutArgs, login, logout};
 pub(crate) use transfer::{PullArgs, PushArgs, progress, pull, push};

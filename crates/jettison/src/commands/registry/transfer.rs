@@ -1,22 +1,24 @@
 //! `pull` and `push`.
 
+use super::copy::{between, into_layout};
 use crate::cli::RegistryArgs;
 use crate::commands::rootless;
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
-use crate::screen;
+use crate::{pulling, screen};
 use clap::Args;
+use export::place::Place;
 use export::push::{self, Pusher};
-use oci::{Platform, Reference};
+use oci::{Digest, Platform, Reference};
 use progress::{Colors, Plain, PlainOptions, Progress, Sink, Tty, TtyOptions};
 use registry::Pushed;
 use std::sync::Arc;
 
-/// Fetch images from a registry.
+/// Fetch images from a registry or an OCI layout.
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
-    /// Their names
+    /// Their names; `oci-layout://FOLDER[:TAG][@DIGEST]` is an image of a layout
     #[arg(value_name = "NAME[:TAG|@DIGEST]", required = true)]
     names: Vec<String>,
     /// Show nothing but the names at the end
@@ -32,25 +34,29 @@ pub(crate) struct PullArgs {
 /// Runs `pull`.
 pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
     rootless::enter()?;
-    let names = args.names.iter().map(|name| Ok(name.parse()?)).collect::<Outcome<Vec<Reference>>>()?;
     let platform = platform(args.platform.as_deref(), &environment)?;
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
+    let places = args.names.iter().map(|name| engine.place(name)).collect::<Outcome<Vec<_>>>()?;
     let progress = progress(args.quiet, &engine.environment);
     let mut pulled = Vec::new();
-    for (name, text) in names.iter().zip(&args.names) {
-        if !args.quiet
-            && name.tag() == Some("latest")
-            && !text.ends_with(":latest")
-            && name.digest().is_none()
-        {
+    for (place, text) in places.iter().zip(&args.names) {
+        // An image of a layout is called what the layout calls it; it may have no name.
+        let name = match place {
+            Place::Registry { reference, .. } => Some(reference.clone()),
+            Place::Layout(layout) => layout.image_name()?,
+        };
+        if !args.quiet && takes_latest(place, text) {
             screen::say("Using default tag: latest");
         }
-        let vertex = progress.start(&format!("pulling {}", name.familiar()));
-        let before = engine.store()?.image_id(&name.to_string())?;
-        match engine.pull(name, &platform, &vertex) {
+        let vertex = progress.start(&format!("pulling {}", pulling::shown(place)));
+        let before = name
+            .as_ref()
+            .map(|name| Ok::<_, CommandError>(engine.store()?.image_id(&name.to_string())?))
+            .transpose()?;
+        match engine.pull(place, name.iter().cloned().collect(), &platform, &vertex) {
             Ok(id) => {
                 vertex.done();
-                pulled.push((name, before == Some(id)));
+                pulled.push((id, name, before.flatten() == Some(id)));
             }
             Err(error) => {
                 vertex.cancel();
@@ -63,7 +69,11 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
     progress.finish();
     let store = engine.store()?;
     store.finish()?;
-    for (name, same) in pulled {
+    for (id, name, same) in pulled {
+        let Some(name) = name else {
+            screen::line(&id.to_string());
+            continue;
+        };
         if !args.quiet {
             let image = store.image(&name.to_string())?;
             let full = name.to_string();
@@ -77,6 +87,12 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
         screen::line(&name.to_string());
     }
     Ok(0)
+}
+
+/// Whether the tag `latest` is meant without being written.
+fn takes_latest(place: &Place<'_>, text: &str) -> bool {
+    let Place::Registry { reference, .. } = place else { return false };
+    reference.tag() == Some("latest") && !text.ends_with(":latest") && reference.digest().is_none()
 }
 
 /// The platform that is meant: the flag, DOCKER_DEFAULT_PLATFORM, or this machine's.
@@ -105,13 +121,13 @@ pub(crate) fn progress(quiet: bool, environment: &Environment) -> Progress {
     progress
 }
 
-/// Send an image to a registry.
+/// Send an image to a registry or into an OCI layout.
 #[derive(Debug, Args)]
 pub(crate) struct PushArgs {
-    /// The image's name, which says where it goes
+    /// The image's name, which says where it goes; `oci-layout://FOLDER[:TAG]` is an image of a layout
     #[arg(value_name = "NAME[:TAG]")]
     name: String,
-    /// Another name to send it to
+    /// Another name to send it to, or `oci-layout://FOLDER[:TAG]`
     #[arg(value_name = "DESTINATION")]
     destination: Option<String>,
     /// Show nothing but the name at the end
@@ -128,6 +144,10 @@ pub(crate) struct PushArgs {
 pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
     rootless::enter()?;
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
+    if let Some(digest) = with_layouts(args, &engine)? {
+        screen::line(&digest.to_string());
+        return Ok(0);
+    }
     let targets = targets(args, &engine)?;
     let (store, forms) = (engine.store()?, engine.forms()?);
     let progress = progress(args.quiet, &engine.environment);
@@ -171,6 +191,22 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
     progress.finish();
     store.finish()?;
     Ok(0)
+}
+
+/// Sends an image from a layout or into one, if that is what is asked for. Gives its digest.
+fn with_layouts(args: &PushArgs, engine: &Engine) -> Outcome<Option<Digest>> {
+    let source = pulling::layout(&args.name)?;
+    let target = args.destination.as_deref().map(pulling::layout).transpose()?.flatten();
+    match (source, target, &args.destination) {
+        (_, Some(target), _) => into_layout(engine, &args.name, target, args.quiet).map(Some),
+        (Some(source), None, Some(destination)) => {
+            let to = engine.place(destination)?;
+            between(engine, &Place::Layout(source), &to, None, args.quiet).map(Some)
+        }
+        (Some(source), None, None) => Err(CommandError::usage(format!("{source} says not where it goes"))
+            .hint("name the target too: `jettison push oci-layout://FOLDER:TAG REGISTRY/NAME:TAG`")),
+        (None, None, _) => Ok(None),
+    }
 }
 
 /// Which images go where.

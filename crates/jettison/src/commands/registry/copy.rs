@@ -1,0 +1,109 @@
+//! `copy`: images between registries and OCI layouts, without the store; and from the store into a layout.
+
+use super::progress;
+use crate::cli::RegistryArgs;
+use crate::engine::{Engine, RegistryFlags};
+use crate::environment::Environment;
+use crate::error::{CommandError, Outcome};
+use crate::screen;
+use clap::Args;
+use export::copy::Copier;
+use export::place::{LayoutName, Place};
+use export::{Bundle, Packing, layout};
+use oci::{Digest, Platform, Reference};
+use registry::Pushed;
+
+/// Copy an image between registries and OCI layouts, without the store.
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    /// The image: a name, or `oci-layout://FOLDER[:TAG]`
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    /// Where it goes
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// Copy this platform alone; everything without this
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
+    /// Show nothing but the digest at the end
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// Runs `copy`.
+pub(crate) fn copy(args: &CopyArgs, environment: Environment) -> Outcome {
+    let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
+    let (from, to) = (engine.place(&args.source)?, engine.place(&args.target)?);
+    let digest = between(&engine, &from, &to, args.platform.as_ref(), args.quiet)?;
+    screen::line(&digest.to_string());
+    Ok(0)
+}
+
+/// Copies what a place's name stands for, whole or for one platform. Gives its digest.
+pub(crate) fn between(
+    engine: &Engine,
+    from: &Place<'_>,
+    to: &Place<'_>,
+    platform: Option<&Platform>,
+    quiet: bool,
+) -> Outcome<Digest> {
+    let progress = progress(quiet, &engine.environment);
+    let vertex = progress.start(&format!("copying {from} to {to}"));
+    let tell = |layer: &export::push::Layer| {
+        if !quiet {
+            let what = match layer.pushed {
+                Pushed::Existed => "Already exists",
+                Pushed::Mounted => "Mounted from another repository",
+                Pushed::Uploaded => "Copied",
+            };
+            screen::line(&format!("{}: {what}", layer.descriptor.digest.short()));
+        }
+    };
+    let copied = Copier { from, to, vertex: &vertex, tell: &tell }.copy(platform);
+    match &copied {
+        Ok(_) => vertex.done(),
+        Err(_) => vertex.cancel(),
+    }
+    progress.finish();
+    Ok(copied?.digest)
+}
+
+/// Writes an image of the store into a layout: under the tag that is given, else under the image's own name. Gives its
+/// digest.
+fn to_layout(engine: &Engine, image: &str, to: &LayoutName, quiet: bool) -> Outcome<Digest> {
+    if to.digest.is_some() {
+        return Err(CommandError::new(format!("`{to}` has a digest; an image is written under a tag")));
+    }
+    let found = engine.image(image)?;
+    let names = image.parse::<Reference>().ok().filter(|name| {
+        let full = name.to_string();
+        name.tag().is_some() && found.names.iter().any(|known| known.reference == full)
+    });
+    let (store, forms) = (engine.store()?, engine.forms()?);
+    let progress = progress(quiet, &engine.environment);
+    let vertex = progress.start(&format!("writing {image} to {to}"));
+    let bundle = Bundle::new(store, &forms, std::slice::from_ref(&found), &Packing::default())?;
+    let digest = bundle.root.digest;
+    let written = match to.tag {
+        Some(_) => layout::write_tagged(&forms, &bundle, to),
+        None => layout::write_folder(&forms, &[(bundle, names.into_iter().collect())], &to.folder),
+    };
+    match &written {
+        Ok(()) => vertex.done(),
+        Err(_) => vertex.cancel(),
+    }
+    progress.finish();
+    store.finish()?;
+    written?;
+    Ok(digest)
+}
+
+/// Writes an image, of the store or of another layout, into a layout.
+pub(crate) fn into_layout(engine: &Engine, source: &str, to: LayoutName, quiet: bool) -> Outcome<Digest> {
+    match crate::pulling::layout(source)? {
+        Some(from) => between(engine, &Place::Layout(from), &Place::Layout(to), None, quiet),
+        None => to_layout(engine, source, &to, quiet),
+    }
+}
