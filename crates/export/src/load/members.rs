@@ -158,15 +158,25 @@ impl<'a> Layout<'a> {
     pub(super) fn open(store: &'a Store, path: &Path, name: &'a str) -> Result<Self> {
         Ok(Self { store, name, folder: Folder::open(path)? })
     }
+
+    /// What is wrong with a member is wrong with what is loaded.
+    fn wrong(&self, error: Error) -> Error {
+        match error {
+            Error::Layout { reason, .. } => wrong(self.name, reason),
+            error => error,
+        }
+    }
 }
 
 impl Members for Layout<'_> {
     fn document(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        self.folder.document(path, MAX_DOCUMENT)
+        self.folder.document(path, MAX_DOCUMENT).map_err(|error| self.wrong(error))
     }
 
     fn blob(&self, path: &str, expected: Option<Digest>) -> Result<Option<(Digest, u64)>> {
-        let Some((mut file, size)) = self.folder.file(path)? else { return Ok(None) };
+        let Some((mut file, size)) = self.folder.file(path).map_err(|error| self.wrong(error))? else {
+            return Ok(None);
+        };
         if let Some(digest) = expected
             && self.store.has_blob(&digest)? == Some(size)
         {
