@@ -278,7 +278,10 @@ impl Error {
     /// Whether the same request may succeed a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Interrupted { .. } | Self::Stalled { .. } | Self::TooManyRequests { .. } => true,
+            Self::Interrupted { .. }
+            | Self::Stalled { .. }
+            | Self::TooManyRequests { .. }
+            | Self::Unreachable { kind: Unreachable::Handshake, .. } => true,
             Self::Server { status, .. } => matches!(status, 408 | 500 | 502 | 503 | 504),
             _ => false,
         }

@@ -70,12 +70,12 @@ fn tag_or_digest(reference: &Reference) -> String {
     }
 }
 
-fn accept() -> HeaderMap {
+pub(crate) fn accept() -> HeaderMap {
     HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(ACCEPT))])
 }
 
 /// The digest that the registry announces, where it is one that we can check.
-fn announced(headers: &HeaderMap) -> Option<Digest> {
+pub(crate) fn announced(headers: &HeaderMap) -> Option<Digest> {
     headers.get(CONTENT_DIGEST)?.to_str().ok()?.parse().ok()
 }
 
@@ -110,7 +110,6 @@ impl Requests {
             let answer = self.check(call, answer).await?;
             let headers = answer.response.headers();
             let kind = content_type(headers);
-            refuse_page(call, &kind)?;
             let size = number(headers, header::CONTENT_LENGTH).filter(|size| *size > 0);
             let known = media_type::is_index(&kind) || media_type::is_manifest(&kind);
             let digest = match (announced(headers), reference.digest()) {
@@ -140,7 +139,6 @@ impl Requests {
         let answer = self.check(call, answer).await?;
         let headers = answer.response.headers();
         let kind = content_type(headers);
-        refuse_page(call, &kind)?;
         let announced = announced(headers);
         if let Some(size) = number(headers, header::CONTENT_LENGTH) {
             refuse_long(call, size)?;
@@ -215,10 +213,6 @@ impl Requests {
             return Err(subject.wrong_size(size, offset));
         }
         let Answer { response, .. } = self.check(call, answer).await?;
-        let kind = content_type(response.headers());
-        if kind == "text/html" {
-            return Err(subject.not_a_registry("it sends a web page"));
-        }
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
         if partial && range_start(response.headers()).is_some_and(|start| start != offset) {
             return Err(subject.protocol(format!("asked for bytes from {offset} on, it sends others")));
@@ -293,7 +287,6 @@ impl Requests {
             loop {
                 let answer = self.get(call, Method::GET, &path, &HeaderMap::new(), false).await?;
                 let answer = self.check(call, answer).await?;
-                refuse_page(call, &content_type(answer.response.headers()))?;
                 let next = next_page(answer.response.headers());
                 let body = answer.response.into_body();
                 let Some(bytes) = whole(body, MAX_DOCUMENT, self.stall(), call.subject()).await? else {
@@ -328,13 +321,6 @@ fn next_page(headers: &HeaderMap) -> Option<String> {
 fn range_start(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
-}
-
-fn refuse_page(call: Call<'_>, kind: &str) -> Result<()> {
-    if kind == "text/html" {
-        return Err(call.subject().not_a_registry("it sends a web page"));
-    }
-    Ok(())
 }
 
 fn refuse_long(call: Call<'_>, size: u64) -> Result<()> {

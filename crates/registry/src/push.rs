@@ -5,6 +5,7 @@
 //! it arrived (GET), and gets the rest; where it does not say, the upload starts anew.
 
 use crate::auth::Scopes;
+use crate::pull::{accept, announced};
 use crate::request::{Answer, Call, Requests};
 use crate::transport::Subject;
 use crate::{Error, Result};
@@ -16,6 +17,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use web::exchange::number;
 use web::redirect::same_origin;
 use web::{Ask, Body};
 
@@ -58,7 +60,9 @@ impl Requests {
             .again(&endpoint, async || {
                 let answer = self.get(call, Method::HEAD, &path, &HeaderMap::new(), true).await?;
                 match self.check(call, answer).await {
-                    Ok(_) => Ok(true),
+                    // What has another length is not the blob.
+                    Ok(answer) => Ok(number(answer.response.headers(), header::CONTENT_LENGTH)
+                        .is_none_or(|length| length == descriptor.size)),
                     Err(error) if error.is_not_found() => Ok(false),
                     Err(error) => Err(error),
                 }
@@ -237,13 +241,28 @@ impl Requests {
             let body = Body::Full(bytes.clone());
             let answer = self.send(call, Method::PUT, &path, &headers, body).await?;
             let answer = self.check(call, answer).await?;
-            let kept = answer.response.headers().get("docker-content-digest");
-            match kept.and_then(|value| value.to_str().ok()?.parse::<Digest>().ok()) {
-                Some(found) if found != digest => Err(call.subject().wrong_digest(digest, found)),
-                _ => Ok(digest),
+            match announced(answer.response.headers()) {
+                Some(found) if found != digest => return Err(call.subject().wrong_digest(digest, found)),
+                None if answer.response.status() != StatusCode::CREATED => {
+                    self.confirm(call, digest).await?;
+                }
+                _ => {}
             }
+            Ok(digest)
         })
         .await
+    }
+
+    /// Asks for a manifest that was put, where the answer left open whether it was taken (distribution-spec, Pushing
+    /// Manifests: 201 Created).
+    async fn confirm(&self, call: Call<'_>, digest: Digest) -> Result<()> {
+        let path = call.path(&format!("manifests/{digest}"));
+        let answer = self.get(call, Method::HEAD, &path, &accept(), true).await?;
+        let answer = self.check(call, answer).await?;
+        match announced(answer.response.headers()) {
+            Some(found) if found == digest => Ok(()),
+            _ => Err(call.subject().protocol("it does not say that it took the manifest")),
+        }
     }
 }
 

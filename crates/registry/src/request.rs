@@ -11,6 +11,7 @@ use oci::Reference;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use web::exchange::content_type;
 use web::redirect::{is_redirect, join, keep_scheme, same_origin};
 use web::{Ask, Body};
 
@@ -163,13 +164,16 @@ impl Requests {
         Ok(value.map(|value| (header::AUTHORIZATION, value)))
     }
 
-    /// Lets success pass; anything else becomes the error that it stands for.
+    /// Lets success pass, but for web pages; anything else becomes the error that it stands for.
     pub(crate) async fn check(&self, call: Call<'_>, answer: Answer) -> Result<Answer> {
-        if answer.response.status().is_success() {
-            return Ok(answer);
-        }
         let host = answer.uri.authority().map(ToString::to_string).unwrap_or_default();
         let subject = Subject { what: call.what, registry: &host };
+        if answer.response.status().is_success() {
+            if content_type(answer.response.headers()) == "text/html" {
+                return Err(subject.not_a_registry("it sends a web page"));
+            }
+            return Ok(answer);
+        }
         Err(complaint(answer.response, answer.user, self.stall(), subject).await)
     }
 

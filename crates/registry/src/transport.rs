@@ -128,12 +128,14 @@ impl Transport {
                         break;
                     }
                 }
-                // A port for TLS answers plain HTTP by closing: then HTTPS's error is the telling one.
+                // A port for TLS answers plain HTTP by closing: then HTTPS's error is the telling one, unless that says
+                // no more than that.
                 Err(error @ Error::Interrupted { .. }) => {
-                    let is_plain = |error: &Error| {
-                        matches!(error, Error::Unreachable { kind: Unreachable::PlainHttp, .. })
+                    let tells_nothing = |error: &Error| {
+                        use Unreachable::{Handshake, PlainHttp};
+                        matches!(error, Error::Unreachable { kind: PlainHttp | Handshake, .. })
                     };
-                    return Err(first_failure.filter(|first| !is_plain(first)).unwrap_or(error));
+                    return Err(first_failure.filter(|first| !tells_nothing(first)).unwrap_or(error));
                 }
                 Err(error) => return Err(error),
             }

@@ -138,7 +138,7 @@ impl Transfer<'_> {
     }
 
     fn failure(&self, source: Failure) -> Trouble {
-        let passing = matches!(source, Failure::Interrupted { .. } | Failure::Stalled { .. });
+        let passing = source.is_passing();
         let error = Error::Exchange { url: self.shown(), source };
         if passing { Trouble::Passing { error, retry_after: None } } else { Trouble::Final(error) }
     }

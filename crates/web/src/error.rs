@@ -13,6 +13,8 @@ pub enum Unreachable {
     Connection,
     /// The connection stands, but no TLS session on it.
     Tls,
+    /// The connection broke before a TLS session stood on it.
+    Handshake,
     /// TLS was asked for, and something that is no TLS answered: most likely plain HTTP.
     PlainHttp,
     /// The server's certificate is not trusted, or is for another name, or out of date.
@@ -53,6 +55,18 @@ pub enum Failure {
         /// Why not.
         reason: String,
     },
+}
+
+impl Failure {
+    /// Whether the same exchange may succeed a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted { .. }
+                | Self::Stalled { .. }
+                | Self::Unreachable { kind: Unreachable::Handshake, .. }
+        )
+    }
 }
 
 /// Why a URL could not be downloaded. `url` is what was asked for, without user and password.
@@ -153,7 +167,7 @@ impl Error {
                                              a bundle that has it with SSL_CERT_FILE."
                         .to_owned()
                 }
-                Unreachable::Tls => return None,
+                Unreachable::Tls | Unreachable::Handshake => return None,
                 Unreachable::Proxy => "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.".to_owned(),
             },
             _ => return None,

@@ -148,7 +148,7 @@ fn classify(error: &legacy::Error) -> Failure {
         };
     }
     if error.is_connect() {
-        return unreachable(Unreachable::Tls, format!("the TLS handshake failed: {deepest}"));
+        return unreachable(Unreachable::Handshake, format!("the TLS handshake broke off: {deepest}"));
     }
     Failure::Interrupted { reason: deepest }
 }

@@ -281,6 +281,39 @@ fn a_broken_upload_goes_on_or_starts_anew() {
 }
 
 #[test]
+fn a_push_counts_once_the_registry_says_so() {
+    let digest = Digest::of(&manifest());
+    let put = |status: &'static str, headers: Vec<String>, known: bool| {
+        let server = Scripted::start(move |request, stream| {
+            let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+            let digest = format!("Docker-Content-Digest: {digest}");
+            match request.method.as_str() {
+                "PUT" => answer(stream, status, &headers, b""),
+                "HEAD" if known => answer(stream, "200 OK", &[&digest], b""),
+                _ => answer(stream, "404 Not Found", &[], b"{}"),
+            }
+        });
+        client().push_manifest(&server.name("app:1"), &manifest(), media_type::OCI_MANIFEST)
+    };
+    assert_eq!(put("201 Created", vec![], false).unwrap(), digest);
+    assert_eq!(put("200 OK", vec![format!("Docker-Content-Digest: {digest}")], false).unwrap(), digest);
+    assert_eq!(put("200 OK", vec![], true).unwrap(), digest);
+    assert!(put("200 OK", vec![], false).unwrap_err().is_not_found());
+    let error = put("200 OK", vec!["Content-Type: text/html".to_owned()], true).unwrap_err();
+    assert!(matches!(error, Error::NotARegistry { .. }), "{error}");
+}
+
+#[test]
+fn a_blob_of_another_length_is_not_there() {
+    let server = Scripted::start(|request, stream| match request.method.as_str() {
+        "HEAD" => answer(stream, "200 OK", &["Content-Length: 4"], b""),
+        "POST" => answer(stream, "202 Accepted", &["Location: /v2/app/blobs/uploads/1"], b""),
+        _ => answer(stream, "201 Created", &[], b""),
+    });
+    assert_eq!(push(&client(), &server.name("app"), b"right", None).unwrap(), Pushed::Uploaded);
+}
+
+#[test]
 fn tags_come_in_pages() {
     let server = Scripted::start(|request, stream| match request.path.as_str() {
         "/v2/app/tags/list?n=1000" => {

@@ -43,8 +43,13 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Its threads end with the test's process: they only wait.
     fn start(place: &str) -> Self {
+        Self::cutting(place, 0)
+    }
+
+    /// Closes the first `cuts` connections as soon as they stand. Its threads end with the test's process: they only
+    /// wait.
+    fn cutting(place: &str, mut cuts: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://me:p%40ss@{}", listener.local_addr().unwrap());
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -61,6 +66,10 @@ impl Proxy {
                 kept.lock().unwrap().push(String::from_utf8(head).unwrap());
                 let server = TcpStream::connect(&place).unwrap();
                 client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                if cuts > 0 {
+                    cuts -= 1;
+                    continue;
+                }
                 for (mut from, mut to) in [
                     (client.try_clone().unwrap(), server.try_clone().unwrap()),
                     (server.try_clone().unwrap(), client.try_clone().unwrap()),
@@ -171,6 +180,21 @@ fn our_own_certificate_is_shown_where_it_belongs() {
     assert!(error.contains("client.key is missing"), "{error}");
     std::fs::copy(&my_key, folder.join("client.key")).unwrap();
     assert!(with().manifest(&name).unwrap_err().is_not_found());
+}
+
+#[test]
+fn a_handshake_that_breaks_off_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (own, key) = certificate(dir.path(), "registry.example.com", None, &[]);
+    let real = Real::start_tls(&own, &key, None);
+    let trusting = |proxy: &Proxy| through(proxy, |options| options.extra_authorities.push(own.clone()));
+    let name = NAME.parse().unwrap();
+    let proxy = Proxy::cutting(&real.host, 2);
+    assert!(trusting(&proxy).manifest(&name).unwrap_err().is_not_found());
+    assert_eq!(proxy.heads.lock().unwrap().len(), 3);
+    let error = trusting(&Proxy::cutting(&real.host, 100)).manifest(&name).unwrap_err();
+    assert_eq!(kind(&error), Some(Unreachable::Handshake), "{error}");
+    assert!(error.to_string().contains("the TLS handshake broke off"), "{error}");
 }
 
 #[test]
