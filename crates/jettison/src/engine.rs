@@ -2,10 +2,12 @@
 
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use crate::servers;
 use export::place::{LayoutName, Place};
 use oci::{Descriptor, Hasher, Reference};
-use registry::{Client, Credential, Credentials, DaemonConf, RegistriesConf};
+use registry::{Client, Credential};
 use snapshot::{BoxError, Fetcher, Forms};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -48,7 +50,7 @@ impl RegistryFlags {
 
 /// One command's tools.
 pub(crate) struct Engine {
-    pub(crate) environment: Environment,
+    pub(crate) environment: Arc<Environment>,
     pub(crate) registry_flags: RegistryFlags,
     store: OnceLock<Store>,
     /// Whether the command removes things, for which there is room on a full disk too.
@@ -58,7 +60,10 @@ pub(crate) struct Engine {
 
 /// A client that is made when something is first asked of it.
 struct LazyClient {
-    options: Mutex<Option<registry::Options>>,
+    environment: Arc<Environment>,
+    flags: RegistryFlags,
+    /// Credentials by host, known before the client is.
+    explicit: Mutex<BTreeMap<String, Credential>>,
     client: OnceLock<Client>,
 }
 
@@ -67,10 +72,11 @@ impl LazyClient {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let mut options = self.options.lock().unwrap_or_else(PoisonError::into_inner);
+        let explicit = self.explicit.lock().unwrap_or_else(PoisonError::into_inner);
         if self.client.get().is_none() {
-            let client = Client::new(options.take().unwrap_or_default())?;
-            let _ = self.client.set(client);
+            let mut options = servers::registries(&self.environment, &self.flags)?;
+            options.credentials.explicit.clone_from(&explicit);
+            let _ = self.client.set(Client::new(options)?);
         }
         Ok(self.client.get().expect("because it was just set under the lock"))
     }
@@ -98,8 +104,13 @@ impl Fetcher for RegistryFetcher {
 impl Engine {
     /// Tools that are not opened yet.
     pub(crate) fn new(environment: Environment, registry_flags: RegistryFlags) -> Self {
-        let options = registry_options(&environment, &registry_flags);
-        let client = Arc::new(LazyClient { options: Mutex::new(Some(options)), client: OnceLock::new() });
+        let environment = Arc::new(environment);
+        let client = Arc::new(LazyClient {
+            environment: environment.clone(),
+            flags: registry_flags.clone(),
+            explicit: Mutex::default(),
+            client: OnceLock::new(),
+        });
         Self { environment, registry_flags, store: OnceLock::new(), removes: false, client }
     }
 
@@ -120,37 +131,35 @@ impl Engine {
 
     /// The registry client. `host` is the registry that `--creds` is meant for, if it is given.
     pub(crate) fn client(&self, host: &str) -> Outcome<&Client> {
-        if let Some((user, password)) = &self.registry_flags.credentials {
-            let mut options = self.client.options.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(options) = options.as_mut() {
-                let credential = Credential::Basic { user: user.clone(), password: password.clone() };
-                options.credentials.explicit.insert(host.to_owned(), credential);
-            }
+        if let Some(credential) = self.credential() {
+            let mut explicit = self.client.explicit.lock().unwrap_or_else(PoisonError::into_inner);
+            explicit.insert(host.to_owned(), credential);
         }
         Ok(self.client.get()?)
     }
 
+    /// What `--creds` says.
+    fn credential(&self) -> Option<Credential> {
+        let (user, password) = self.registry_flags.credentials.clone()?;
+        Some(Credential::Basic { user, password })
+    }
+
     /// A registry client of its own that soon gives up: for what a build can do without.
     pub(crate) fn impatient_client(&self, host: &str) -> Outcome<Client> {
-        let mut options = registry_options(&self.environment, &self.registry_flags);
-        if let Some((user, password)) = &self.registry_flags.credentials {
-            let credential = Credential::Basic { user: user.clone(), password: password.clone() };
+        let mut options = servers::registries(&self.environment, &self.registry_flags)?;
+        if let Some(credential) = self.credential() {
             options.credentials.explicit.insert(host.to_owned(), credential);
         }
-        options.timeouts.connect = Duration::from_secs(5);
-        options.timeouts.stall = Duration::from_secs(10);
-        options.retry.attempts = 2;
+        options.timeouts.connect = options.timeouts.connect.min(Duration::from_secs(5));
+        options.timeouts.stall = options.timeouts.stall.min(Duration::from_secs(10));
+        options.retry.attempts = options.retry.attempts.min(2);
         options.retry.longest_delay = Duration::from_secs(2);
         Ok(Client::new(options)?)
     }
 
     /// How URLs are reached.
-    pub(crate) fn web(&self) -> web::Settings {
-        web::Settings {
-            proxies: proxies(&self.environment),
-            user_agent: USER_AGENT.to_owned(),
-            ..web::Settings::default()
-        }
+    pub(crate) fn web(&self) -> Outcome<web::Settings> {
+        Ok(servers::web(&self.environment)?)
     }
 
     /// How repositories are reached.
@@ -163,7 +172,7 @@ impl Engine {
             path: std::env::join_paths(&folders).unwrap_or_default(),
             proxies: names
                 .iter()
-                .filter_map(|name| Some(((*name).to_owned(), proxy(environment, name)?)))
+                .filter_map(|name| Some(((*name).to_owned(), servers::proxy(environment, name)?)))
                 .collect(),
             authorities: environment.get("SSL_CERT_FILE").map(PathBuf::from),
             known_hosts: Some(environment.home().join(".ssh/known_hosts")).filter(|path| path.is_file()),
@@ -184,55 +193,4 @@ impl Engine {
     pub(crate) fn host_ca(&self) -> Option<Vec<u8>> {
         self.environment.ca_bundles().into_iter().find_map(|path| std::fs::read(path).ok())
     }
-}
-
-/// What flags, files and environment say of registries.
-fn registry_options(environment: &Environment, flags: &RegistryFlags) -> registry::Options {
-    let mut paths: Vec<PathBuf> = flags.auth_file.iter().cloned().collect();
-    paths.extend(environment.auth_files());
-    let mut credentials =
-        Credentials { files: paths, helper_dirs: environment.program_folders(), ..Credentials::default() };
-    if let Some(inline) = environment.get("DOCKER_AUTH_CONFIG") {
-        credentials.inline = Some(registry::credentials::Inline(inline.to_owned()));
-    }
-    let registries = environment
-        .registries_conf()
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())
-        .and_then(|text| RegistriesConf::parse(&text).ok())
-        .unwrap_or_default();
-    let daemon = std::fs::read_to_string("/etc/docker/daemon.json")
-        .ok()
-        .and_then(|text| DaemonConf::parse(&text).ok())
-        .unwrap_or_default();
-    registry::Options {
-        registries,
-        daemon_mirrors: daemon.registry_mirrors,
-        insecure: daemon.insecure_registries.into_iter().chain(flags.insecure_hosts.clone()).collect(),
-        insecure_all: flags.insecure,
-        certs_dirs: vec![
-            environment.config_home().join("containers/certs.d"),
-            "/etc/containers/certs.d".into(),
-            "/etc/docker/certs.d".into(),
-        ],
-        credentials,
-        proxies: proxies(environment),
-        user_agent: USER_AGENT.to_owned(),
-        ..registry::Options::default()
-    }
-}
-
-/// What servers know us by.
-const USER_AGENT: &str = concat!("jettison/", env!("CARGO_PKG_VERSION"));
-
-fn proxies(environment: &Environment) -> web::Proxies {
-    web::Proxies {
-        http: proxy(environment, "http_proxy"),
-        https: proxy(environment, "https_proxy"),
-        none: proxy(environment, "no_proxy").unwrap_or_default(),
-    }
-}
-
-fn proxy(environment: &Environment, name: &str) -> Option<String> {
-    environment.get(name).or_else(|| environment.get(&name.to_uppercase())).map(str::to_owned)
 }

@@ -23,6 +23,18 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "JETTISON_TRUST_HOST_CA",
         "If set to 1, steps of a build see the host's certificate authorities, as with --trust-host-ca.",
     ),
+    (
+        "JETTISON_NETWORK_TIMEOUT",
+        "After so many seconds in which nothing moves a transfer is broken off and tried again; the default is 30.",
+    ),
+    (
+        "JETTISON_NETWORK_ATTEMPTS",
+        "How often a request is made that a broken connection or a busy server ends; the default is 5.",
+    ),
+    (
+        "JETTISON_NETWORK_DELAY",
+        "How many seconds are waited before the second of these attempts, twice as many before each next one; the default is 0.25.",
+    ),
     ("BUILDKIT_PROGRESS", "The default of --progress."),
     ("BUILDKIT_COLORS", "Colours of the tty progress, as BuildKit's."),
     (

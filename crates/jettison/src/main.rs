@@ -21,6 +21,7 @@ mod environment;
 mod error;
 mod pulling;
 mod screen;
+mod servers;
 mod table;
 mod template;
 mod time;

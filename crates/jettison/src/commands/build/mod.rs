@@ -75,7 +75,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             host_ca: trust_host_ca.then(|| engine.host_ca()).flatten(),
             single_id: rootless::single_id(),
             pulls: 3,
-            web: engine.web(),
+            web: engine.web()?,
             git: engine.git(),
             pins: pins.clone(),
             largest_download: LARGEST_DOWNLOAD,
