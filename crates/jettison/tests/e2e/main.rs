@@ -16,6 +16,7 @@ mod contexts;
 mod devices;
 mod epoch;
 mod errors;
+mod faults;
 mod full_disk;
 mod guide_000;
 mod guide_001;

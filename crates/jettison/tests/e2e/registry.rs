@@ -189,3 +189,21 @@ fn a_layer_that_is_not_what_its_digest_says_is_refused() {
     there.fails(1, &["pull", &name]).says("sha256:");
     assert!(!there.has_image(&name), "nothing half-made is named");
 }
+
+#[test]
+fn settings_that_are_not_valid_are_named() {
+    let house = own();
+    let name = format!("127.0.0.1:{}/image", free_port());
+    for (variable, value) in [
+        ("JETTISON_NETWORK_TIMEOUT", "soon"),
+        ("JETTISON_NETWORK_ATTEMPTS", "0"),
+        ("JETTISON_NETWORK_DELAY", "-1"),
+    ] {
+        let mut command = house.command(&["pull", &name]);
+        command.env(variable, value);
+        run(command, LIMIT).fails(1).says(variable).says(value);
+    }
+    // A file that may block a registry is never passed over.
+    house.registries("[[registry]]\nlocation = \"127.0.0.1\"\nblocked = yes\n");
+    house.fails(1, &["pull", &name]).says("registries.conf").says("blocked");
+}

@@ -12,6 +12,7 @@
 mod build;
 mod container;
 mod context;
+mod faults;
 mod files;
 mod git;
 mod http;
@@ -20,10 +21,12 @@ mod registry;
 mod site;
 mod ssh;
 mod terminal;
+mod wire;
 
 pub(crate) use build::Built;
 pub(crate) use container::Container;
 pub(crate) use context::Context;
+pub(crate) use faults::{Exchange, Fault, FaultProxy, Point, held};
 pub(crate) use files::{Files, Kind};
 pub(crate) use git::{COMMITTED, Repositories};
 pub(crate) use http::{http, http_get};
