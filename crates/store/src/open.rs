@@ -166,10 +166,8 @@ fn create(options: &Options, identity: &Path) -> Result<()> {
     let connection = Connection::open(&index).map_err(failed)?;
     connection.busy_timeout(options.busy_timeout).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    if version == 0 {
-        let tables = schema::TABLES;
+    if schema::version(&connection)? == 0 {
+        let tables = schema::tables();
         let version = schema::VERSION;
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE; {tables} PRAGMA user_version = {version}; COMMIT;"))
@@ -219,20 +217,30 @@ fn connect(options: &Options) -> Result<Connection> {
     let index = options.root.join("index.sqlite");
     let failed = |source| Error::sql("open", source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&index, flags).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(&index, flags).map_err(failed)?;
     connection.busy_timeout(options.busy_timeout).map_err(failed)?;
     // The last process to leave would otherwise copy the log into the file and sync it: milliseconds for nothing.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(128);
     connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;").map_err(failed)?;
-    let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    if version != schema::VERSION {
-        return Err(Error::Damaged {
+    let mut version = schema::version(&connection)?;
+    if version < schema::VERSION {
+        version = schema::migrate(&mut connection)?;
+    }
+    match version {
+        schema::VERSION => Ok(connection),
+        newer if newer > schema::VERSION => Err(Error::Foreign {
+            root: options.root.clone(),
+            reason: format!(
+                "its index has version {newer}, and this jettison knows versions up to {}",
+                schema::VERSION
+            ),
+            hint: "use the newer jettison that made it, or another root",
+        }),
+        _ => Err(Error::Damaged {
             what: format!("the index `{}`", index.display()),
             reason: format!("it has version {version} instead of {}", schema::VERSION),
             hint: "move the store away and let jettison make a new one",
-        });
+        }),
     }
-    Ok(connection)
 }

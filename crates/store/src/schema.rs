@@ -4,18 +4,63 @@
 //! descriptors and free data as JSON text. `created`, `updated` and `last_used` are ticks: microseconds since 1970,
 //! made strictly increasing across processes by the `clock` row. `boot` is the boot id under which a row was written
 //! and not yet synced, NULL once it is durable.
+//!
+//! A table without row ids is a tree of its rows by their key. Where rows are longer than a quarter of a page, every
+//! comparison on the way down reads a row's further pages too; so tables with long rows have row ids, and the tree that
+//! is searched holds the keys alone.
+//!
+//! | version | what changed |
+//! |---|---|
+//! | 2 | the first that is known; one before it is refused |
+//! | 3 | `blobs`, `records` and `steps` have row ids; an index of version 2 is rewritten when it is opened |
+//!
+//! A process of the version before that has the index open meanwhile works on: what it asks for has the same names.
+
+use crate::{Error, Result};
+use rusqlite::{Connection, TransactionBehavior};
 
 /// `PRAGMA user_version` of an index with these tables.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
-pub(crate) const TABLES: &str = "
-CREATE TABLE clock (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    now INTEGER NOT NULL
-);
-INSERT INTO clock VALUES (1, 0);
+/// What makes an index.
+pub(crate) fn tables() -> String {
+    LONG.iter().map(|(_, text)| *text).chain([TABLES]).collect()
+}
 
--- Files in blobs/sha256, and small documents held here.
+/// Brings an index of an older version to this one and says which version it has then.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<i64> {
+    let failed = |source| Error::sql("bring its tables up to date", source);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    // Another process may have done it by now.
+    let version = version(&transaction)?;
+    if version != 2 {
+        return Ok(version);
+    }
+    for (name, text) in LONG {
+        let steps = format!(
+            "ALTER TABLE {name} RENAME TO old_{name}; DROP INDEX IF EXISTS {name}_fresh; {text}
+             INSERT INTO {name} SELECT * FROM old_{name}; DROP TABLE old_{name};"
+        );
+        transaction.execute_batch(&steps).map_err(failed)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(VERSION)
+}
+
+/// The version that an index has.
+pub(crate) fn version(connection: &Connection) -> Result<i64> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|source| Error::sql("ask for the version of", source))
+}
+
+/// Tables with long rows, by name.
+const LONG: [(&str, &str); 3] = [
+    (
+        // Files in blobs/sha256, and small documents held here.
+        "blobs",
+        "
 CREATE TABLE blobs (
     digest     BLOB PRIMARY KEY,
     size       INTEGER NOT NULL,
@@ -24,8 +69,48 @@ CREATE TABLE blobs (
     created    INTEGER NOT NULL,
     last_used  INTEGER NOT NULL,
     boot       TEXT
-) WITHOUT ROWID;
+);
 CREATE INDEX blobs_fresh ON blobs (boot) WHERE boot IS NOT NULL;
+",
+    ),
+    (
+        "records",
+        "
+CREATE TABLE records (
+    key       BLOB PRIMARY KEY,
+    created   INTEGER NOT NULL,
+    last_used INTEGER NOT NULL,
+    boot      TEXT,
+    stack     BLOB NOT NULL,
+    info      TEXT NOT NULL,
+    slot      TEXT NOT NULL,
+    text      TEXT NOT NULL     -- last: it is long, and a look-up does not read its pages
+);
+CREATE INDEX records_fresh ON records (boot) WHERE boot IS NOT NULL;
+",
+    ),
+    (
+        "steps",
+        "
+CREATE TABLE steps (
+    build   TEXT NOT NULL,
+    slot    TEXT NOT NULL,
+    key     BLOB NOT NULL,
+    text    TEXT NOT NULL,
+    updated INTEGER NOT NULL,
+    PRIMARY KEY (build, slot)
+);
+",
+    ),
+];
+
+const TABLES: &str = "
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    now INTEGER NOT NULL
+);
+INSERT INTO clock VALUES (1, 0);
+
 CREATE TABLE blob_sources (
     digest    BLOB NOT NULL,
     reference TEXT NOT NULL,
@@ -67,29 +152,10 @@ CREATE TABLE pins (
     PRIMARY KEY (layer, borrowed)
 ) WITHOUT ROWID;
 
-CREATE TABLE records (
-    key       BLOB PRIMARY KEY,
-    created   INTEGER NOT NULL,
-    last_used INTEGER NOT NULL,
-    boot      TEXT,
-    stack     BLOB NOT NULL,
-    info      TEXT NOT NULL,
-    slot      TEXT NOT NULL,
-    text      TEXT NOT NULL     -- last: it is long, and a look-up does not read its pages
-) WITHOUT ROWID;
-CREATE INDEX records_fresh ON records (boot) WHERE boot IS NOT NULL;
 CREATE TABLE links (
     key       BLOB PRIMARY KEY,
     canonical BLOB NOT NULL,
     created   INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE steps (
-    build   TEXT NOT NULL,
-    slot    TEXT NOT NULL,
-    key     BLOB NOT NULL,
-    text    TEXT NOT NULL,
-    updated INTEGER NOT NULL,
-    PRIMARY KEY (build, slot)
 ) WITHOUT ROWID;
 
 CREATE TABLE images (
