@@ -114,9 +114,9 @@ impl Worker {
     fn spec(&self, task: &Task<'_>, run: &RunOp, root: OwnedFd, held: &mut Held) -> Result<Spec> {
         let user = sandbox::user::lookup(&root, &run.user)?;
         let replaced = |name: &str| run.proxies.iter().any(|(proxy, _)| proxy == name);
-        let own = run.env.iter().filter(|var| !replaced(&var.name));
+        let own = run.env.vars().into_iter().filter(|var| !replaced(&var.name));
         let mut env: Vec<String> = own.map(|var| format!("{}={}", var.name, var.value)).collect();
-        let declared = |name: &str| run.env.iter().any(|var| var.name == name);
+        let declared = |name: &str| run.env.get(name).is_some();
         env.extend(run.proxies.iter().map(|(name, value)| format!("{name}={value}")));
         if !declared("HOME") {
             env.push(format!("HOME={}", user.home.display()));

@@ -158,6 +158,12 @@ impl<'a> Lowering<'a> {
         })
     }
 
+    /// Whether an image will be made of what is lowered: only then its history is of use, which says with each RUN what
+    /// all arguments are.
+    pub(crate) fn is_for_an_image(&self) -> bool {
+        self.purpose == Purpose::Build
+    }
+
     /// Lowers what has to be, and gives the number of the target.
     pub(crate) fn lower_needed(&mut self) -> Result<usize> {
         self.check_froms();

@@ -64,12 +64,15 @@ impl Lowering<'_> {
         };
         let mut env = state.scope.environment();
         if let Some(socket) = mounts.iter().find(|mount| is_ssh(mount))
-            && !env.iter().any(|var| var.name == "SSH_AUTH_SOCK")
+            && env.get("SSH_AUTH_SOCK").is_none()
         {
             let value = socket.target.clone();
-            env.push(EnvVar { name: "SSH_AUTH_SOCK".to_owned(), value, arg: false });
+            env.set(EnvVar { name: "SSH_AUTH_SOCK".to_owned(), value, arg: false });
         }
-        let created_by = format!("RUN {}{} # buildkit", state.scope.history_prefix(), args.join(" "));
+        let history = self.is_for_an_image().then(|| {
+            let text = format!("RUN {}{} # buildkit", state.scope.history_prefix(), args.join(" "));
+            history::entry(text, true)
+        });
         let op = RunOp {
             args,
             env,
@@ -94,7 +97,7 @@ impl Lowering<'_> {
         };
         let about = self.about(state, instruction);
         state.node = self.graph.add(Op::Run(Box::new(op)), inputs, about);
-        state.config.history.push(history::entry(created_by, true));
+        state.config.history.extend(history);
         Ok(())
     }
 

@@ -7,8 +7,9 @@ use crate::outline::{GlobalArgs, OutlineArg};
 use crate::{Options, Result, hints};
 use dockerfile::expand::Lex;
 use dockerfile::{Dockerfile, Stage};
-use graph::EnvVar;
+use graph::{EnvVar, Environment};
 use oci::Platform;
+use std::collections::HashMap;
 
 /// The predefined arguments of the proxy: usable without ARG, in no key and no history.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
@@ -144,6 +145,10 @@ pub(crate) fn is_proxy(name: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     vars: Vec<EnvVar>,
+    /// Where in `vars` a name is.
+    places: HashMap<String, usize>,
+    /// The same as runs get it.
+    environment: Environment,
     /// The declared arguments in order, with their values: history shows them.
     declared: Vec<(String, Option<String>)>,
 }
@@ -151,14 +156,18 @@ pub(crate) struct Scope {
 impl Scope {
     pub(crate) fn set(&mut self, name: &str, value: &str, arg: bool) {
         let var = EnvVar { name: name.to_owned(), value: value.to_owned(), arg };
-        match self.vars.iter_mut().find(|known| known.name == name) {
-            Some(place) => *place = var,
-            None => self.vars.push(var),
+        self.environment.set(var.clone());
+        match self.places.get(name) {
+            Some(place) => self.vars[*place] = var,
+            None => {
+                self.places.insert(name.to_owned(), self.vars.len());
+                self.vars.push(var);
+            }
         }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.vars.iter().find(|var| var.name == name).map(|var| var.value.as_str())
+        self.places.get(name).map(|place| self.vars[*place].value.as_str())
     }
 
     /// The names that have a value.
@@ -188,17 +197,19 @@ impl Scope {
     }
 
     /// What a process sees.
-    pub(crate) fn environment(&self) -> Vec<EnvVar> {
-        self.vars.clone()
+    pub(crate) fn environment(&self) -> Environment {
+        self.environment.clone()
     }
 
     /// `|2 A=1 B=2 ` before a RUN in history, or nothing without arguments.
     pub(crate) fn history_prefix(&self) -> String {
         let mut shown: Vec<(&str, &str)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for (name, value) in &self.declared {
             let value = self.get(name).or(value.as_deref()).unwrap_or_default();
-            match shown.iter_mut().find(|(known, _)| known == name) {
-                Some((_, place)) => *place = value,
+            let place = *places.entry(name).or_insert(shown.len());
+            match shown.get_mut(place) {
+                Some(known) => known.1 = value,
                 None => shown.push((name, value)),
             }
         }

@@ -9,6 +9,7 @@ use dockerfile::lint::{Rule, StageRules, messages};
 use dockerfile::{Command, Instruction, LineRange, Span, Spanned};
 use graph::{About, FileAction, FileOp, MakeDirectory, NodeId, Op};
 use oci::{ImageConfig, Platform};
+use std::collections::HashSet;
 
 /// What a process finds as PATH where the image says nothing.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -52,7 +53,7 @@ pub(crate) struct StageState {
     /// known, or an instruction failed.
     pub(crate) unknown: Option<(String, Platform)>,
     /// Variables whose values hang on unknown ones.
-    tainted: Vec<String>,
+    tainted: HashSet<String>,
 }
 
 impl StageState {
@@ -76,7 +77,7 @@ impl StageState {
             shown_platform: String::new(),
             workdir_set: false,
             unknown: None,
-            tainted: Vec::new(),
+            tainted: HashSet::new(),
         }
     }
 

@@ -183,7 +183,7 @@ mod tests {
     fn the_text_gives_the_key_back() {
         let mut op = run();
         op.mounts.push(Mount { target: "/t".into(), kind: MountKind::Tmpfs { size: 5, readonly: true } });
-        op.env.push(EnvVar { name: "A".into(), value: "\u{fc}\n\"".into(), arg: true });
+        op.env.set(EnvVar { name: "A".into(), value: "\u{fc}\n\"".into(), arg: true });
         let key = key(op);
         assert_eq!(Key::parse(&key.text()).unwrap(), key);
     }
@@ -200,7 +200,7 @@ mod tests {
     fn what_the_process_sees_is_in_the_key() {
         let changes: [fn(&mut RunOp); 6] = [
             |op| op.args[2].push('x'),
-            |op| op.env.push(EnvVar { name: "A".into(), value: String::new(), arg: false }),
+            |op| op.env.set(EnvVar { name: "A".into(), value: String::new(), arg: false }),
             |op| op.cwd.push('x'),
             |op| op.user.push('1'),
             |op| op.network = crate::Network::None,

@@ -5,6 +5,7 @@
 //! **Must never know**: Dockerfiles, how an operation is carried out, where results are stored.
 #![forbid(unsafe_code)]
 
+mod environment;
 mod file;
 mod key;
 mod miss;
@@ -12,12 +13,13 @@ mod node;
 mod remote;
 mod run;
 
+pub use environment::{EnvVar, Environment};
 pub use file::{Copy, FileAction, FileOp, MakeDirectory, MakeFile};
 pub use key::{Key, KeyInput, KeyOp};
 pub use miss::{FileChange, MissReason, explain};
 pub use node::{About, Graph, ImageOp, LocalOp, Location, Node, NodeId, Op};
 pub use remote::{GitOp, HttpOp, is_commit};
-pub use run::{CacheSharing, Device, EnvVar, Mount, MountKind, Network, RunOp, Security, Ulimit};
+pub use run::{CacheSharing, Device, Mount, MountKind, Network, RunOp, Security, Ulimit};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,6 +1,6 @@
 //! Why a result was not known: the key of this build beside the key that stood in the same place before.
 
-use crate::{FileAction, Key, KeyInput, KeyOp, Mount, MountKind, RunOp};
+use crate::{EnvVar, FileAction, Key, KeyInput, KeyOp, Mount, MountKind, RunOp};
 use oci::Digest;
 use std::fmt;
 
@@ -202,12 +202,12 @@ fn explain_run(old: &RunOp, new: &RunOp) -> Option<MissReason> {
     if old.args != new.args || old.pipes != new.pipes {
         return Some(MissReason::CommandChanged { old: command(old), new: command(new) });
     }
-    let find = |op: &RunOp, name: &str| op.env.iter().rev().find(|var| var.name == name).cloned();
-    for name in new.env.iter().chain(&old.env).map(|var| var.name.as_str()) {
-        let (before, now) = (find(old, name), find(new, name));
-        if before.as_ref().map(|v| &v.value) != now.as_ref().map(|v| &v.value) {
-            let arg = now.as_ref().or(before.as_ref()).is_some_and(|var| var.arg);
-            let (name, old, new) = (name.to_owned(), before.map(|v| v.value), now.map(|v| v.value));
+    for name in new.env.vars().into_iter().chain(old.env.vars()).map(|var| var.name.as_str()) {
+        let (before, now) = (old.env.get(name), new.env.get(name));
+        if before.map(|var| &var.value) != now.map(|var| &var.value) {
+            let arg = now.or(before).is_some_and(|var| var.arg);
+            let value = |var: Option<&EnvVar>| var.map(|var| var.value.clone());
+            let (name, old, new) = (name.to_owned(), value(before), value(now));
             return Some(if arg {
                 MissReason::ArgChanged { name, old, new }
             } else {
@@ -315,7 +315,6 @@ fn describe_op(op: &KeyOp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::EnvVar;
 
     fn run(text: &str, env: &[(&str, &str, bool)], base: &[u8]) -> Key {
         let op = RunOp {

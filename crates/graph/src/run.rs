@@ -1,5 +1,6 @@
 //! The run operation: a process over a snapshot.
 
+use crate::Environment;
 use oci::Platform;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ pub struct RunOp {
     /// The program and its arguments.
     pub args: Vec<String>,
     /// The declared environment, in order.
-    pub env: Vec<EnvVar>,
+    pub env: Environment,
     /// Where it starts; absolute.
     pub cwd: String,
     /// `user[:group]`, names or numbers; empty is root.
@@ -54,18 +55,6 @@ pub struct RunOp {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-/// One environment variable of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnvVar {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-    /// Whether it comes from a build argument: then the explanation of a miss says so.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub arg: bool,
 }
 
 /// A device of the host, by its name in the Container Device Interface.

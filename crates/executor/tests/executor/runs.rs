@@ -48,7 +48,7 @@ fn snapshot(stack: &[LayerId]) -> Input {
 fn sh(command: &str) -> RunOp {
     RunOp {
         args: vec!["/bin/sh".to_owned(), "-ec".to_owned(), command.to_owned()],
-        env: vec![EnvVar { name: "PATH".to_owned(), value: "/bin".to_owned(), arg: false }],
+        env: [EnvVar { name: "PATH".to_owned(), value: "/bin".to_owned(), arg: false }].into_iter().collect(),
         cwd: "/".to_owned(),
         network: Network::None,
         ..RunOp::default()

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use frontend::Options;
+use graph::{Environment, Op};
 use insta::assert_snapshot;
 
 #[test]
@@ -204,4 +205,31 @@ RUN --mount=type=ssh c
      2 run on 1: ["/bin/sh", "-c", "b"] SSH_AUTH_SOCK=/agent [Ssh { id: "default", required: false, mode: 438, uid: 7, gid: 8 } at /agent] [Ssh { id: "default", required: false, mode: 384, uid: 0, gid: 0 } at /run/buildkit/ssh_agent.1]  [3/4] RUN --mount=type=ssh,target=/agent,mode=0666,uid=7,gid=8 --mount=type=ssh b
     *3 run on 2: ["/bin/sh", "-c", "c"] SSH_AUTH_SOCK=/mine [Ssh { id: "default", required: false, mode: 384, uid: 0, gid: 0 } at /run/buildkit/ssh_agent.0]  [4/4] RUN --mount=type=ssh c
     "#);
+}
+
+#[test]
+fn runs_share_their_environment() {
+    // What the environments of all runs take together: each counts what the run before it has not.
+    let links = |variables: usize, runs_each: usize| {
+        let mut text = "FROM alpine\n".to_owned();
+        for number in 0..variables {
+            text.push_str(&format!("ENV NAME_{number}=value\n"));
+            text.push_str(&"RUN echo $NAME_0\n".repeat(runs_each));
+        }
+        let lowered = lowered(&text, &options(), &images());
+        let (mut all, mut before) = (0, Environment::default());
+        for id in lowered.graph.ids() {
+            if let Op::Run(run) = &lowered.graph.node(id).op {
+                all += run.env.own_links(&before);
+                before = run.env.clone();
+            }
+        }
+        assert_eq!(before.vars().len(), variables + 1);
+        all
+    };
+    // The image's PATH, and what the file sets: not more for more runs, and not faster than the file grows.
+    assert_eq!(links(1, 1), 2);
+    assert_eq!(links(90, 1), 91);
+    assert_eq!(links(90, 10), 91);
+    assert_eq!(links(300, 10), 301);
 }

@@ -186,7 +186,7 @@ fn action(action: &FileAction, input: &dyn Fn(usize) -> usize) -> String {
 
 fn process(run: &RunOp, input: &dyn Fn(usize) -> usize) -> String {
     let mut out = format!("{:?}", run.args);
-    for var in &run.env {
+    for var in run.env.vars() {
         // Of the environment, what is not always so.
         if var.name != "PATH" {
             write!(out, " {}{}={}", if var.arg { "arg:" } else { "" }, var.name, var.value).unwrap();

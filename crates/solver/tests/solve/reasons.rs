@@ -48,8 +48,8 @@ fn commands_arguments_environment_and_settings() {
     let plain = || step("node", "npm ci", |_| {});
     assert_snapshot!(why(plain(), plain()), @"");
     assert_snapshot!(why(plain(), step("node", "npm i", |_| {})), @"step: runs because the instruction changed from `npm ci` to `npm i`");
-    assert_snapshot!(why(plain(), step("node", "npm ci", |run| run.env.push(variable("V", "1", true)))), @"step: runs because build argument V changed from unset to `1`");
-    assert_snapshot!(why(step("node", "npm ci", |run| run.env.push(variable("V", "1", false))), plain()), @"step: runs because environment variable V changed from `1` to unset");
+    assert_snapshot!(why(plain(), step("node", "npm ci", |run| run.env.set(variable("V", "1", true)))), @"step: runs because build argument V changed from unset to `1`");
+    assert_snapshot!(why(step("node", "npm ci", |run| run.env.set(variable("V", "1", false))), plain()), @"step: runs because environment variable V changed from `1` to unset");
     assert_snapshot!(why(plain(), step("node", "npm ci", |run| run.cwd.push_str("app"))), @"step: runs because its working directory changed from `/` to `/app`");
     assert_snapshot!(why(plain(), step("node", "npm ci", |run| run.user.push_str("node"))), @"step: runs because its user changed from unset to `node`");
     assert_snapshot!(why(plain(), step("node", "npm ci", |run| run.network = graph::Network::None)), @"step: runs because its network changed from `default` to `none`");
@@ -121,7 +121,7 @@ fn the_owners_mapping() {
     let world = World::new();
     let (plan, last) = step("node", "npm ci", |_| {});
     build(&world, &plan, last).result.unwrap();
-    let single = Options { parallel: 1, mode: Some("single-id".to_owned()) };
+    let single = Options { parallel: Some(1), mode: Some("single-id".to_owned()) };
     let built = build_in_mode(&world, &plan, &[last], single, &Cancel::new());
     assert_snapshot!(built.reasons(), @"step: runs because its mapping of owners changed from `all ids` to `single-id`");
 }
