@@ -31,7 +31,7 @@ pub use devices::DeviceOptions;
 pub use error::{BoxError, Error};
 pub use run::HOST_GATEWAY;
 pub use snapshot::{Fetcher, Forms};
-pub use worker::{LocalContext, Pins, Worker, WorkerOptions};
+pub use worker::{Late, LocalContext, Pins, Worker, WorkerOptions};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -196,7 +196,7 @@ impl Worker {
             self.say_once(&vertex, dns::proxy_hint(proxies));
         }
         let attachment = held.network.as_ref();
-        let (host, systemd) = &self.options.resolv_conf;
+        let (host, systemd) = &*self.options.resolv_conf;
         let upstreams = dns::Upstreams {
             systemd: systemd.as_deref(),
             forwarder: attachment.and_then(Attachment::forwarder),

@@ -17,7 +17,7 @@ use solver::{BoxError, Cancel, Executor, Input, Pinned, SourceProvider, Task};
 use source::{Root, ScanOptions, StatIndex, Tree};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use store::Store;
 
 /// Bytes of context files are borrowed from so many layers at most.
@@ -44,6 +44,9 @@ pub(crate) struct Pinnings {
     pub(crate) gits: HashMap<GitOp, (Key, source::git::Commit)>,
 }
 
+/// What is found out when it is first needed: a build in which everything is known needs none of it.
+pub type Late<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send + Sync>>;
+
 /// What a worker is told.
 pub struct WorkerOptions {
     /// The build's folders by name; `context` is the build context.
@@ -55,9 +58,9 @@ pub struct WorkerOptions {
     /// Which devices of the host its steps may have.
     pub devices: DeviceOptions,
     /// How networks are made, if a step needs one.
-    pub network: NetworkOptions,
+    pub network: Late<NetworkOptions>,
     /// The host's /etc/resolv.conf, and systemd-resolved's upstream one where there is one.
-    pub resolv_conf: (String, Option<String>),
+    pub resolv_conf: Late<(String, Option<String>)>,
     /// The host's bundle of certificate authorities, for steps that are to trust it.
     pub host_ca: Option<Vec<u8>>,
     /// Whether files keep the owners of the image, or all belong to the one id there is.
@@ -69,7 +72,7 @@ pub struct WorkerOptions {
     /// What is known of sources that other machines hold.
     pub pins: Pins,
     /// How repositories are reached.
-    pub git: source::git::GitOptions,
+    pub git: Late<source::git::GitOptions>,
     /// The most bytes that are fetched from one URL.
     pub largest_download: u64,
 }

@@ -20,6 +20,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Build an image from a Dockerfile
     Build(Box<build::BuildArgs>),
@@ -86,6 +87,7 @@ enum Command {
 
 /// Commands about images.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum ImageCommand {
     /// Build an image from a Dockerfile
     Build(Box<build::BuildArgs>),
@@ -115,6 +117,7 @@ enum ImageCommand {
 
 /// Commands about builds.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum BuilderCommand {
     /// Build an image from a Dockerfile
     Build(Box<build::BuildArgs>),

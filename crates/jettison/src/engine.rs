@@ -162,23 +162,6 @@ impl Engine {
         Ok(servers::web(&self.environment)?)
     }
 
-    /// How repositories are reached.
-    pub(crate) fn git(&self) -> source::git::GitOptions {
-        let environment = &self.environment;
-        let folders = environment.program_folders();
-        let names = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
-        source::git::GitOptions {
-            program: folders.iter().map(|folder| folder.join("git")).find(|program| program.is_file()),
-            path: std::env::join_paths(&folders).unwrap_or_default(),
-            proxies: names
-                .iter()
-                .filter_map(|name| Some(((*name).to_owned(), servers::proxy(environment, name)?)))
-                .collect(),
-            authorities: environment.get("SSL_CERT_FILE").map(PathBuf::from),
-            known_hosts: Some(environment.home().join(".ssh/known_hosts")).filter(|path| path.is_file()),
-        }
-    }
-
     /// Who fetches blobs.
     pub(crate) fn fetcher(&self) -> Arc<dyn Fetcher> {
         Arc::new(RegistryFetcher(self.client.clone()))
@@ -192,5 +175,21 @@ impl Engine {
     /// The bundle of the host's certificate authorities.
     pub(crate) fn host_ca(&self) -> Option<Vec<u8>> {
         self.environment.ca_bundles().into_iter().find_map(|path| std::fs::read(path).ok())
+    }
+}
+
+/// How repositories are reached.
+pub(crate) fn git_options(environment: &Environment) -> source::git::GitOptions {
+    let folders = environment.program_folders();
+    let names = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"];
+    source::git::GitOptions {
+        program: folders.iter().map(|folder| folder.join("git")).find(|program| program.is_file()),
+        path: std::env::join_paths(&folders).unwrap_or_default(),
+        proxies: names
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), servers::proxy(environment, name)?)))
+            .collect(),
+        authorities: environment.get("SSL_CERT_FILE").map(PathBuf::from),
+        known_hosts: Some(environment.home().join(".ssh/known_hosts")).filter(|path| path.is_file()),
     }
 }

@@ -11,8 +11,9 @@ use oci::Digest;
 /// How a graph is solved.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many steps may run at once.
-    pub parallel: usize,
+    /// How many steps may run at once; where nothing is said two for each processor, because steps
+    /// mostly wait, and at least four.
+    pub parallel: Option<usize>,
     /// A word of the store's that changes what processes see, and so enters the keys of runs (`single-id`).
     pub mode: Option<String>,
 }

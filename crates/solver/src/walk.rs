@@ -61,7 +61,10 @@ impl Solver<'_> {
             return (shared.states, None);
         }
         self.want(&mut shared);
-        let threads = self.options.parallel.clamp(1, shared.states.len());
+        let parallel = self.options.parallel.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(4, |processors| (processors.get() * 2).max(4))
+        });
+        let threads = parallel.clamp(1, shared.states.len());
         let shared = Mutex::new(shared);
         let changed = Condvar::new();
         std::thread::scope(|scope| {

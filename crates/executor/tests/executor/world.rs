@@ -7,7 +7,7 @@
 //! h bin/ash bin/sh          another name of a file before it
 //! ```
 
-use executor::{BoxError, Error, Fetcher, LocalContext, Worker, WorkerOptions};
+use executor::{BoxError, Error, Fetcher, Late, LocalContext, Worker, WorkerOptions};
 use graph::{About, Copy, FileAction, FileOp, Graph, Node, Op, RunOp};
 use layer::{Kind, LayerId, Listing, View};
 use network::NetworkOptions;
@@ -74,13 +74,13 @@ impl World {
             secrets: Secrets::new(),
             agents: Agents::new(),
             devices: executor::DeviceOptions::default(),
-            network: NetworkOptions::default(),
-            resolv_conf: ("nameserver 192.0.2.1\n".to_owned(), None),
+            network: Late::new(Box::new(NetworkOptions::default)),
+            resolv_conf: Late::new(Box::new(|| ("nameserver 192.0.2.1\n".to_owned(), None))),
             host_ca: None,
             single_id: false,
             pulls: 2,
             web: web::Settings::default(),
-            git: source::git::GitOptions::default(),
+            git: Late::new(Box::new(source::git::GitOptions::default)),
             pins: executor::Pins::default(),
             largest_download: 1 << 20,
         };

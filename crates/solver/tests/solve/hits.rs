@@ -217,7 +217,7 @@ fn the_stores_mode_is_part_of_runs_and_of_nothing_else() {
     let world = World::new();
     let (plan, last) = Plan::two_stages();
     ran(&world, &plan, last);
-    let single = Options { parallel: 1, mode: Some("single-id".to_owned()) };
+    let single = Options { parallel: Some(1), mode: Some("single-id".to_owned()) };
     build_in_mode(&world, &plan, &[last], single, &Cancel::new()).result.unwrap();
     let again = world.take_ran();
     assert!(again.contains("make") && again.contains("finish") && !again.contains("sources"), "{again}");

@@ -470,7 +470,7 @@ pub(crate) fn build_with(
     parallel: usize,
     cancel: &Cancel,
 ) -> Built {
-    build_in_mode(world, plan, targets, Options { parallel, mode: None }, cancel)
+    build_in_mode(world, plan, targets, Options { parallel: Some(parallel), mode: None }, cancel)
 }
 
 pub(crate) fn build_in_mode(

@@ -196,11 +196,9 @@ impl BuildArgs {
         Ok(names)
     }
 
-    /// How many steps may run at once: twice the processors, for steps mostly wait.
-    pub(crate) fn jobs(&self) -> usize {
-        self.jobs
-            .filter(|jobs| *jobs > 0)
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |count| count.get() * 2).max(4))
+    /// How many steps may run at once, where that is said.
+    pub(crate) fn jobs(&self) -> Option<usize> {
+        self.jobs.filter(|jobs| *jobs > 0)
     }
 
     /// `--build-context NAME=VALUE`, split.

@@ -16,11 +16,11 @@ mod watch;
 
 pub(crate) use arguments::BuildArgs;
 
-use crate::engine::{Engine, RegistryFlags};
+use crate::engine::{Engine, RegistryFlags, git_options};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::{commands::rootless, screen};
-use executor::{Cache, LocalContext, Pins, Worker, WorkerOptions};
+use executor::{Cache, Late, LocalContext, Pins, Worker, WorkerOptions};
 use graph::{Graph, NodeId, Op};
 use layer::LayerId;
 use progress::{Progress, Tail};
@@ -65,18 +65,19 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let (progress, tail) = watch::progress(&args, &engine.environment);
     let pins = Pins::default();
     let worker = |contexts: HashMap<String, LocalContext>| {
+        let (of_network, of_git) = (engine.environment.clone(), engine.environment.clone());
         let options = WorkerOptions {
             contexts,
             secrets: args.secrets(&engine.environment)?,
             agents: arguments::agents(&args.ssh, &engine.environment)?,
             devices: allow::Allowed::parse(&args.allow)?.devices,
-            network: rootless::network_options(&engine.environment),
-            resolv_conf: watch::resolv_conf(),
+            network: Late::new(Box::new(move || rootless::network_options(&of_network))),
+            resolv_conf: Late::new(Box::new(watch::resolv_conf)),
             host_ca: trust_host_ca.then(|| engine.host_ca()).flatten(),
             single_id: rootless::single_id(),
             pulls: 3,
             web: engine.web()?,
-            git: engine.git(),
+            git: Late::new(Box::new(move || git_options(&of_git))),
             pins: pins.clone(),
             largest_download: LARGEST_DOWNLOAD,
         };

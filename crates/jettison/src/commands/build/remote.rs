@@ -164,7 +164,7 @@ impl Fetcher<'_> {
                 executor: self.worker,
                 observer: &observer,
                 cancel,
-                options: solver::Options { parallel: 1, mode: None },
+                options: solver::Options { parallel: Some(1), mode: None },
             };
             solver.solve(&[target])
         });

@@ -29,6 +29,7 @@ const MONITOR: &str = "container-monitor";
 
 /// The commands that have the same name alone and after `container`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Run a command in a new container
     Run(Box<arguments::RunArgs>),
@@ -67,6 +68,7 @@ pub(crate) enum Command {
 
 /// Commands about containers.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum ContainerCommand {
     /// The commands that have the same name alone.
     #[command(flatten)]

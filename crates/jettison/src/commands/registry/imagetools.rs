@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 /// Look at images in registries, and make indexes there.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum ImagetoolsCommand {
     /// Show what a name stands for in its registry
     Inspect(InspectArgs),

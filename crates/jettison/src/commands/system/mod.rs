@@ -16,6 +16,7 @@ use clap::Subcommand;
 
 /// Commands about the whole store.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum SystemCommand {
     /// Show what takes how much space
     Df(DfArgs),

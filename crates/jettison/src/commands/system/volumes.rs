@@ -14,6 +14,7 @@ use store::Volume;
 
 /// Commands about volumes.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum VolumeCommand {
     /// List volumes
     #[command(alias = "list")]
