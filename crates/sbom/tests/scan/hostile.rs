@@ -1,13 +1,20 @@
 //! Files that lie about themselves.
 
 use crate::elf::{USUAL, zlib};
+use crate::rpm::{database, header};
 use crate::tree::Memory;
 use proptest::prelude::*;
+use std::sync::OnceLock;
+
+/// SQLite writes it once.
+static RPM: OnceLock<Vec<u8>> = OnceLock::new();
 
 /// Where each scanner's files lie, with a good one of each.
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let go = b"\xff Go buildinf:\x08\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x06go1.22\x50".to_vec();
     let crates = zlib(br#"{"packages":[{"name":"a","version":"1","dependencies":[0]}]}"#);
+    let headers: Vec<_> = (0..8).map(|at| header(&format!("r{at}"), &[(1014, 6, &["MIT"])])).collect();
+    let rpm = RPM.get_or_init(|| database(512, &headers)).clone();
     vec![
         (
             "var/lib/dpkg/status",
@@ -20,6 +27,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("a.dist-info/METADATA", b"Name: a\nVersion: 1\nRequires-Dist: b[c] (>1); d\n".to_vec()),
         ("a.dist-info/direct_url.json", br#"{"url":"u","vcs_info":{"vcs":"git","commit_id":"1"}}"#.to_vec()),
+        ("var/lib/rpm/rpmdb.sqlite", rpm),
         ("etc/os-release", b"ID=debian\nID_LIKE=\"\\\"\nVERSION_ID='1'\n".to_vec()),
         (
             "usr/share/doc/a/copyright",

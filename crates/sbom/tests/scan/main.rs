@@ -6,4 +6,5 @@ mod elf;
 mod hostile;
 mod packages;
 mod programs;
+mod rpm;
 mod tree;
