@@ -18,6 +18,10 @@ pub enum Kind {
     Npm,
     /// A distribution package of Python.
     Python,
+    /// A gem of Ruby.
+    Gem,
+    /// A package of PHP's composer.
+    Composer,
     /// A Go module in a program.
     Go,
     /// A crate in a program.
@@ -25,7 +29,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it: `deb`, `apk`, `rpm`, `npm`, `python`, `go-module`, `rust-crate`.
+    /// The word for it: `deb`, `apk`, `rpm`, `npm`, `python`, `gem`, `php-composer`, `go-module`, `rust-crate`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -34,6 +38,8 @@ impl Kind {
             Self::Rpm => "rpm",
             Self::Npm => "npm",
             Self::Python => "python",
+            Self::Gem => "gem",
+            Self::Composer => "php-composer",
             Self::Go => "go-module",
             Self::Rust => "rust-crate",
         }
@@ -48,6 +54,8 @@ impl Kind {
             Self::Rpm => "the database of rpm",
             Self::Npm => "an installed `package.json`",
             Self::Python => "the metadata of an installed distribution package",
+            Self::Gem => "the specification of an installed gem",
+            Self::Composer => "composer's list of what it installed",
             Self::Go => "the build information of a Go program",
             Self::Rust => "the crates that a Rust program lists",
         }

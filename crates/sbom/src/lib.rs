@@ -13,6 +13,8 @@
 //! | Fedora, RHEL and others | `rpmdb.sqlite` in `var/lib/rpm` and `usr/lib/sysimage/rpm` | `rpm` |
 //! | npm | every `package.json` with a name and a version | `npm` |
 //! | Python | `*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `*.egg-info` | `python` |
+//! | Ruby | `specifications/*.gemspec` | `gem` |
+//! | PHP | composer's `installed.json` | `php-composer` |
 //! | Go | the build information in a program | `go-module` |
 //! | Rust | the section `.dep-v0`, which cargo-auditable writes into a program | `rust-crate` |
 //!

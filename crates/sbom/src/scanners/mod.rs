@@ -1,9 +1,11 @@
 //! The scanners, and which file is for which of them.
 
 mod apk;
+mod composer;
 mod copyright;
 mod dpkg;
 mod elf;
+mod gem;
 mod go;
 mod go_version;
 mod npm;
@@ -26,6 +28,8 @@ pub(crate) enum Scanner {
     Apk,
     Npm,
     Python,
+    Gem,
+    Composer,
     Rpm,
     Program,
 }
@@ -82,6 +86,8 @@ impl Scanner {
             _ if ends_with(parent, b"lib/dpkg/status.d") => {
                 (!has_ending(name, b".md5sums")).then_some(Self::Dpkg)
             }
+            b"installed.json" if ends_with(parent, b"composer") => Some(Self::Composer),
+            _ if gem::is_specification(file.path) => Some(Self::Gem),
             _ if rpm::is_database(file.path) => Some(Self::Rpm),
             _ => program::is_candidate(file).then_some(Self::Program),
         }
@@ -93,6 +99,8 @@ impl Scanner {
             Self::Apk => (limits::DATABASE, apk::told),
             Self::Npm => (limits::MANIFEST, npm::told),
             Self::Python => (limits::MANIFEST, python::told),
+            Self::Gem => (limits::MANIFEST, gem::told),
+            Self::Composer => (limits::DATABASE, composer::told),
             Self::Rpm => return rpm::told(surroundings, file),
             Self::Program => return program::told(surroundings, file),
         };
@@ -155,6 +163,9 @@ mod tests {
             ("var/lib/rpm/rpmdb.sqlite", Some(Scanner::Rpm)),
             ("usr/lib/sysimage/rpm/Packages.db", Some(Scanner::Rpm)),
             ("home/Packages", None),
+            ("gems/specifications/default/a-1.gemspec", Some(Scanner::Gem)),
+            ("src/a.gemspec", None),
+            ("app/vendor/composer/installed.json", Some(Scanner::Composer)),
             ("usr/bin/tool", None),
         ] {
             let file = File { path: path.as_bytes(), size: 10_000, executable: false, layer: 0 };

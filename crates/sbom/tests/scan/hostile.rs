@@ -28,6 +28,14 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("a.dist-info/METADATA", b"Name: a\nVersion: 1\nRequires-Dist: b[c] (>1); d\n".to_vec()),
         ("a.dist-info/direct_url.json", br#"{"url":"u","vcs_info":{"vcs":"git","commit_id":"1"}}"#.to_vec()),
         ("var/lib/rpm/rpmdb.sqlite", rpm),
+        (
+            "specifications/a.gemspec",
+            b"# stub: a 1 ruby\n s.name = %q<a>\n s.licenses = [\"\\u00e9\", 'b']\n".to_vec(),
+        ),
+        (
+            "composer/installed.json",
+            br#"{"packages":[{"name":"a/b","version":"1","require":{"c":1}}]}"#.to_vec(),
+        ),
         ("etc/os-release", b"ID=debian\nID_LIKE=\"\\\"\nVERSION_ID='1'\n".to_vec()),
         (
             "usr/share/doc/a/copyright",

@@ -152,3 +152,35 @@ fn python_packages_come_as_wheels_and_eggs() {
     jinja2 is needed by flask
     "#);
 }
+
+#[test]
+fn gems_and_packages_of_composer_need_each_other() {
+    let installed = r#"{"packages": [
+        {"name": "a/app", "version": "v1.2.0", "license": ["MIT", "GPL-2.0-only"], "require": {"php": ">=8", "p/log": "^3"}},
+        {"name": "b/log", "version": "3.0.0", "authors": [{"name": "Jane", "email": "j@example.org"}], "provide": {"p/log": "3"}},
+        {"name": "no version"}, 7]}"#;
+    let tree = Memory::default()
+        .file("app/vendor/composer/installed.json", installed)
+        .file("old/vendor/composer/installed.json", r#"[{"name": "c/c", "version": "1"}]"#)
+        .file(
+            "gems/specifications/r-1.0.gemspec",
+            "  s.name = \"r\".freeze\n  s.version = \"1.0\".freeze\n  s.add_dependency(%q<q>.freeze)\n",
+        )
+        .file("more/specifications/default/q-2.gemspec", "# stub: q 2 ruby lib\n");
+    assert_snapshot!(shown(&tree.scan()), @r"
+    gem q 2 pkg:gem/q@2
+      evidence: 0:more/specifications/default/q-2.gemspec
+    gem r 1.0 pkg:gem/r@1.0
+      evidence: 0:gems/specifications/r-1.0.gemspec
+    php-composer a/app v1.2.0 pkg:composer/a/app@v1.2.0
+      licences: MIT, GPL-2.0-only
+      evidence: 0:app/vendor/composer/installed.json
+    php-composer b/log 3.0.0 pkg:composer/b/log@3.0.0
+      originator: Jane None false
+      evidence: 0:app/vendor/composer/installed.json
+    php-composer c/c 1 pkg:composer/c/c@1
+      evidence: 0:old/vendor/composer/installed.json
+    q is needed by r
+    b/log is needed by a/app
+    ");
+}
