@@ -1,10 +1,8 @@
 //! Layers as blobs: a layer is compressed when something leaves the machine, not before, and only once.
 
 use crate::{Error, Forms, Result};
-use layer::{Compression, Compressor, LayerId};
+use layer::{Compression, Compressor, LayerId, WriteBehind};
 use oci::{Descriptor, media_type};
-use std::io::{BufWriter, Write};
-use store::BlobWriter;
 
 impl Forms {
     /// A blob of the layer with this compression, as OCI calls it. A blob that the layer has already serves, wherever
@@ -28,39 +26,22 @@ impl Forms {
         }
         let kind = media_type::layer(wanted, false);
         let layer_error = |source| Error::Layer { what: format!("blob of layer {id}"), source };
-        let writer = Shared(Some(self.store().blob_writer(None)?.media_type(kind)));
+        let writer = self.store().blob_writer(None)?.media_type(kind);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // Beside the threads that compress, this one reads and another hashes and writes.
         let mut compressor =
-            Compressor::new(BufWriter::with_capacity(1 << 20, writer), compression, level, threads)
-                .map_err(layer_error)?;
+            Compressor::new(WriteBehind::new(writer), compression, level, threads).map_err(layer_error)?;
         // It gathers what it is given by itself; another buffer before it would only copy a layer once more.
         self.write_tar(id, &mut compressor)?;
-        let out = compressor.finish().map_err(layer_error)?;
-        let mut out = out.into_inner().map_err(|error| io(error.into_error(), self, id))?;
-        let writer = out.0.take().expect("because nobody takes it before");
+        let behind = compressor.finish().map_err(layer_error)?;
+        let writer = behind.finish().map_err(|source| Error::Io {
+            action: "write a blob of",
+            path: self.store().layer_dir(id),
+            source,
+        })?;
         let (digest, size) = writer.commit()?;
         let descriptor = Descriptor::new(kind, digest, size);
         self.store().add_layer_blob(id, &descriptor)?;
         Ok(descriptor)
-    }
-}
-
-fn io(source: std::io::Error, forms: &Forms, id: LayerId) -> Error {
-    Error::Io { action: "write a blob of", path: forms.store().layer_dir(id), source }
-}
-
-/// A blob writer that can be taken out of the writers around it.
-struct Shared(Option<BlobWriter>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match &mut self.0 {
-            Some(writer) => writer.write(bytes),
-            None => Ok(bytes.len()),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
