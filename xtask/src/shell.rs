@@ -1,8 +1,10 @@
 //! Running programs, and where things are.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use crate::trouble::{Doing, Result, Trouble};
 
@@ -26,6 +28,32 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The variable that says to which bench a process belongs.
+const MARK: &str = "JETTISON_BENCH";
+static MARKED: OnceLock<PathBuf> = OnceLock::new();
+
+/// From here on, every program that is started carries `folder` in its environment.
+pub(crate) fn mark(folder: &Path) {
+    // One chore, one folder.
+    let _ = MARKED.set(folder.to_owned());
+}
+
+/// How an environment looks that carries `folder`.
+pub(crate) fn mark_of(folder: &Path) -> OsString {
+    let mut mark = OsString::from(MARK);
+    mark.push("=");
+    mark.push(folder);
+    mark
+}
+
+/// A command that carries the folder, if there is one.
+pub(crate) fn marked(command: &mut Command) -> &mut Command {
+    if let Some(folder) = MARKED.get() {
+        command.env(MARK, folder);
+    }
+    command
+}
+
 /// Whether `program` is found: in `PATH`, or in the folders of administrators' tools, which a plain
 /// user's `PATH` on Debian lacks.
 pub(crate) fn has(program: &str) -> bool {
@@ -37,7 +65,7 @@ pub(crate) fn has(program: &str) -> bool {
 
 /// Runs `command` with its output on the screen; an unsuccessful exit is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().doing(|| format!("start `{}`", said(command)))?;
+    let status = marked(command).status().doing(|| format!("start `{}`", said(command)))?;
     if status.success() {
         return Ok(());
     }
@@ -64,7 +92,7 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
 
 /// Runs `command` quietly and returns whatever came of it.
 pub(crate) fn whole(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).output().doing(|| format!("start `{}`", said(command)))
+    marked(command).stdin(Stdio::null()).output().doing(|| format!("start `{}`", said(command)))
 }
 
 /// A command as a reader would type it.

@@ -10,21 +10,24 @@
 //!               sync(2) where something was made: whoever leaves that to the kernel pays for it here
 //! ```
 //!
-//! `growth` is another chore with the same tools. Everything lies below `target/bench` and is removed at the end, but for `last.json`.
+//! `growth` is another chore with the same tools. Everything lies below `target/bench` and is removed at the end, but for
+//! `last.json`; however a bench ends, `warden` sees to that.
 
 mod figures;
 mod growth;
 mod machine;
 mod options;
+mod place;
 mod process;
 mod record;
 mod report;
 mod runners;
+mod warden;
 pub(crate) mod works;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::trouble::{Doing, Result, Trouble};
@@ -32,6 +35,7 @@ use crate::{bases, shell};
 use figures::Figures;
 use machine::Machine;
 use options::Options;
+use place::Place;
 use process::{Took, timed};
 use runners::{Build, Network, Registry, Runner};
 use works::{Does, Work};
@@ -54,6 +58,9 @@ struct Outcome {
 
 /// Runs the chore with the words that follow its name.
 pub(crate) fn run(words: &[String]) -> Result<()> {
+    if let Some((warden::WORD, words)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return warden::run(words);
+    }
     let Some(options) = Options::parse(words)? else {
         print!("{}", options::USAGE);
         return Ok(());
@@ -231,6 +238,7 @@ impl Bench<'_> {
                 }
                 Does::Archive => runner.archive(&build, &archive),
                 Does::Run => runner.run(works::DEBIAN, work.network),
+                Does::Check => runner.check(&build),
                 Does::Ready => runner.ready(&build),
                 Does::Pull => match self.registry {
                     Some(registry) => {
@@ -254,73 +262,6 @@ impl Bench<'_> {
             }
         }
         Ok(sum)
-    }
-}
-
-/// `target/bench`, held by one bench at a time, and a short folder for sockets, whose names may have
-/// 107 bytes.
-struct Place {
-    folder: PathBuf,
-    sockets: PathBuf,
-    keep: bool,
-    /// Tells this run's contents from every other run's.
-    begun: u128,
-    _held: File,
-}
-
-impl Place {
-    fn take(keep: bool) -> Result<Self> {
-        let folder = shell::target().join("bench");
-        fs::create_dir_all(&folder).doing(|| format!("make the folder `{}`", folder.display()))?;
-        let lock = folder.join("lock");
-        let held = File::create(&lock).doing(|| format!("open `{}`", lock.display()))?;
-        if held.try_lock().is_err() {
-            return Err(Trouble::Said(format!(
-                "another `cargo xtask bench` holds `{}`; two at once would measure each other",
-                lock.display()
-            )));
-        }
-        let sockets = std::env::temp_dir().join(format!("jettison-bench-{}", std::process::id()));
-        fs::create_dir_all(&sockets).doing(|| format!("make the folder `{}`", sockets.display()))?;
-        let begun = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
-        let place = Self { folder, sockets, keep, begun, _held: held };
-        place.clear()?;
-        Ok(place)
-    }
-
-    /// Where a runner keeps its images.
-    fn store(&self, runner: &str) -> PathBuf {
-        self.folder.join("stores").join(runner)
-    }
-
-    /// Content that no run has had before.
-    fn salt(&self, work: &str, round: u32) -> String {
-        format!("{work}-{:x}-{round}", self.begun)
-    }
-
-    fn clear(&self) -> Result<()> {
-        for name in ["stores", "works"] {
-            let path = self.folder.join(name);
-            match fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).doing(|| format!("remove `{}`", path.display()));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.sockets);
-        let _ = fs::remove_file(self.folder.join("bases.tar"));
-        if self.keep {
-            say(&format!("kept: {}", self.folder.display()));
-        } else if let Err(trouble) = self.clear() {
-            say(&format!("{trouble}"));
-        }
     }
 }
 

@@ -12,7 +12,7 @@ Usage: cargo xtask bench [growth] [options]
 `growth` measures how jettison's times grow with steps, stages, files and bytes, and draws them; it takes
 --json, --record, --rounds (1), --program and --keep.
 
-  --works A,B      only these works (chain, wide, bigctx, express, run, pull, push, pack)
+  --works A,B      only these works (chain, wide, bigctx, express, run, parse, pull, push, pack)
   --peers A,B      only these peers (docker, buildah, podman, buildkit), or `none`; else all that are found
   --rounds N       how often each work is done by each (3)
   --once-past S    a peer that takes longer than S seconds for a work does it in the first round only

@@ -39,7 +39,8 @@ pub(super) fn timed(commands: Vec<Command>, synced: bool, log: &Path) -> Result<
     for mut command in commands {
         let stderr = File::create(log).doing(|| format!("write `{}`", log.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        let mut child = command.spawn().doing(|| format!("start `{}`", shell::said(&command)))?;
+        let mut child =
+            shell::marked(&mut command).spawn().doing(|| format!("start `{}`", shell::said(&command)))?;
         let used = child.wait4().doing(|| format!("wait for `{}`", shell::said(&command)))?;
         took.cpu += used.rusage.utime + used.rusage.stime;
         took.memory = took.memory.max(used.rusage.maxrss);

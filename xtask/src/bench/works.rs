@@ -27,6 +27,9 @@ const STAGES: usize = 40;
 const FOLDERS: usize = 500;
 const FILES: usize = 100;
 const FILE_BYTES: usize = 400;
+/// The stages of `parse`, with [`STAGE_LINES`] lines each.
+const PARSED_STAGES: usize = 250;
+const STAGE_LINES: usize = 40;
 
 /// One work and its lines in the table.
 pub(super) struct Work {
@@ -58,6 +61,8 @@ pub(super) enum Does {
     Archive,
     /// A container of [`DEBIAN`] that does nothing.
     Run,
+    /// The Dockerfile is read and judged, and nothing is built.
+    Check,
     /// A build that no line tells of, for the phases after it.
     Ready,
     /// The image out of the bench's registry, unpacked.
@@ -106,7 +111,7 @@ impl Phase {
         match self.does {
             Does::Build => !self.name.contains(','),
             Does::ChangeAndBuild | Does::Archive | Does::Pull | Does::Push | Does::Pack(_) => true,
-            Does::Run | Does::Ready => false,
+            Does::Run | Does::Check | Does::Ready => false,
         }
     }
 }
@@ -118,7 +123,7 @@ const fn phase(name: &'static str, goal_ms: u64, does: Does) -> Phase {
 }
 
 /// Every work, in the order of the table.
-pub(super) const WORKS: [&Work; 8] = [
+pub(super) const WORKS: [&Work; 9] = [
     &Work {
         name: "chain",
         what: "60 times `RUN echo N > /fN` on Debian",
@@ -158,6 +163,13 @@ pub(super) const WORKS: [&Work; 8] = [
         network: Network::None,
         phases: &[phase("run", 15, Does::Run)],
         content: |_, _| Ok(()),
+    },
+    &Work {
+        name: "parse",
+        what: "`build --check` of a Dockerfile of 10,000 lines in 250 stages",
+        network: Network::None,
+        phases: &[phase("parse", 0, Does::Check)],
+        content: long,
     },
     &Work {
         name: "pull",
@@ -293,6 +305,25 @@ pub(super) fn file_of(megabytes: usize, folder: &Path, salt: &str) -> Result<()>
     Ok(())
 }
 
+/// Stages as people write them, each on the one before, with nothing that a check would warn of.
+fn long(folder: &Path, salt: &str) -> Result<()> {
+    let mut text = String::new();
+    let mut base = DEBIAN.to_owned();
+    for stage in 0..PARSED_STAGES {
+        let _ = writeln!(text, "# stage {stage} of {salt}\nFROM {base} AS s{stage}\nARG VERSION=1.{stage}");
+        let _ = writeln!(text, "ENV NAME=\"part {stage}\" \\\n    PATH=\"/opt/{stage}/bin:$PATH\"");
+        let _ =
+            writeln!(text, "WORKDIR /opt/{stage}\nCOPY --chmod=644 Dockerfile ./\nLABEL part=\"{stage}\"");
+        let _ = writeln!(text, "USER 1000:1000\nCMD [\"/opt/{stage}/bin/run\", \"--now\"]");
+        for step in 0..(STAGE_LINES - 10) / 3 {
+            let _ = writeln!(text, "RUN set -eux; \\\n    mkdir -p \"/tmp/$NAME\"; \\");
+            let _ = writeln!(text, "    echo \"$VERSION {step}\" > \"/tmp/$NAME/{step}\"");
+        }
+        base = format!("s{stage}");
+    }
+    write(&folder.join("Dockerfile"), text)
+}
+
 /// Three layers of programs, libraries and texts as images have them, each new.
 fn payload(folder: &Path, salt: &str) -> Result<()> {
     let mut text = format!("FROM {DEBIAN} AS made\nRUN mkdir /a /b /c && cp -r /usr /a && cp -r /usr /b");
@@ -387,6 +418,15 @@ mod tests {
         let text = read(&folder.path().join("Dockerfile")).unwrap();
         assert_eq!(text.matches("# salt").count(), STAGES);
         assert_eq!(text.matches("COPY --from=s").count(), STAGES);
+    }
+
+    #[test]
+    fn a_long_dockerfile_has_as_many_lines_as_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        long(folder.path(), "salt").unwrap();
+        let text = read(&folder.path().join("Dockerfile")).unwrap();
+        assert_eq!(text.lines().count(), 10_000);
+        assert_eq!(text.matches("of salt").count(), PARSED_STAGES);
     }
 
     #[test]

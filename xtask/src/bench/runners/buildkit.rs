@@ -158,6 +158,14 @@ impl Runner for BuildKit {
         self.start(build, Some(&format!("type=image,name={},push=true", build.tag)))
     }
 
+    fn check(&self, build: &Build<'_>) -> Vec<Command> {
+        let mut commands = self.start(build, None);
+        for command in &mut commands {
+            command.args(["--opt", "requestid=frontend.lint"]);
+        }
+        commands
+    }
+
     fn pack(&self, build: &Build<'_>, packing: Packing, to: &Path) -> Vec<Command> {
         let output = format!(
             "type=oci,dest={},compression={},compression-level=1,force-compression=true",

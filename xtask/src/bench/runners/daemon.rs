@@ -1,6 +1,7 @@
 //! A peer's daemon for the time of a bench.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,7 +27,11 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(open()?)
             .stderr(File::options().append(true).open(log).doing(|| format!("write `{}`", log.display()))?);
-        let child = command.spawn().doing(|| format!("start `{}`", shell::said(command)))?;
+        // Ctrl-C on a terminal is not for it: it is ended in order, here or by the warden.
+        let child = shell::marked(command)
+            .process_group(0)
+            .spawn()
+            .doing(|| format!("start `{}`", shell::said(command)))?;
         let mut daemon = Self { child };
         let end = Instant::now() + PATIENCE;
         while !asked() {

@@ -77,7 +77,7 @@ impl Runner for Jettison {
 
     fn takes(&self, work: &Work) -> bool {
         // One step is no measure of a network, and the context is the same; what follows a build has none.
-        let same = |does| matches!(does, Does::Archive | Does::Ready | Does::Pull);
+        let same = |does| matches!(does, Does::Archive | Does::Ready | Does::Pull | Does::Check);
         !(self.default_network && work.phases.iter().any(|phase| same(phase.does)))
     }
 
@@ -124,6 +124,12 @@ impl Runner for Jettison {
             packing.word()
         );
         command.arg("--tag").arg(build.tag).arg("--output").arg(output).arg(build.context);
+        vec![command]
+    }
+
+    fn check(&self, build: &Build<'_>) -> Vec<Command> {
+        let mut command = self.command("build");
+        command.arg("--check").arg(build.context);
         vec![command]
     }
 

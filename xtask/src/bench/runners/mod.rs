@@ -113,6 +113,11 @@ pub(super) trait Runner {
         Vec::new()
     }
 
+    /// The Dockerfile read and judged, and nothing built.
+    fn check(&self, _build: &Build<'_>) -> Vec<Command> {
+        Vec::new()
+    }
+
     /// `true` in a container of `image`, removed afterwards.
     fn run(&self, _image: &str, _network: Network) -> Vec<Command> {
         Vec::new()
