@@ -20,7 +20,6 @@ pub(super) struct Place {
     begun: u128,
     /// Whether this session was given precedence.
     ahead: bool,
-    // Ends before the lock is given up.
     _warden: warden::Warden,
     _held: File,
 }
@@ -41,11 +40,11 @@ impl Place {
         warden::sweep(&folder, &contents(&folder))?;
         let sockets = std::env::temp_dir().join(format!("jettison-bench-{}", std::process::id()));
         fs::create_dir_all(&sockets).doing(|| format!("make the folder `{}`", sockets.display()))?;
-        let mut gone = vec![sockets.clone()];
+        let mut gone = vec![sockets.clone(), folder.join("bases.tar")];
         if !keep {
             gone.extend(contents(&folder));
         }
-        let warden = warden::Warden::post(&folder, &gone)?;
+        let warden = warden::Warden::post(&folder, &gone, &held)?;
         shell::mark(&folder);
         let begun = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
         Ok(Self { folder, sockets, keep, begun, ahead: get_ahead(), _warden: warden, _held: held })
@@ -79,7 +78,6 @@ impl Drop for Place {
         if self.ahead {
             let _ = fs::write(AUTOGROUP, "0");
         }
-        let _ = fs::remove_file(self.folder.join("bases.tar"));
         if self.keep {
             say(&format!("kept: {}", self.folder.display()));
         }

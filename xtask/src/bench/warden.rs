@@ -12,7 +12,7 @@
 //! file descriptor, looked up before their environment is read: a number that is used again is somebody else's.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
@@ -38,13 +38,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Warden(Child);
 
 impl Warden {
-    /// Posts a warden over `folder`; at the end it removes the folders `gone` and what is mounted below any of these.
-    pub(super) fn post(folder: &Path, gone: &[PathBuf]) -> Result<Self> {
+    /// Posts a warden over `folder`; at the end it removes `gone` and what is mounted below any of these. The lock
+    /// `held` is the warden's as well: nobody begins a bench before it is done.
+    pub(super) fn post(folder: &Path, gone: &[PathBuf], held: &File) -> Result<Self> {
         let program = std::env::current_exe().doing(|| "find this program".to_owned())?;
         let mut command = Command::new(program);
         command.args(["bench", WORD]).arg(folder).args(gone);
         // Ctrl-C on a terminal is sent to the bench's process group.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null());
+        let held = held.try_clone().doing(|| "hold the lock twice".to_owned())?;
+        // A lock belongs to an open file, whoever has it; as its output, since that needs no descriptor by number.
+        command.process_group(0).stdin(Stdio::piped()).stdout(held);
         command.spawn().map(Self).doing(|| format!("start `{}`", shell::said(&command)))
     }
 }
@@ -76,7 +79,8 @@ pub(super) fn sweep(folder: &Path, gone: &[PathBuf]) -> Result<()> {
         }
     }
     for path in gone {
-        match fs::remove_dir_all(path) {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).doing(|| format!("remove `{}`", path.display()));
             }
