@@ -1,4 +1,4 @@
-//! What a build is lent by whoever asks for it: secrets and ssh agents. (Credentials come here too, when they are there.)
+//! What a build is lent by whoever asks for it: secrets, ssh agents, and the keys of services.
 //!
 //! **Knows**: where the value of a secret is, by its id; how a step reaches the keys of an agent, and no more of it than
 //! listing and signing.
@@ -7,8 +7,10 @@
 
 pub mod agent;
 mod error;
+mod hidden;
 mod secret;
 
 pub use agent::{Agent, Agents, Forward};
 pub use error::Error;
+pub use hidden::Hidden;
 pub use secret::{MAX_SECRET, SecretSource, Secrets};

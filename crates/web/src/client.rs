@@ -1,10 +1,8 @@
 //! The client: a blocking face over asynchronous I/O.
 
 use crate::download::{Get, Got, Sink, get};
-use crate::{Error, Exchanges, Failure, Result, Settings};
-use std::sync::{Mutex, PoisonError};
+use crate::{Error, Exchanges, Failure, Result, Settings, Threads};
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 /// How often it is asked whether a transfer is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
@@ -13,7 +11,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// call; then one moves bytes, while each caller's own thread writes what it asked for.
 pub struct Client {
     exchanges: Exchanges,
-    runtime: Mutex<Option<Runtime>>,
+    threads: Threads,
 }
 
 impl Client {
@@ -22,7 +20,7 @@ impl Client {
     /// # Errors
     /// [`Failure::Setting`].
     pub fn new(settings: Settings) -> Result<Self, Failure> {
-        Ok(Self { exchanges: Exchanges::new(settings)?, runtime: Mutex::default() })
+        Ok(Self { exchanges: Exchanges::new(settings)?, threads: Threads::new("web", 1) })
     }
 
     /// Fetches a URL into `sink`; redirects are followed, broken transfers taken up again. `progress` is told how many
@@ -38,23 +36,7 @@ impl Client {
         progress: &dyn Fn(u64, Option<u64>),
         wanted: &dyn Fn() -> bool,
     ) -> Result<Got> {
-        let handle = {
-            let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-            if runtime.is_none() {
-                let started = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .max_blocking_threads(4)
-                    .thread_name("web")
-                    .enable_io()
-                    .enable_time()
-                    .build()
-                    .map_err(Error::Runtime)?;
-                *runtime = Some(started);
-            }
-            let started = runtime.as_ref().expect("because it was made just now if it was missing");
-            started.handle().clone()
-        };
-        handle.block_on(async {
+        let done = self.threads.run(async {
             let given_up = async {
                 let mut ticks = tokio::time::interval(LOOK);
                 while wanted() {
@@ -66,16 +48,7 @@ impl Client {
                 () = given_up => Err(Error::Cancelled),
                 done = get(&self.exchanges, request, sink, progress) => done,
             }
-        })
-    }
-}
-
-/// Does not wait for name lookups that still run.
-impl Drop for Client {
-    fn drop(&mut self) {
-        let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = runtime.take() {
-            runtime.shutdown_background();
-        }
+        });
+        done.map_err(Error::Runtime)?
     }
 }

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use std::future::{Future, Ready, ready};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -175,6 +175,10 @@ async fn dial(host: &str, port: u16) -> Result<TcpStream, NoConnection> {
     };
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![(address, port).into()],
+        // Whatever the system's resolver thinks of it (RFC 6761, 6.3).
+        Err(_) if is_loopback(host) => {
+            vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+        }
         Err(_) => {
             tokio::net::lookup_host((host, port)).await.map_err(|error| unnamed(error.to_string()))?.collect()
         }

@@ -20,6 +20,7 @@ pub mod exchange;
 pub mod host;
 pub mod redirect;
 mod settings;
+mod threads;
 mod tls;
 mod url;
 
@@ -29,6 +30,7 @@ pub use download::{Get, Got, Head, Sink};
 pub use error::{Error, Failure, Unreachable};
 pub use exchange::{Ask, Exchanges};
 pub use settings::{Proxies, Retry, Settings, Timeouts};
+pub use threads::Threads;
 pub use url::{basic, redacted, without_user};
 
 /// What this crate's functions return.
