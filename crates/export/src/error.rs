@@ -18,6 +18,9 @@ pub enum Error {
     /// The registry refused.
     #[error("the registry refused")]
     Registry(#[from] registry::Error),
+    /// The store of objects that a cache is in refused.
+    #[error(transparent)]
+    Objects(#[from] objects::Error),
     /// A layer's bytes.
     #[error("cannot write a layer")]
     Layer(#[from] layer::Error),

@@ -17,6 +17,7 @@ mod image;
 pub mod layout;
 pub mod load;
 pub mod local;
+mod parallel;
 pub mod place;
 pub mod push;
 pub mod reproducible;

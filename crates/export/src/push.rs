@@ -3,14 +3,12 @@
 //! What is pushed of an image is kept with it: a second push sends the same bytes. A blob that another repository of the
 //! same registry is known to have is asked for there first.
 
-use crate::{Bundle, Document, Error, LayerBlob, Packing, Result};
+use crate::{Bundle, Document, Error, LayerBlob, Packing, Result, parallel};
 use oci::{Descriptor, Digest, Reference};
 use progress::VertexHandle;
 use registry::{Client, Pushed};
 use snapshot::Forms;
 use std::io::Read;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use store::{LayerInfo, Store};
 
 /// How many blobs are sent at once.
@@ -83,26 +81,7 @@ impl Pusher<'_> {
 
     /// Sends the layers' blobs.
     fn layers(&self, layers: &[LayerBlob], target: &Reference) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let failed: Mutex<Option<Error>> = Mutex::new(None);
-        let lock = || failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = || {
-            while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if lock().is_some() {
-                    return;
-                }
-                if let Err(error) = self.layer(layer, target) {
-                    lock().get_or_insert(error);
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..PARALLEL.min(layers.len()) {
-                scope.spawn(work);
-            }
-            work();
-        });
-        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        parallel::each(layers, PARALLEL, &|layer| self.layer(layer, target))
     }
 
     fn layer(&self, layer: &LayerBlob, target: &Reference) -> Result<()> {

@@ -56,6 +56,7 @@ pub(crate) struct Engine {
     /// Whether the command removes things, for which there is room on a full disk too.
     removes: bool,
     client: Arc<LazyClient>,
+    lent: Arc<OnceLock<Vec<Arc<dyn BlobSource>>>>,
 }
 
 /// A client that is made when something is first asked of it.
@@ -82,10 +83,43 @@ impl LazyClient {
     }
 }
 
-/// Fetches blobs for layers.
-struct RegistryFetcher(Arc<LazyClient>);
+/// A place for blobs besides registries and layouts: a shared cache of the build.
+pub(crate) trait BlobSource: Send + Sync {
+    /// The name by which layers and messages know it.
+    fn name(&self) -> String;
+    /// Whether it has a blob.
+    fn has(&self, descriptor: &Descriptor) -> bool;
+    /// Writes a blob to `sink`, checked as it comes; nothing where the name leads to it without help.
+    fn blob(
+        &self,
+        descriptor: &Descriptor,
+        sink: &mut dyn Write,
+        progress: &dyn Fn(u64),
+    ) -> Option<Result<(), BoxError>>;
+}
 
-impl Fetcher for RegistryFetcher {
+/// Fetches blobs for layers: from shared caches of the build that have them, else from where they were promised.
+struct BlobFetcher {
+    client: Arc<LazyClient>,
+    lent: Arc<OnceLock<Vec<Arc<dyn BlobSource>>>>,
+}
+
+impl BlobFetcher {
+    fn lent(&self) -> &[Arc<dyn BlobSource>] {
+        self.lent.get().map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl Fetcher for BlobFetcher {
+    fn sources(&self, reference: &str, descriptor: &Descriptor) -> Vec<String> {
+        let having = self.lent().iter().filter(|source| source.has(descriptor));
+        let mut sources: Vec<String> = having.map(|source| source.name()).collect();
+        if !sources.iter().any(|known| known == reference) {
+            sources.push(reference.to_owned());
+        }
+        sources
+    }
+
     fn fetch(
         &self,
         reference: &str,
@@ -93,11 +127,19 @@ impl Fetcher for RegistryFetcher {
         sink: &mut dyn Write,
         progress: &dyn Fn(u64),
     ) -> Result<(), BoxError> {
-        if let Some(layout) = reference.strip_prefix("oci-layout://") {
-            return Ok(Place::Layout(LayoutName::parse(layout)?).blob(descriptor, sink, progress)?);
+        let lent = self.lent().iter().find(|source| source.name() == reference);
+        if let Some(done) = lent.and_then(|source| source.blob(descriptor, sink, progress)) {
+            return done;
+        }
+        match reference.split_once("://") {
+            Some(("oci-layout", layout)) => {
+                return Ok(Place::Layout(LayoutName::parse(layout)?).blob(descriptor, sink, progress)?);
+            }
+            Some(_) => return Err("it is a shared cache that this command was not given".into()),
+            None => {}
         }
         let reference: Reference = reference.parse()?;
-        Ok(self.0.get()?.blob(&reference, descriptor, Hasher::new(), sink, progress)?)
+        Ok(self.client.get()?.blob(&reference, descriptor, Hasher::new(), sink, progress)?)
     }
 }
 
@@ -111,7 +153,8 @@ impl Engine {
             explicit: Mutex::default(),
             client: OnceLock::new(),
         });
-        Self { environment, registry_flags, store: OnceLock::new(), removes: false, client }
+        let lent = Arc::default();
+        Self { environment, registry_flags, store: OnceLock::new(), removes: false, client, lent }
     }
 
     /// Tools of a command that removes things from the store.
@@ -144,8 +187,8 @@ impl Engine {
         Some(Credential::Basic { user, password })
     }
 
-    /// A registry client of its own that soon gives up: for what a build can do without.
-    pub(crate) fn impatient_client(&self, host: &str) -> Outcome<Client> {
+    /// Options of a registry client that soon gives up: for what a build can do without.
+    pub(crate) fn impatient_options(&self, host: &str) -> Outcome<registry::Options> {
         let mut options = servers::registries(&self.environment, &self.registry_flags)?;
         if let Some(credential) = self.credential() {
             options.credentials.explicit.insert(host.to_owned(), credential);
@@ -154,7 +197,7 @@ impl Engine {
         options.timeouts.stall = options.timeouts.stall.min(Duration::from_secs(10));
         options.retry.attempts = options.retry.attempts.min(2);
         options.retry.longest_delay = Duration::from_secs(2);
-        Ok(Client::new(options)?)
+        Ok(options)
     }
 
     /// How URLs are reached.
@@ -164,7 +207,12 @@ impl Engine {
 
     /// Who fetches blobs.
     pub(crate) fn fetcher(&self) -> Arc<dyn Fetcher> {
-        Arc::new(RegistryFetcher(self.client.clone()))
+        Arc::new(BlobFetcher { client: self.client.clone(), lent: self.lent.clone() })
+    }
+
+    /// Lends the shared caches of a build to all fetchers.
+    pub(crate) fn lend(&self, sources: Vec<Arc<dyn BlobSource>>) {
+        let _ = self.lent.set(sources);
     }
 
     /// The forms of the store's layers.

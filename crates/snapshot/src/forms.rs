@@ -25,6 +25,13 @@ pub const CREATED: &str = "buildkit/createdat";
 
 /// Who fetches blobs of images.
 pub trait Fetcher: Send + Sync {
+    /// Where to ask for the blob of a layer that is known to be at `reference`, in order: there, and wherever else it
+    /// may be had.
+    fn sources(&self, reference: &str, descriptor: &Descriptor) -> Vec<String> {
+        let _ = descriptor;
+        vec![reference.to_owned()]
+    }
+
     /// Writes the blob to `sink`. Its digest and size are checked as bytes arrive; `progress` is told how many came.
     fn fetch(
         &self,
@@ -184,21 +191,38 @@ impl Forms {
     fn fetch(&self, remote: &Remote, vertex: &VertexHandle) -> Result<File> {
         let descriptor = &remote.descriptor;
         if self.store.has_blob(&descriptor.digest)?.is_none() {
-            let transfer = vertex.transfer(descriptor.digest.to_string(), descriptor.size);
-            let mut writer =
-                self.store.blob_writer(Some(descriptor.digest))?.media_type(&descriptor.media_type);
-            let progress = |bytes| transfer.set(bytes);
-            let mut sink = Stoppable { inner: &mut writer, cancelled: &*self.cancelled };
-            let fetched = self.fetcher.fetch(&remote.reference, descriptor, &mut sink, &progress);
-            self.check()?;
-            fetched.map_err(|source| Error::Fetch {
-                reference: remote.reference.clone(),
-                digest: descriptor.digest.to_string(),
-                source,
-            })?;
-            writer.commit()?;
+            let sources = self.fetcher.sources(&remote.reference, descriptor);
+            for (at, reference) in sources.iter().enumerate() {
+                let fetched = self.fetch_from(reference, descriptor, vertex);
+                match (fetched, sources.get(at + 1)) {
+                    (Err(error @ Error::Fetch { .. }), Some(next)) => {
+                        vertex.note(&format!("{}; it is fetched from {next}", in_one_line(&error)));
+                    }
+                    (done, _) => {
+                        done?;
+                        break;
+                    }
+                }
+            }
         }
         Ok(self.store.open_blob(&descriptor.digest)?)
+    }
+
+    /// Fetches a blob from one place into the store.
+    fn fetch_from(&self, reference: &str, descriptor: &Descriptor, vertex: &VertexHandle) -> Result<()> {
+        let transfer = vertex.transfer(descriptor.digest.to_string(), descriptor.size);
+        let mut writer = self.store.blob_writer(Some(descriptor.digest))?.media_type(&descriptor.media_type);
+        let progress = |bytes| transfer.set(bytes);
+        let mut sink = Stoppable { inner: &mut writer, cancelled: &*self.cancelled };
+        let fetched = self.fetcher.fetch(reference, descriptor, &mut sink, &progress);
+        self.check()?;
+        fetched.map_err(|source| Error::Fetch {
+            reference: reference.to_owned(),
+            digest: descriptor.digest.to_string(),
+            source,
+        })?;
+        writer.commit()?;
+        Ok(())
     }
 
     pub(crate) fn layer_files(&self, id: LayerId) -> Result<LayerFiles> {
@@ -383,6 +407,17 @@ impl Forms {
             }
         }
     }
+}
+
+/// An error with its causes.
+fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(now) = cause {
+        text = format!("{text}: {now}");
+        cause = now.source();
+    }
+    text
 }
 
 /// The folder and the pack of a layer's directory, as far as they are there.

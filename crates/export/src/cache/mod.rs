@@ -16,14 +16,20 @@
 //! equal to. The configuration is the `config` of a manifest whose layers are the blobs (or, as BuildKit wrote it before,
 //! an entry of an index), or stands in an image's own configuration (inline), where the layers are the image's.
 //!
-//! What BuildKit wrote is read too: none of its keys matches, and whoever asks is told so.
+//! In a store of objects (crate `objects`) the configuration stands alone, and its layers say themselves what their blobs
+//! are.
+//!
+//! What BuildKit wrote is read too: none of its keys matches, and whoever asks is told so; its blobs are known by their
+//! digests.
 
 mod format;
 mod read;
+mod send;
 mod write;
 
-pub use read::{Blob, Found, SharedRecords, read};
-pub use write::{Mode, Step, bundle, inline};
+pub use read::{Blob, Found, Keys, SharedRecords, read, read_documents};
+pub use send::send;
+pub use write::{Contents, Mode, Step, bundle, contents, inline};
 
 /// The media type of a cache's configuration.
 pub const CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";

@@ -21,17 +21,28 @@ pub struct SharedRecords {
     /// Results: diff ids and blobs, lowest first.
     results: HashMap<Digest, Vec<Blob>>,
     links: HashMap<Digest, Digest>,
+    /// The sizes of all blobs, whoever's keys lead to them.
+    blobs: HashMap<Digest, u64>,
+}
+
+/// Whose keys a cache has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Ours, at least some.
+    Ours,
+    /// Another builder's.
+    Foreign,
+    /// Nobody's: an image without a cache, or a place that none was written to yet.
+    None,
 }
 
 /// What was found in a place.
 #[derive(Debug)]
-pub enum Found {
-    /// A cache of ours.
-    Records(SharedRecords),
-    /// A cache whose keys are another builder's.
-    Foreign,
-    /// An image without a cache.
-    Nothing,
+pub struct Found {
+    /// What it has.
+    pub records: SharedRecords,
+    /// Whose keys its records have.
+    pub keys: Keys,
 }
 
 impl SharedRecords {
@@ -47,19 +58,20 @@ impl SharedRecords {
         self.links.get(key).copied()
     }
 
-    /// How many results there are.
+    /// Whether it has a blob, whatever for.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.results.len()
+    pub fn has_blob(&self, blob: &Descriptor) -> bool {
+        self.blobs.get(&blob.digest) == Some(&blob.size)
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.results.is_empty()
+    /// Remembers the layers' blobs among these.
+    fn know<'a>(&mut self, blobs: impl IntoIterator<Item = &'a Descriptor>) {
+        let layers =
+            blobs.into_iter().filter(|blob| media_type::layer_compression(&blob.media_type).is_some());
+        self.blobs.extend(layers.map(|blob| (blob.digest, blob.size)));
     }
 
-    /// Takes in a configuration; `blob` finds what a layer's blob is. Gives whether its keys are ours.
+    /// Takes in the records of a configuration; `blob` finds what a layer's blob is. Gives whether its keys are ours.
     fn take(&mut self, config: &Config, blob: &dyn Fn(usize, &Layer) -> Option<Blob>) -> bool {
         if config.jettison != Some(OURS) {
             return false;
@@ -89,35 +101,108 @@ impl SharedRecords {
 /// What the registry says; documents that are damaged, or larger than any cache is.
 pub fn read(place: &Place<'_>) -> Result<Found> {
     let root = place.resolve()?;
-    let mut records = SharedRecords::default();
-    let (mut ours, mut foreign) = (false, false);
-    let mut count = |taken: bool| if taken { ours = true } else { foreign = true };
+    let mut reading = Reading::default();
     if media_type::is_index(&root.descriptor.media_type) {
         let index = Index::parse(&root.bytes)?;
         if let Some(entry) = index.manifests.iter().find(|entry| entry.media_type == CONFIG) {
             let config = configuration(place, entry)?;
-            count(records.take(&config, &|_, layer| named(layer, &index.manifests)));
+            reading.take(&config, &index.manifests, &|_, layer| named(layer, &index.manifests));
         } else {
             for entry in index.manifests.iter().filter(|entry| media_type::is_manifest(&entry.media_type)) {
-                if let Some(taken) = image(place, &place.document(entry)?, &mut records)? {
-                    count(taken);
-                }
+                reading.image(place, &place.document(entry)?)?;
             }
         }
     } else {
         let manifest = Manifest::parse(&root.bytes)?;
         if manifest.config.media_type == CONFIG {
             let config = configuration(place, &manifest.config)?;
-            count(records.take(&config, &|_, layer| named(layer, &manifest.layers)));
-        } else if let Some(taken) = image(place, &root, &mut records)? {
-            count(taken);
+            reading.take(&config, &manifest.layers, &|_, layer| named(layer, &manifest.layers));
+        } else {
+            reading.image(place, &root)?;
         }
     }
-    Ok(match (ours, foreign) {
-        (true, _) => Found::Records(records),
-        (false, true) => Found::Foreign,
-        (false, false) => Found::Nothing,
-    })
+    Ok(reading.found())
+}
+
+/// Reads the cache of a store of objects, `name`: configurations that say themselves what their blobs are.
+///
+/// # Errors
+/// Documents that are damaged.
+pub fn read_documents(name: &str, documents: &[Vec<u8>]) -> Result<Found> {
+    let mut reading = Reading::default();
+    for document in documents {
+        let config = parse(name, document)?;
+        let blobs: Vec<Descriptor> = config.layers.iter().filter_map(described).collect();
+        reading.take(&config, &blobs, &|_, layer| named(layer, &blobs));
+    }
+    Ok(reading.found())
+}
+
+/// The blob of a layer by the layer's own annotations.
+fn described(layer: &Layer) -> Option<Descriptor> {
+    let said = layer.annotations.as_ref()?;
+    Some(Descriptor::new(&said.media_type, layer.blob?, said.size))
+}
+
+/// A cache that is being read.
+#[derive(Default)]
+struct Reading {
+    records: SharedRecords,
+    ours: bool,
+    foreign: bool,
+}
+
+impl Reading {
+    /// Takes in a configuration that knows these blobs; `blob` finds what a layer's blob is.
+    fn take(&mut self, config: &Config, blobs: &[Descriptor], blob: &dyn Fn(usize, &Layer) -> Option<Blob>) {
+        self.records.know(blobs);
+        if self.records.take(config, blob) {
+            self.ours = true;
+        } else {
+            self.foreign = true;
+        }
+    }
+
+    /// Takes in the cache of an image, if it has one.
+    fn image(&mut self, place: &Place<'_>, manifest: &Fetched) -> Result<()> {
+        let manifest = Manifest::parse(&manifest.bytes)?;
+        if manifest.config.size > oci::MAX_DOCUMENT || manifest.config.artifact_type.is_some() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        place.blob(&manifest.config, &mut bytes, &|_| {})?;
+        let Ok(image) = ImageConfig::parse(&bytes) else { return Ok(()) };
+        self.records.know(&manifest.layers);
+        let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let Some(text) = document.get(INLINE).and_then(|value| value.as_str()) else { return Ok(()) };
+        let bytes = BASE64
+            .decode(text)
+            .map_err(|error| Error::Cache { name: place.to_string(), reason: error.to_string() })?;
+        // BuildKit writes the records alone.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            self.foreign = true;
+            return Ok(());
+        }
+        let config = parse(&place.to_string(), &bytes)?;
+        let diff_ids = image.rootfs.diff_ids;
+        let blob = |at: usize, layer: &Layer| {
+            // A record must speak of the layers that the image has now.
+            let diff_id = layer.annotations.as_ref()?.diff_id?;
+            let blob = manifest.layers.get(at).filter(|_| diff_ids.get(at) == Some(&diff_id))?;
+            Some((diff_id, dated(blob, layer)))
+        };
+        self.take(&config, &[], &blob);
+        Ok(())
+    }
+
+    fn found(self) -> Found {
+        let keys = match (self.ours, self.foreign) {
+            (true, _) => Keys::Ours,
+            (false, true) => Keys::Foreign,
+            (false, false) => Keys::None,
+        };
+        Found { records: self.records, keys }
+    }
 }
 
 /// A layer's blob among those that the manifest names.
@@ -147,40 +232,15 @@ fn configuration(place: &Place<'_>, descriptor: &Descriptor) -> Result<Config> {
     }
     let mut bytes = Vec::new();
     place.blob(descriptor, &mut bytes, &|_| {})?;
-    parse(place, &bytes)
+    parse(&place.to_string(), &bytes)
 }
 
-fn parse(place: &Place<'_>, bytes: &[u8]) -> Result<Config> {
-    let wrong = |reason: String| Error::Cache { name: place.to_string(), reason };
+fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
+    let wrong = |reason: String| Error::Cache { name: name.to_owned(), reason };
     let config: Config = serde_json::from_slice(bytes)
         .map_err(|error| wrong(format!("its configuration cannot be read: {error}")))?;
     if config.layers.len() > MOST || config.records.len() > MOST {
         return Err(wrong("it has too many records".to_owned()));
     }
     Ok(config)
-}
-
-/// Takes in the cache of an image; nothing where it has none.
-fn image(place: &Place<'_>, manifest: &Fetched, records: &mut SharedRecords) -> Result<Option<bool>> {
-    let manifest = Manifest::parse(&manifest.bytes)?;
-    if manifest.config.size > oci::MAX_DOCUMENT || manifest.config.artifact_type.is_some() {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    place.blob(&manifest.config, &mut bytes, &|_| {})?;
-    let Ok(image) = ImageConfig::parse(&bytes) else { return Ok(None) };
-    let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let Some(text) = document.get(INLINE).and_then(|value| value.as_str()) else { return Ok(None) };
-    let bytes = BASE64
-        .decode(text)
-        .map_err(|error| Error::Cache { name: place.to_string(), reason: error.to_string() })?;
-    let config = parse(place, &bytes)?;
-    let diff_ids = image.rootfs.diff_ids;
-    let blob = |at: usize, layer: &Layer| {
-        // A record must speak of the layers that the image has now.
-        let diff_id = layer.annotations.as_ref()?.diff_id?;
-        let blob = manifest.layers.get(at).filter(|_| diff_ids.get(at) == Some(&diff_id))?;
-        Some((diff_id, dated(blob, layer)))
-    };
-    Ok(Some(records.take(&config, &blob)))
 }

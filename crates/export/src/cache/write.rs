@@ -74,19 +74,26 @@ fn records<'a>(
     records
 }
 
-/// A cache as what leaves for a registry or a layout: layers, the configuration, and a manifest, or an index where
-/// `as_index` says so. Nothing where no step has a result.
+/// A cache that is ready to leave.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// The layers, each blob once.
+    pub layers: Vec<LayerBlob>,
+    /// The configuration.
+    pub config: Vec<u8>,
+}
+
+/// A cache of the steps of a build. Nothing where no step has a result.
 ///
 /// # Errors
 /// Layers whose bytes cannot be had.
-pub fn bundle(
+pub fn contents(
     store: &Store,
     forms: &Forms,
     (steps, targets): (&[Step], &[Vec<LayerId>]),
     mode: Mode,
     packing: &Packing,
-    as_index: bool,
-) -> Result<Option<Bundle>> {
+) -> Result<Option<Contents>> {
     let (mut layers, mut config): (Vec<LayerBlob>, Config) = (Vec::new(), Config::default());
     let mut at: HashMap<LayerId, usize> = HashMap::new();
     for id in chosen(steps, targets, mode).flat_map(|step| &step.stack) {
@@ -119,7 +126,15 @@ pub fn bundle(
     if config.records.is_empty() {
         return Ok(None);
     }
-    let bytes = serde_json::to_vec(&config).expect("because it holds only strings and numbers");
+    let config = serde_json::to_vec(&config).expect("because it holds only strings and numbers");
+    Ok(Some(Contents { layers, config }))
+}
+
+/// A cache as what leaves for a registry or a layout: layers, the configuration, and a manifest, or an index where
+/// `as_index` says so.
+#[must_use]
+pub fn bundle(contents: Contents, packing: &Packing, as_index: bool) -> Bundle {
+    let Contents { layers, config: bytes } = contents;
     let config =
         Document { descriptor: Descriptor::new(CONFIG, Digest::of(&bytes), bytes.len() as u64), bytes };
     let blobs: Vec<Descriptor> = layers.iter().map(|layer| layer.descriptor.clone()).collect();
@@ -137,7 +152,7 @@ pub fn bundle(
     let kind = kind.unwrap_or_else(|| media_type::OCI_MANIFEST.to_owned());
     let root = Descriptor::new(&kind, Digest::of(&bytes), bytes.len() as u64);
     let manifests = vec![Document { descriptor: root.clone(), bytes }];
-    Ok(Some(Bundle { root, layers, configs: vec![config], manifests }))
+    Bundle { root, layers, configs: vec![config], manifests }
 }
 
 /// The field and the value that make an image's configuration a cache: records of the steps whose layers the image

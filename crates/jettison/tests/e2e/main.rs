@@ -32,6 +32,7 @@ mod lifecycle;
 mod many;
 mod mounts;
 mod networks;
+mod object_cache;
 mod options;
 mod outputs;
 mod real_npm;

@@ -40,7 +40,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     }
     let mut outputs = output::outputs(&args)?;
     let platforms = args.platforms(&environment)?;
-    let cache_to = shared::to(&args.cache_to)?;
+    let cache_to = shared::to(&args.cache_to, &environment)?;
     if !args.quiet {
         rootless::say_limits();
     }
@@ -129,7 +129,8 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
                 .map_err(|error| failure::early(&parsed.source, &graph.node(id).about, &error))?;
         }
     }
-    let cache_from = shared::from(&engine, &args.cache_from)?;
+    let wanted = interrupts.wanted();
+    let cache_from = shared::from(&engine, &args.cache_from, &wanted)?;
     let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args), cache_from);
     let building = Building {
         args: &args,
@@ -171,7 +172,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     .write()
     .and_then(|written| {
         let stacks: Vec<Vec<LayerId>> = built.iter().map(|built| built.stack.clone()).collect();
-        shared::write(&engine, &cache_to, &steps, &stacks, &progress)?;
+        shared::write(&engine, &cache_to, &steps, &stacks, &progress, &wanted)?;
         cache.keep_taken()?;
         Ok(written)
     });

@@ -81,6 +81,12 @@ impl Interrupts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
+    /// Whether the build still goes on, for work that asks now and then.
+    pub(crate) fn wanted(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let current = self.0.clone();
+        Arc::new(move || !current.lock().unwrap_or_else(PoisonError::into_inner).1)
+    }
+
     /// The request to stop of one more attempt; made already where the user asked before.
     pub(crate) fn attempt(&self) -> Cancel {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@
 //! ```
 //! A run removes what earlier runs left (their locks are free), so at most one store stays behind.
 
+mod bucket;
 mod build;
 mod container;
 mod context;
@@ -23,6 +24,7 @@ mod ssh;
 mod terminal;
 mod wire;
 
+pub(crate) use bucket::Bucket;
 pub(crate) use build::Built;
 pub(crate) use container::Container;
 pub(crate) use context::Context;
@@ -223,6 +225,12 @@ impl House {
             "DOCKER_DEFAULT_PLATFORM",
             "JETTISON_TRUST_HOST_CA",
             "SSH_AUTH_SOCK",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_PROFILE",
+            "AWS_REGION",
+            "AWS_ENDPOINT_URL",
         ] {
             command.env_remove(name);
         }

@@ -1,0 +1,207 @@
+//! Caches in stores of objects: attributes, and what the environment and a user's files add, to plain settings.
+//!
+//! | type | attributes |
+//! |---|---|
+//! | `s3` | `bucket`, `region`, `prefix`, `blobs_prefix`, `manifests_prefix`, `name` (several by `;`), `endpoint_url`, `use_path_style`, `access_key_id`, `secret_access_key`, `session_token`, `touch_refresh`, `upload_parallelism`, `retry_max_attempts`; `retry_mode` and `disable_accept_encoding` have no effect |
+//!
+//! Names and defaults are BuildKit's. A key that is not among the attributes comes from the environment or a profile, as
+//! with Amazon's own tools.
+
+use super::attributes::Attributes;
+use crate::environment::Environment;
+use crate::error::{CommandError, Outcome};
+use objects::s3::{self, Credentials, Profile};
+use objects::{Objects, Options};
+use session::Hidden;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A file of settings is not larger.
+const LARGEST_FILE: u64 = 1 << 20;
+/// How long a request without a blob may take when a cache is written.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// And when one is read, which the build can do without.
+const IMPATIENCE: Duration = Duration::from_secs(30);
+
+/// A cache in a store of objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Service {
+    settings: Settings,
+    /// How often a request is tried, where that was said.
+    attempts: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Settings {
+    S3(Box<s3::Settings>),
+}
+
+/// Whether a cache is read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
+}
+
+impl Service {
+    /// Reads the attributes of a type of cache that is in a store of objects; nothing for the other types.
+    ///
+    /// # Errors
+    /// A wrong command line; no key to the service, which has the exit code 1.
+    pub(super) fn parse(
+        kind: &str,
+        attributes: &mut Attributes,
+        environment: &Environment,
+    ) -> Outcome<Option<Self>> {
+        Ok(match kind {
+            "s3" => {
+                let tries = attributes.count("retry_max_attempts")?;
+                let attempts = tries.map(|tries| u32::try_from(tries).unwrap_or(u32::MAX));
+                let settings = Settings::S3(Box::new(amazon(attributes, environment)?));
+                Some(Self { settings, attempts })
+            }
+            _ => None,
+        })
+    }
+
+    /// What the progress calls the writing of it.
+    pub(super) fn writing(&self) -> &'static str {
+        match self.settings {
+            Settings::S3(_) => "exporting cache to Amazon S3",
+        }
+    }
+
+    /// The store. `web`: how the network is reached; `wanted`: whether the build still goes on.
+    pub(super) fn open(
+        &self,
+        purpose: Use,
+        web: web::Settings,
+        wanted: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> Outcome<Arc<dyn Objects>> {
+        let mut options = Options { web, limit: PATIENCE, wanted };
+        if purpose == Use::Read {
+            options.limit = IMPATIENCE;
+            let timeouts = &mut options.web.timeouts;
+            timeouts.connect = timeouts.connect.min(Duration::from_secs(5));
+            timeouts.stall = timeouts.stall.min(Duration::from_secs(10));
+            options.web.retry.attempts = options.web.retry.attempts.min(2);
+            options.web.retry.longest_delay = Duration::from_secs(2);
+        }
+        if let Some(attempts) = self.attempts {
+            options.web.retry.attempts = attempts;
+        }
+        Ok(match &self.settings {
+            Settings::S3(settings) => Arc::new(s3::Store::new((**settings).clone(), options)?),
+        })
+    }
+}
+
+fn amazon(attributes: &mut Attributes, environment: &Environment) -> Outcome<s3::Settings> {
+    let given = |attributes: &mut Attributes, key: &str, variable: &str| {
+        attributes.take(key).or_else(|| environment.get(variable).map(str::to_owned))
+    };
+    let bucket = given(attributes, "bucket", "AWS_BUCKET")
+        .ok_or_else(|| attributes.wrong("type=s3 needs a bucket (or AWS_BUCKET in the environment)"))?;
+    let region = given(attributes, "region", "AWS_REGION");
+    let key = attributes.take("access_key_id").zip(attributes.take("secret_access_key"));
+    let token = attributes.take("session_token");
+    let prefix = attributes.take("prefix").unwrap_or_default();
+    let blobs_prefix = attributes.take("blobs_prefix").unwrap_or_else(|| "blobs/".to_owned());
+    let manifests_prefix = attributes.take("manifests_prefix").unwrap_or_else(|| "manifests/".to_owned());
+    let names = names(attributes);
+    let endpoint = attributes.take("endpoint_url").or_else(|| {
+        let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+        variables.iter().find_map(|name| environment.get(name)).map(str::to_owned)
+    });
+    let path_style = attributes.boolean("use_path_style", false)?;
+    let touch_refresh = attributes.duration("touch_refresh", Duration::from_secs(24 * 3600))?;
+    let parallel = attributes.count("upload_parallelism")?.unwrap_or(4);
+    attributes.boolean("disable_accept_encoding", false)?;
+    if let Some(mode) = attributes.take("retry_mode")
+        && !matches!(mode.as_str(), "standard" | "adaptive")
+    {
+        return Err(attributes.wrong("retry_mode is standard or adaptive"));
+    }
+    let profile = profile(environment);
+    let region = region.or_else(|| profile.region.clone());
+    let region = region
+        .ok_or_else(|| attributes.wrong("type=s3 needs a region (or AWS_REGION in the environment)"))?;
+    let credentials = match key {
+        Some((access_key_id, secret)) => {
+            let (secret_access_key, session_token) = (Hidden::new(secret), token.map(Hidden::new));
+            Credentials { access_key_id, secret_access_key, session_token }
+        }
+        None => amazon_key(&bucket, environment, profile)?,
+    };
+    Ok(s3::Settings {
+        bucket,
+        region,
+        prefix,
+        blobs_prefix,
+        manifests_prefix,
+        names,
+        endpoint,
+        path_style,
+        credentials,
+        touch_refresh,
+        parallel,
+    })
+}
+
+/// The names of a cache's document.
+fn names(attributes: &mut Attributes) -> Vec<String> {
+    let name = attributes.take("name").filter(|name| !name.is_empty());
+    name.map_or_else(|| vec!["buildkit".to_owned()], |name| name.split(';').map(str::to_owned).collect())
+}
+
+/// The profile that the environment names, by the files that it names.
+fn profile(environment: &Environment) -> Profile {
+    let folder = environment.home().join(".aws");
+    let read = |variable: &str, name: &str| {
+        read(&environment.get(variable).map_or_else(|| folder.join(name), Into::into))
+    };
+    s3::profile(
+        environment.get("AWS_PROFILE").unwrap_or("default"),
+        &read("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        &read("AWS_CONFIG_FILE", "config"),
+    )
+}
+
+/// A small file's text; nothing where it is missing or is none.
+fn read(path: &Path) -> String {
+    let mut text = String::new();
+    let file = File::open(path).map(|file| file.take(LARGEST_FILE));
+    let read = file.and_then(|mut file| file.read_to_string(&mut text));
+    if read.is_ok() { text } else { String::new() }
+}
+
+/// The key that stands in the environment, else in the profile.
+fn amazon_key(bucket: &str, environment: &Environment, profile: Profile) -> Outcome<Credentials> {
+    let key = environment.get("AWS_ACCESS_KEY_ID").zip(environment.get("AWS_SECRET_ACCESS_KEY"));
+    if let Some((id, secret)) = key {
+        return Ok(Credentials {
+            access_key_id: id.to_owned(),
+            secret_access_key: Hidden::new(secret),
+            session_token: environment.get("AWS_SESSION_TOKEN").map(Hidden::new),
+        });
+    }
+    if let Some(credentials) = profile.credentials {
+        return Ok(credentials);
+    }
+    // Ways that Amazon's own tools know besides.
+    let others = [
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    let other = others.into_iter().find(|name| environment.get(name).is_some()).map(str::to_owned);
+    let other = other.or(profile.other_way);
+    let other = other.map(|way| format!("; `{way}` is not supported")).unwrap_or_default();
+    Err(CommandError::new(format!("there is no key to the S3 bucket `{bucket}`{other}")).hint(
+        "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `aws configure export-credentials --format env` \
+         prints them for any profile, role or instance",
+    ))
+}

@@ -1,0 +1,117 @@
+//! Caches in stores of objects: S3. (What is common to all shared caches is in `shared_cache.rs`.)
+
+use crate::harness::{Bucket, Built, Context, House, LIMIT, own_with_busybox, run};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Two stages; the first one's own steps leave no layer in the image.
+fn stages() -> Context {
+    let context = Context::dockerfile(
+        "FROM busybox AS builder\nCOPY f /src/\nRUN cat /src/f /src/f > /doubled && cat /proc/sys/kernel/random/uuid > /stamp\n\
+         FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /own\nCOPY --from=builder /doubled /doubled\n",
+    );
+    context.write("f", "f\n");
+    context
+}
+
+/// A build with more variables in the environment.
+fn build_with(house: &House, context: &Context, args: &[&str], variables: &[(&str, &str)]) -> Built {
+    let mut all = vec!["build", "--progress", "plain"];
+    all.extend(args);
+    all.push(context.text());
+    let mut command = house.command(&all);
+    command.envs(variables.iter().copied());
+    let built = Built::new(run(command, LIMIT));
+    assert_eq!(built.out.code, Some(0), "{}\n{}", built.out.what, built.out.stderr);
+    built
+}
+
+#[test]
+fn another_machine_runs_nothing_with_a_cache_in_a_bucket() {
+    let (one, two, bucket) = (own_with_busybox(), own_with_busybox(), Bucket::start());
+    let cache = format!("{},prefix=team/,name=main;feature,mode=max", bucket.attributes());
+    one.build(&stages(), &["--tag", "a", "--cache-to", &cache]);
+    let keys = bucket.keys();
+    assert!(keys.contains(&"team/manifests/main".to_owned()), "{keys:?}");
+    assert!(keys.contains(&"team/manifests/feature".to_owned()), "{keys:?}");
+    let blobs: Vec<&String> = keys.iter().filter(|key| key.starts_with("team/blobs/sha256:")).collect();
+    assert!(blobs.len() >= 4 && blobs.len() + 2 == keys.len(), "{keys:?}");
+    // Another name, the key from a profile, and as Amazon's own tools take an endpoint.
+    fs::create_dir(two.home().join(".aws")).unwrap();
+    let profile =
+        format!("[ci]\naws_access_key_id = {}\naws_secret_access_key = {}\n", bucket.id, bucket.secret);
+    fs::write(two.home().join(".aws/credentials"), profile).unwrap();
+    fs::write(two.home().join(".aws/config"), "[profile ci]\nregion = eu-west-1\n").unwrap();
+    let endpoint = format!("http://127.0.0.1:{}", bucket.port);
+    let from = "type=s3,bucket=cache,prefix=team/,name=feature";
+    let variables = [("AWS_PROFILE", "ci"), ("AWS_ENDPOINT_URL_S3", &endpoint)];
+    build_with(&two, &stages(), &["--tag", "a", "--cache-from", from], &variables).all_cached();
+    assert_eq!(one.inspect("a")["Id"], two.inspect("a")["Id"], "the same image");
+    // Without the cache it stays.
+    two.build(&stages(), &[]).all_cached();
+}
+
+#[test]
+fn only_what_hits_is_fetched_and_nothing_is_sent_twice() {
+    let (one, two, bucket) = (own_with_busybox(), own_with_busybox(), Bucket::start());
+    let key = [("AWS_ACCESS_KEY_ID", bucket.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &bucket.secret)];
+    // The bucket in the host's name, as it is with Amazon.
+    let place = bucket.place().replace("127.0.0.1", "localhost");
+    let to = format!("{place},mode=max");
+    build_with(&one, &stages(), &["--cache-to", &to], &key);
+    let sent = bucket.requests();
+    let count =
+        |requests: &[String], begin: &str| requests.iter().filter(|one| one.starts_with(begin)).count();
+    assert!(count(&sent, "PUT /blobs/sha256") >= 4, "{sent:?}");
+    build_with(&one, &stages(), &["--cache-to", &to], &key);
+    let again = bucket.requests().split_off(sent.len());
+    assert_eq!(count(&again, "PUT /blobs/sha256"), 0, "{again:?}");
+    assert_eq!(count(&again, "HEAD /blobs/sha256"), count(&sent, "PUT /blobs/sha256"), "{again:?}");
+    // What was written before is touched where that is asked for: a copy onto itself.
+    let before = bucket.requests().len();
+    build_with(&one, &stages(), &["--cache-to", &format!("{to},touch_refresh=0s")], &key);
+    let touched = bucket.requests().split_off(before);
+    assert_eq!(count(&touched, "PUT /blobs/sha256"), count(&sent, "PUT /blobs/sha256"), "{touched:?}");
+    // Only the layers that the image is made of are fetched: not the builder's own.
+    let before = bucket.requests().len();
+    build_with(&two, &stages(), &["--tag", "a", "--cache-from", &place], &key).all_cached();
+    let fetched = bucket.requests().split_off(before);
+    let blobs: BTreeMap<&str, usize> = fetched
+        .iter()
+        .filter_map(|request| request.strip_prefix("GET /blobs/"))
+        .fold(BTreeMap::new(), |mut all, blob| {
+            *all.entry(blob).or_default() += 1;
+            all
+        });
+    assert_eq!(count(&fetched, "GET /manifests/buildkit"), 1, "{fetched:?}");
+    assert!(blobs.len() <= 2 && blobs.values().all(|times| *times == 1), "{fetched:?}");
+}
+
+#[test]
+fn a_bucket_that_refuses_costs_a_warning_and_shows_no_key() {
+    let (house, bucket) = (own_with_busybox(), Bucket::start());
+    let wrong = format!("{},access_key_id={},secret_access_key=ofNoUse123", bucket.place(), bucket.id);
+    let built = house.build(&stages(), &["--cache-from", &wrong]);
+    built.out.says("warning: the cache s3://");
+    built.out.says("SignatureDoesNotMatch");
+    built.ran("RUN cat /src/f");
+    let failed = house.try_build(&stages(), &["--cache-to", &wrong]);
+    assert_eq!(failed.out.code, Some(1), "{}", failed.out.stderr);
+    assert!(!failed.out.stderr.contains("ofNoUse123") && !built.out.stderr.contains("ofNoUse123"));
+    house.build(&stages(), &["--cache-to", &format!("{wrong},ignore-error=true")]);
+    // No key at all: a warning for what is read, an error for what is written.
+    let built = house.build(&stages(), &["--cache-from", &bucket.place()]);
+    built.out.says("warning: a cache is not used: there is no key to the S3 bucket `cache`");
+    let failed = house.try_build(&stages(), &["--cache-to", &bucket.place()]);
+    assert_eq!(failed.out.code, Some(1));
+    failed.out.says("hint: give AWS_ACCESS_KEY_ID");
+    // A bucket without a cache, and one that is not there. What the store has is not asked for at all.
+    let another = |line: &str| Context::dockerfile(&format!("FROM busybox\nRUN echo {line}\n"));
+    let built = house.build(&another("one"), &["--cache-from", &bucket.attributes()]);
+    built.out.says("/cache/ yet");
+    let elsewhere = bucket.attributes().replace("bucket=cache", "bucket=nothing");
+    house.build(&another("two"), &["--cache-from", &elsewhere]).out.says("NoSuchBucket");
+    let requests = bucket.requests().len();
+    house.build(&another("two"), &["--cache-from", &elsewhere]).all_cached();
+    assert_eq!(bucket.requests().len(), requests);
+}
