@@ -5,7 +5,7 @@ use crate::devices::{DeviceOptions, Registry};
 use crate::spool::Spools;
 use crate::{Error, Result};
 use dockerfile::ignore::Patterns;
-use graph::{FileChange, GitOp, HttpOp, Key, Node, NodeId, Op};
+use graph::{FileChange, GitOp, HttpOp, Key, KeyOp, Node, NodeId, Op};
 use layer::{LayerId, View};
 use network::{Network, NetworkOptions, Pool};
 use oci::Digest;
@@ -46,6 +46,25 @@ pub(crate) struct Pinnings {
 
 /// What is found out when it is first needed: a build in which everything is known needs none of it.
 pub type Late<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send + Sync>>;
+
+impl Pins {
+    /// The commit that a reference of a repository was, where it was asked for.
+    #[must_use]
+    pub fn commit(&self, git: &GitOp) -> Option<String> {
+        let pins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pins.gits.get(git).map(|(_, commit)| commit.of_tag.as_ref().unwrap_or(&commit.object).clone())
+    }
+
+    /// The digest of the file that a URL was, where it was asked for.
+    #[must_use]
+    pub fn content(&self, http: &HttpOp) -> Option<Digest> {
+        let pins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match pins.https.get(http)?.op {
+            KeyOp::Http { digest, .. } => Some(digest),
+            _ => None,
+        }
+    }
+}
 
 /// What a worker is told.
 pub struct WorkerOptions {
@@ -253,7 +272,7 @@ impl Worker {
         let nobody = graph::Graph::new().add(Op::Scratch, Vec::new(), graph::About::default());
         match op {
             Op::Http(http) => match self.pin_http(nobody, "", http, cancel)?.key.op {
-                graph::KeyOp::Http { modified, .. } => Ok(modified),
+                KeyOp::Http { modified, .. } => Ok(modified),
                 _ => Ok(None),
             },
             Op::Git(git) => self.git_time(nobody, git, cancel).map(Some),

@@ -4,7 +4,8 @@
 //! ```text
 //! one image                 several, or one with more beside it
 //! manifest ─▶ config        index ─▶ manifest ─▶ config, layers
-//!          └▶ layers              └▶ manifest ─▶ config, layers
+//!          └▶ layers              ├▶ manifest ─▶ config, layers
+//!                                 └▶ attestation manifest of each ─▶ statements
 //! ```
 //!
 //! An image that came with a manifest leaves with the same bytes as long as nothing else is asked for. A layer that has
@@ -12,6 +13,7 @@
 //! [`Packing::compression`] says.
 
 use crate::{Annotations, Error, Result};
+use attest::Statement;
 use layer::{Compression, LayerId};
 use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, media_type};
 use snapshot::Forms;
@@ -30,6 +32,8 @@ pub struct Packing {
     pub docker: bool,
     /// An index even of one image alone.
     pub index: bool,
+    /// Attestations as images of no platform, as registries without artifacts want them.
+    pub attestations_as_images: bool,
     /// Free text in the documents.
     pub annotations: Annotations,
 }
@@ -62,6 +66,27 @@ pub struct Document {
     pub bytes: Vec<u8>,
 }
 
+/// An image whose documents are made, for whoever attests it.
+pub struct Packed<'a> {
+    /// Which of the images.
+    pub at: usize,
+    /// Its platform.
+    pub platform: &'a Platform,
+    /// Its manifest.
+    pub manifest: &'a Descriptor,
+    /// Its layers as they leave, lowest first.
+    pub layers: &'a [Descriptor],
+}
+
+/// Who states something about images that leave.
+pub trait Attester {
+    /// The statements about an image; none where there is nothing to state.
+    ///
+    /// # Errors
+    /// [`Error::Attest`].
+    fn statements(&self, image: &Packed<'_>) -> Result<Vec<Statement>>;
+}
+
 /// Everything that leaves for one name.
 #[derive(Clone, Debug)]
 pub struct Bundle {
@@ -69,7 +94,7 @@ pub struct Bundle {
     pub root: Descriptor,
     /// The layers, each blob once.
     pub layers: Vec<LayerBlob>,
-    /// Configurations.
+    /// Configurations, and statements about images.
     pub configs: Vec<Document>,
     /// Manifests and indexes, each after what it names; the last is the root.
     pub manifests: Vec<Document>,
@@ -81,6 +106,20 @@ impl Bundle {
     /// # Errors
     /// Layers whose bytes cannot be had; annotations of an index where there is none; no image at all.
     pub fn new(store: &Store, forms: &Forms, images: &[Image], packing: &Packing) -> Result<Self> {
+        Self::attested(store, forms, images, packing, None)
+    }
+
+    /// The same with statements about the images, which make it an index.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; what `attester` says; [`Error::DockerAttestations`].
+    pub fn attested(
+        store: &Store,
+        forms: &Forms,
+        images: &[Image],
+        packing: &Packing,
+        attester: Option<&dyn Attester>,
+    ) -> Result<Self> {
         let annotations = &packing.annotations;
         let mut bundle = Self {
             root: Descriptor::new(media_type::OCI_INDEX, Digest::of(b""), 0),
@@ -89,7 +128,8 @@ impl Bundle {
             manifests: Vec::new(),
         };
         let mut entries = Vec::with_capacity(images.len());
-        for image in images {
+        let mut attestations = Vec::new();
+        for (at, image) in images.iter().enumerate() {
             let config = ImageConfig::parse(&image.config)?;
             let platform = Platform {
                 os: config.os,
@@ -97,11 +137,16 @@ impl Bundle {
                 variant: config.variant,
                 ..Platform::default()
             };
-            let mut entry = bundle.image(store, forms, image, &platform, packing)?;
+            let (mut entry, layers) = bundle.image(store, forms, image, &platform, packing)?;
+            if let Some(attester) = attester {
+                let packed = Packed { at, platform: &platform, manifest: &entry, layers: &layers };
+                attestations.extend(bundle.attest(&attester.statements(&packed)?, &entry, packing)?);
+            }
             entry.annotations = annotations.manifest_descriptor(&platform);
             entry.platform = Some(platform);
             entries.push(entry);
         }
+        entries.extend(attestations);
         match <[Descriptor; 1]>::try_from(entries) {
             Ok([only]) if !packing.index => {
                 if annotations.has_index() {
@@ -113,6 +158,28 @@ impl Bundle {
             Err(entries) => bundle.index(entries, packing),
         }
         Ok(bundle)
+    }
+
+    /// Adds the documents of the statements about an image. Gives their manifest's descriptor, where there are any.
+    fn attest(
+        &mut self,
+        statements: &[Statement],
+        image: &Descriptor,
+        packing: &Packing,
+    ) -> Result<Option<Descriptor>> {
+        if statements.is_empty() {
+            return Ok(None);
+        }
+        if packing.docker {
+            return Err(Error::DockerAttestations);
+        }
+        let stored = attest::storage::store(image, statements, !packing.attestations_as_images);
+        self.configs
+            .extend(stored.blobs.into_iter().map(|(descriptor, bytes)| Document { descriptor, bytes }));
+        let Descriptor { media_type, digest, size, .. } = &stored.descriptor;
+        let descriptor = Descriptor::new(media_type, *digest, *size);
+        self.manifests.push(Document { descriptor, bytes: stored.manifest });
+        Ok(Some(stored.descriptor))
     }
 
     fn index(&mut self, entries: Vec<Descriptor>, packing: &Packing) {
@@ -128,7 +195,7 @@ impl Bundle {
         self.root.annotations = packing.annotations.index_descriptor();
     }
 
-    /// Adds the documents and layers of an image. Gives its manifest's descriptor.
+    /// Adds the documents and layers of an image. Gives its manifest's descriptor and its layers.
     fn image(
         &mut self,
         store: &Store,
@@ -136,11 +203,16 @@ impl Bundle {
         image: &Image,
         platform: &Platform,
         packing: &Packing,
-    ) -> Result<Descriptor> {
+    ) -> Result<(Descriptor, Vec<Descriptor>)> {
         let infos = infos(store, image)?;
         let annotations = packing.annotations.manifest(platform);
-        let default = Packing { annotations: Annotations::default(), index: false, ..packing.clone() }
-            == Packing::default();
+        let about_image = Packing {
+            annotations: Annotations::default(),
+            index: false,
+            attestations_as_images: false,
+            ..packing.clone()
+        };
+        let default = about_image == Packing::default();
         let kept = if default && annotations.is_empty() { kept(store, image, &infos)? } else { None };
         let (document, manifest) = match kept {
             Some(kept) => kept,
@@ -159,15 +231,15 @@ impl Bundle {
                 (Document { descriptor: manifest.descriptor(), bytes: manifest.to_bytes() }, manifest)
             }
         };
-        for (info, descriptor) in infos.into_iter().zip(manifest.layers) {
+        for (info, descriptor) in infos.into_iter().zip(&manifest.layers) {
             if self.layers.iter().all(|known| known.descriptor.digest != descriptor.digest) {
-                self.layers.push(LayerBlob { info, descriptor });
+                self.layers.push(LayerBlob { info, descriptor: descriptor.clone() });
             }
         }
         self.configs.push(Document { descriptor: manifest.config, bytes: image.config.clone() });
         let descriptor = document.descriptor.clone();
         self.manifests.push(document);
-        Ok(descriptor)
+        Ok((descriptor, manifest.layers))
     }
 
     /// The document that the root is.

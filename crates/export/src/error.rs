@@ -33,6 +33,18 @@ pub enum Error {
     /// Annotations of an index for an image that has none.
     #[error("annotations of the index are given, but an image of one platform alone has no index")]
     IndexAnnotations,
+    /// Attestations in Docker's words, which have none for them.
+    #[error("attestations need OCI's media types: they do not go together with oci-mediatypes=false")]
+    DockerAttestations,
+    /// What is to be stated about an image could not be had.
+    #[error("cannot attest the image for {platform}")]
+    Attest {
+        /// Its platform.
+        platform: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A layout's name that is none, or a layout that is damaged or lacks what is asked for.
     #[error("cannot use the OCI layout `{name}`: {reason}")]
     Layout {

@@ -22,9 +22,10 @@ pub mod place;
 pub mod push;
 pub mod reproducible;
 mod sink;
+mod stated;
 
 pub use annotations::Annotations;
-pub use bundle::{Bundle, Document, LayerBlob, Packing};
+pub use bundle::{Attester, Bundle, Document, LayerBlob, Packed, Packing};
 pub use error::Error;
 pub use image::{NewImage, finish};
 

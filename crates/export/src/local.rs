@@ -3,8 +3,10 @@
 //! The files belong to whoever runs the build, as with Docker's local output. What is there already stays, unless the
 //! result has something of the same name. Links in the folder are not followed: every path resolves inside it.
 
+use crate::stated::Stated;
 use crate::{Error, Result};
-use layer::{Bytes, Content, ContentSource, Entry, Kind, LayerId, Listing, Place, StoredContent, Time};
+use attest::Attestation;
+use layer::{Bytes, Content, ContentSource, Entry, Kind, LayerId, Listing, Place, Time};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use snapshot::{Forms, open_directory};
 use std::collections::{HashMap, HashSet};
@@ -21,6 +23,25 @@ pub struct Options {
     pub folder: String,
     /// The time of every file, in place of its own: SOURCE_DATE_EPOCH.
     pub epoch: Option<Time>,
+    /// What is stated about the files; each becomes a file, unless only images carry it.
+    pub attestations: Vec<Attestation>,
+    /// What the names of these files begin with.
+    pub prefix: String,
+    /// What stands in them before the ending, where several results share a folder (`linux_amd64`); empty is none.
+    pub platform: String,
+    /// The time of these files where there is no `epoch`.
+    pub now: Time,
+}
+
+impl Options {
+    /// What a statement is called: `PREFIXprovenance.PLATFORM.json`.
+    pub(crate) fn statement_name(&self, file: &str) -> String {
+        let name = format!("{}{file}", self.prefix);
+        match name.rsplit_once('.') {
+            Some((stem, ending)) if !self.platform.is_empty() => format!("{stem}.{}.{ending}", self.platform),
+            _ => name,
+        }
+    }
 }
 
 /// Writes the files of several results to `folder`, which is made where it is missing. With `delete`, what none of them
@@ -73,15 +94,18 @@ pub fn write_tar(forms: &Forms, results: &[(&[LayerId], Options)], out: &mut dyn
 }
 
 /// The listings as they are written: in their folders, with their times.
-fn merged(forms: &Forms, results: &[(&[LayerId], Options)]) -> Result<Vec<(Listing, StoredContent)>> {
+fn merged(forms: &Forms, results: &[(&[LayerId], Options)]) -> Result<Vec<(Listing, Stated)>> {
     let mut seen: HashSet<Box<[u8]>> = HashSet::new();
     let mut all = Vec::with_capacity(results.len());
     for (stack, options) in results {
         let (listing, content) = forms.merged(stack)?;
-        if options.folder.is_empty() && options.epoch.is_none() && results.len() == 1 {
-            return Ok(vec![(listing, content)]);
+        let is_plain =
+            options.folder.is_empty() && options.epoch.is_none() && options.attestations.is_empty();
+        if is_plain && results.len() == 1 {
+            return Ok(vec![(listing, Stated::new(content, &mut Vec::new(), options))]);
         }
         let (mut entries, borrowed) = listing.into_parts();
+        let content = Stated::new(content, &mut entries, options);
         for entry in &mut entries {
             if let Some(epoch) = options.epoch {
                 entry.mtime = epoch;

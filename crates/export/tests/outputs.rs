@@ -289,7 +289,8 @@ fn each_platform_gets_a_folder_and_the_time_that_is_asked_for() {
     let kit = Kit::new();
     let stack = kit.stack();
     let epoch = Some(layer::Time { seconds: 1_000_000, nanoseconds: 0 });
-    let options = |folder: &str| local::Options { folder: folder.to_owned(), epoch };
+    let options =
+        |folder: &str| local::Options { folder: folder.to_owned(), epoch, ..local::Options::default() };
     let results = [(&stack[..], options("linux_amd64")), (&stack[..], options("linux_arm64"))];
     local::write(&kit.forms, &results, &kit.out(), false).unwrap();
     let mut bytes = Vec::new();

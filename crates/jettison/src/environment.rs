@@ -41,6 +41,16 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "BUILDKIT_TTY_LOG_LINES",
         "How many log lines of a running step the tty progress shows; the default is 6.",
     ),
+    (
+        "BUILDX_NO_DEFAULT_ATTESTATIONS",
+        "If set to 0, images in registries and OCI layouts get provenance with mode=min, as buildx gives it by default.",
+    ),
+    (
+        "BUILDX_METADATA_PROVENANCE",
+        "How much provenance the file of --metadata-file has: min (the default), max or disabled.",
+    ),
+    ("BUILDX_GIT_INFO", "If set to 0, provenance does not say which commit the build context is of."),
+    ("BUILDX_GIT_CHECK_DIRTY", "If set to 1, that commit is marked where files differ from it."),
     ("NO_COLOR", "If set and not empty, nothing is coloured."),
     ("DOCKER_CONFIG", "The folder of Docker's config.json; the default is ~/.docker."),
     ("REGISTRY_AUTH_FILE", "A file with registry credentials, read before all others."),

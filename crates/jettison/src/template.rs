@@ -127,6 +127,9 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("Error", ""),
     ("MacAddress", ""),
     ("DomainName", ""),
+    ("SLSA", "<nil>"),
+    ("SPDX", "<nil>"),
+    ("AdditionalSPDXs", "[]"),
 ];
 
 /// The same for the mounts of a container: fields that only volumes have.

@@ -30,6 +30,9 @@ pub struct Descriptor {
     /// What kind of artifact a manifest holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
+    /// The bytes themselves in base64, where they are few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 impl Descriptor {
@@ -44,6 +47,7 @@ impl Descriptor {
             annotations: BTreeMap::new(),
             platform: None,
             artifact_type: None,
+            data: None,
         }
     }
 }
@@ -65,6 +69,9 @@ pub struct Manifest {
     /// The layers, lowest first.
     #[serde(default)]
     pub layers: Vec<Descriptor>,
+    /// The manifest that an artifact is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
     /// Free text by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -80,6 +87,7 @@ impl Manifest {
             artifact_type: None,
             config,
             layers,
+            subject: None,
             annotations: BTreeMap::new(),
         }
     }

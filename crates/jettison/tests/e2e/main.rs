@@ -7,6 +7,7 @@
 
 mod advice;
 mod agents;
+mod attestations;
 mod attributes;
 mod build;
 mod cache;

@@ -12,6 +12,8 @@
 
 mod program;
 mod repository;
+mod work_tree;
 
 pub use program::{Access, Git, GitError, GitOptions};
 pub use repository::{Checkout, Commit, Wanted};
+pub use work_tree::WorkTree;

@@ -82,6 +82,16 @@ pub(crate) struct BuildArgs {
     /// index-descriptor
     #[arg(long, value_name = "[LEVEL:]KEY=VALUE")]
     pub(crate) annotation: Vec<String>,
+    /// What to state about the image beside it: `type=provenance|sbom[,KEY=VALUE]`; nothing without this
+    #[arg(long, value_name = "ATTESTATION")]
+    pub(crate) attest: Vec<String>,
+    /// How the image came to be, as SLSA provenance: true, false, or `mode=min|max,version=v1|v0.2,builder-id=URL,...`;
+    /// false without this, where buildx has `mode=min`
+    #[arg(long, value_name = "PROVENANCE")]
+    pub(crate) provenance: Option<String>,
+    /// Which packages are in the image, as SPDX: true, false
+    #[arg(long, value_name = "SBOM")]
+    pub(crate) sbom: Option<String>,
     /// A secret for steps: `id=ID[,src=FILE][,env=NAME]`
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Vec<String>,

@@ -2,6 +2,7 @@
 
 mod allow;
 mod arguments;
+mod attest;
 mod call;
 mod context;
 mod failure;
@@ -114,6 +115,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let modified = |dated: frontend::Dated<'_>| {
         remote::modified(dated, &main, &named, || worker(HashMap::new()), &interrupts)
     };
+    let record = attest::Record::new(&args, &engine, &options, &dockerfile, &locals, pins.clone())?;
     let resolver = resolver::Resolver::new(&engine, args.pull, ignored, &modified);
     let (graph, targets, lowered) = lower::lower(&parsed, options, platforms, &resolver)?;
     let warnings = lower::warnings(&lowered);
@@ -147,6 +149,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     };
     let solved = building.solve(&graph)?;
     let second = args.verify_reproducible.then(|| building.solve(&verify::again(&graph))).transpose()?;
+    let recorder = record.of(store, &graph, &targets, &solved);
     let steps: Vec<export::cache::Step> = solved
         .steps
         .into_iter()
@@ -163,6 +166,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         engine: &engine,
         outputs: &outputs,
         progress: &progress,
+        recorder: &recorder,
         built: &built,
         epoch,
         wants_id: args.iidfile.is_some(),
@@ -181,7 +185,9 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let written = made.map_err(|error| if interrupts.asked() { failure::cancelled() } else { error })?;
     warn::show(&parsed.source, &warnings, &args, &engine.environment);
     warn::of_depth(built.iter().map(|built| built.stack.len()).max().unwrap_or(0), &args);
-    written.report(&args)?;
+    let told = engine.environment.get("BUILDX_METADATA_PROVENANCE");
+    let platforms: Vec<_> = built.iter().map(|built| built.platform.clone()).collect();
+    written.report(&args, || recorder.metadata(&platforms, told))?;
     if let Some(second) = second {
         verify::compare(&engine.forms()?, &built, &second, epoch)?;
     }

@@ -1,12 +1,14 @@
 //! `imagetools inspect` and `imagetools create` (also as `buildx imagetools`): images in registries and OCI layouts,
 //! without the store.
 
+use super::attested::FIELDS;
 use super::progress;
 use crate::cli::RegistryArgs;
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::{screen, template};
+use attest::storage;
 use clap::{Args, Subcommand};
 use export::Annotations;
 use export::copy::Copier;
@@ -92,7 +94,7 @@ fn inspect(args: &InspectArgs, environment: Environment) -> Outcome {
         return Ok(0);
     }
     if let Some(format) = &args.format {
-        let value = facts(&place, &root)?;
+        let value = facts(&place, &root, format)?;
         match format.as_str() {
             "json" => screen::line(&format!("{value:#}")),
             format => screen::line(&template::render(format, &value)?),
@@ -131,8 +133,9 @@ fn head(indent: &str, name: &str, descriptor: &Descriptor) -> String {
     )
 }
 
-/// What templates see: `.Name`, `.Manifest`, and `.Image`: the configuration, or those of an index by platform.
-fn facts(place: &Place<'_>, root: &Fetched) -> Outcome<Value> {
+/// What templates see: `.Name`, `.Manifest`, and `.Image`: the configuration, or those of an index by platform; of
+/// attestations those that `format` names.
+fn facts(place: &Place<'_>, root: &Fetched, format: &str) -> Outcome<Value> {
     let parse = |bytes: &[u8]| {
         serde_json::from_slice::<Value>(bytes)
             .map_err(|error| CommandError::new(format!("{place} has a document that is no JSON: {error}")))
@@ -141,21 +144,35 @@ fn facts(place: &Place<'_>, root: &Fetched) -> Outcome<Value> {
     manifest["mediaType"] = json!(root.descriptor.media_type);
     manifest["digest"] = json!(root.descriptor.digest);
     manifest["size"] = json!(root.descriptor.size);
+    let mut index = Index::oci(Vec::new());
+    let mut digests = Vec::new();
     let image = if media_type::is_index(&root.descriptor.media_type) {
         let mut images = Map::new();
-        for entry in Index::parse(&root.bytes)?.manifests {
+        index = Index::parse(&root.bytes)?;
+        for entry in &index.manifests {
             let Some(platform) = entry.platform.as_ref().filter(|platform| platform.os != "unknown") else {
                 continue;
             };
             let name = platform.to_string();
-            let inner = place.document(&entry)?;
-            images.insert(name, parse(&config(place, &inner)?)?);
+            let inner = place.document(entry)?;
+            images.insert(name.clone(), parse(&config(place, &inner)?)?);
+            digests.push((name, entry.digest));
         }
-        Value::Object(images)
+        match &digests[..] {
+            [(only, _)] => images.remove(only).unwrap_or_default(),
+            _ => Value::Object(images),
+        }
     } else {
         parse(&config(place, root)?)?
     };
-    Ok(json!({ "name": place.to_string(), "manifest": manifest, "image": image }))
+    let mut facts = json!({ "name": place.to_string(), "manifest": manifest, "image": image });
+    for field in FIELDS.iter().filter(|field| format.contains(field.name)) {
+        if digests.is_empty() {
+            digests.push((String::new(), root.descriptor.digest));
+        }
+        facts[field.name] = field.of(place, &index, &digests)?;
+    }
+    Ok(facts)
 }
 
 /// The configuration of a manifest's image.
@@ -306,10 +323,9 @@ fn index(
     }
     // An attestation goes with the image that it is about.
     let kept: Vec<String> = entries.iter().map(|entry| entry.digest.to_string()).collect();
-    entries.retain(|entry| {
-        entry.annotations.get("vnd.docker.reference.digest").is_none_or(|about| kept.contains(about))
-    });
-    if entries.iter().all(|entry| entry.annotations.contains_key("vnd.docker.reference.digest")) {
+    entries
+        .retain(|entry| storage::subject_of(entry).is_none_or(|about| kept.iter().any(|one| one == about)));
+    if entries.iter().all(|entry| storage::subject_of(entry).is_some()) {
         return Err(CommandError::new("the sources have no image of the platforms that are asked for"));
     }
     for entry in &mut entries {

@@ -1,5 +1,6 @@
 //! Commands that speak to registries.
 
+mod attested;
 mod copy;
 mod imagetools;
 mod login;

@@ -6,7 +6,9 @@
 //! | `push`, `push-by-digest`, `registry.insecure`, `store` | image, registry | where the image goes |
 //! | `unpack`, `name-canonical`, `dangling-name-prefix`, `buildinfo`, `prefer-nondist-layers` | image, registry | accepted: the store unpacks when it must and keeps no such names |
 //! | `oci-mediatypes` | those with an image | OCI's words or Docker's in the documents |
-//! | `oci-artifact`, `attestation-inline`, `attestation-prefix` | as BuildKit | accepted: there are no attestations yet |
+//! | `oci-artifact` | those with an image | `false`: attestations as images of no platform, for old registries |
+//! | `attestation-inline` | those with an image | accepted: images always carry theirs |
+//! | `attestation-prefix` | local, tar | what the names of files with attestations begin with |
 //! | `compression`, `compression-level`, `force-compression` | those with an image | how layers are compressed |
 //! | `rewrite-timestamp` | all | files newer than SOURCE_DATE_EPOCH get its time |
 //! | `annotation...` | those with an image | see [`export::Annotations`] |
@@ -58,6 +60,8 @@ struct Attributes {
     level: Option<u8>,
     force: bool,
     rewrite: bool,
+    artifact: Option<bool>,
+    attestation_prefix: String,
     insecure: bool,
     annotations: Annotations,
     /// The attributes that only some types have, for errors.
@@ -127,8 +131,8 @@ impl Attributes {
             }
             "force-compression" => self.force = boolean("--output", key, value)?,
             "rewrite-timestamp" => self.rewrite = boolean("--output", key, value)?,
-            "oci-artifact"
-            | "attestation-inline"
+            "oci-artifact" => self.artifact = Some(boolean("--output", key, value)?),
+            "attestation-inline"
             | "unpack"
             | "name-canonical"
             | "buildinfo"
@@ -136,7 +140,8 @@ impl Attributes {
             | "prefer-nondist-layers" => {
                 boolean("--output", key, value)?;
             }
-            "dangling-name-prefix" | "attestation-prefix" => {}
+            "attestation-prefix" => value.clone_into(&mut self.attestation_prefix),
+            "dangling-name-prefix" => {}
             _ => {
                 return Err(CommandError::usage(format!("--output: the attribute `{written}` is not known")));
             }
@@ -157,6 +162,11 @@ impl Attributes {
             (Some(false), Some(Compression::Zstd)) => {
                 return Err(CommandError::usage(
                     "--output: compression=zstd and oci-mediatypes=false do not go together",
+                ));
+            }
+            (Some(false), _) if self.artifact == Some(true) => {
+                return Err(CommandError::usage(
+                    "--output: oci-artifact=true and oci-mediatypes=false do not go together",
                 ));
             }
             (Some(oci), _) => !oci,
@@ -198,10 +208,12 @@ impl Attributes {
                 force: self.force,
                 docker,
                 index: false,
+                attestations_as_images: self.artifact == Some(false),
                 annotations: self.annotations,
             },
             rewrite_timestamp: self.rewrite,
             insecure: self.insecure,
+            attestation_prefix: self.attestation_prefix,
         })
     }
 
@@ -308,6 +320,7 @@ mod tests {
             ("type=image,compresion=gzip", "`compresion` is not known"),
             ("type=image,compression=lz4", "no compression `lz4`"),
             ("type=image,compression=zstd,oci-mediatypes=false", "do not go together"),
+            ("type=image,oci-artifact=true,oci-mediatypes=false", "do not go together"),
             ("type=image,\"name=a", "quote out of place"),
             ("type=image,annotation-layer.k=v", "no level of annotations"),
         ] {

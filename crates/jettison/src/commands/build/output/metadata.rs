@@ -2,6 +2,8 @@
 //!
 //! ```json
 //! {
+//!   "buildx.build.provenance": {"builder": {...}, "materials": [...], ...},
+//!   "buildx.build.ref": "default/default/...",
 //!   "containerimage.config.digest": "sha256:...",
 //!   "containerimage.descriptor": {"mediaType": "...", "digest": "sha256:...", "size": 1},
 //!   "containerimage.digest": "sha256:...",
@@ -20,8 +22,8 @@ use oci::Reference;
 use serde_json::{Map, Value, json};
 
 impl Written {
-    /// Writes what was asked for.
-    pub(crate) fn report(&self, args: &BuildArgs) -> Outcome<()> {
+    /// Writes what was asked for. `build` tells how the result came to be.
+    pub(crate) fn report(&self, args: &BuildArgs, build: impl FnOnce() -> Map<String, Value>) -> Outcome<()> {
         if let Some(path) = &args.iidfile
             && let Some(id) = self.id
         {
@@ -29,7 +31,7 @@ impl Written {
                 .map_err(|error| CommandError::new(format!("cannot write {}: {error}", path.display())))?;
         }
         if let Some(path) = &args.metadata_file {
-            std::fs::write(path, format!("{:#}\n", self.metadata()))
+            std::fs::write(path, format!("{:#}\n", self.metadata(build())))
                 .map_err(|error| CommandError::new(format!("cannot write {}: {error}", path.display())))?;
         }
         if args.quiet
@@ -40,8 +42,7 @@ impl Written {
         Ok(())
     }
 
-    fn metadata(&self) -> Value {
-        let mut facts = Map::new();
+    fn metadata(&self, mut facts: Map<String, Value>) -> Value {
         if let Some(config) = self.config {
             facts.insert("containerimage.config.digest".to_owned(), json!(config.to_string()));
         }

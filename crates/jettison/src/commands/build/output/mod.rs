@@ -27,6 +27,8 @@ pub(crate) struct Output {
     pub(crate) rewrite_timestamp: bool,
     /// Hosts whose certificates are not checked, or that speak HTTP.
     pub(crate) insecure: bool,
+    /// What the names of attestations begin with, where they are files.
+    pub(crate) attestation_prefix: String,
 }
 
 /// What an output makes.
@@ -90,6 +92,7 @@ impl Output {
             packing: Packing::default(),
             rewrite_timestamp: false,
             insecure: false,
+            attestation_prefix: String::new(),
         }
     }
 

@@ -1,19 +1,20 @@
 //! Writing the outputs.
 
 use super::{Destination, Kind, Output};
+use crate::commands::build::attest::Recorder;
 use crate::commands::images::whole;
 use crate::engine::Engine;
 use crate::error::{CommandError, Outcome};
-use crate::time;
+use crate::{screen, time};
 use export::push::Pusher;
-use export::{Bundle, Packing, archive, layout, local};
+use export::{Attester, Bundle, Packing, archive, layout, local};
 use frontend::Lowered;
 use layer::{LayerId, Time};
 use oci::{Descriptor, Digest, Platform, Reference};
 use progress::Progress;
 use snapshot::Forms;
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What was built for one platform.
 pub(crate) struct Built {
@@ -30,6 +31,8 @@ pub(crate) struct Outputs<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) outputs: &'a [Output],
     pub(crate) progress: &'a Progress,
+    /// What is stated about images that leave.
+    pub(crate) recorder: &'a Recorder<'a>,
     /// One for each platform, in the order they were asked for.
     pub(crate) built: &'a [Built],
     /// SOURCE_DATE_EPOCH.
@@ -58,8 +61,10 @@ pub(crate) struct Written {
 impl Outputs<'_> {
     /// Writes all of them.
     pub(crate) fn write(&self) -> Outcome<Written> {
+        self.recorder.check()?;
         let forms = self.engine.forms()?;
         let mut written = Written::default();
+        self.warn_of_lost_attestations();
         for output in self.outputs {
             for name in &output.names {
                 if output.has_image() && !written.names.contains(name) {
@@ -70,7 +75,7 @@ impl Outputs<'_> {
         }
         if self.wants_id && written.id.is_none() {
             let images = self.images(&forms, None)?;
-            self.identify(&forms, &images, &Packing::default(), &mut written)?;
+            self.identify(&forms, &images, None, &mut written)?;
         }
         Ok(written)
     }
@@ -81,18 +86,18 @@ impl Outputs<'_> {
             Kind::CacheOnly => {}
             Kind::Local { folder, split, delete } => {
                 let vertex = self.progress.start(&format!("exporting to {}", folder.display()));
-                local::write(forms, &self.files(*split), folder, *delete)?;
+                local::write(forms, &self.files(*split, output), folder, *delete)?;
                 vertex.done();
             }
             Kind::Tar { to, split } => {
                 let vertex = self.progress.start("exporting to a tar");
-                stream_to(to, |out| Ok(local::write_tar(forms, &self.files(*split), out)?))?;
+                stream_to(to, |out| Ok(local::write_tar(forms, &self.files(*split, output), out)?))?;
                 vertex.done();
             }
             Kind::Image { store: named, push } => {
                 let vertex = self.progress.start("exporting to image");
                 let images = self.images(forms, Some((output, *named)))?;
-                self.identify(forms, &images, &output.packing, written)?;
+                self.identify(forms, &images, Some(output), written)?;
                 vertex.done();
                 let Some(push) = push else { return Ok(()) };
                 for name in &output.names {
@@ -100,11 +105,15 @@ impl Outputs<'_> {
                     let client = self.engine.client(name.host())?;
                     let pusher = Pusher { store, forms, client, vertex: &vertex, tell: &|_| {} };
                     let root = match &images[..] {
-                        [image] if output.packing == Packing::default() && !push.by_digest => {
+                        [image]
+                            if output.packing == Packing::default()
+                                && !push.by_digest
+                                && !self.recorder.attests() =>
+                        {
                             pusher.image(&image.id.to_string(), name)?
                         }
                         images => {
-                            let bundle = Bundle::new(store, forms, images, &output.packing)?;
+                            let bundle = self.bundle(forms, images, output)?;
                             pusher.bundle(&bundle, name, push.by_digest)?;
                             if !push.by_digest {
                                 store.set_pulled(name, &bundle.root_document().descriptor)?;
@@ -125,7 +134,7 @@ impl Outputs<'_> {
                     .hint("use type=oci for several"));
                 }
                 let images = self.images(forms, Some((output, false)))?;
-                self.identify(forms, &images, &output.packing, written)?;
+                self.identify(forms, &images, Some(output), written)?;
                 let saved: Vec<_> = images
                     .iter()
                     .map(|image| archive::Saved { image: image.id, names: output.names.clone() })
@@ -139,9 +148,9 @@ impl Outputs<'_> {
             Kind::Oci(to) => {
                 let vertex = self.progress.start("exporting to oci image format");
                 let images = self.images(forms, Some((output, false)))?;
-                let bundle = Bundle::new(store, forms, &images, &output.packing)?;
+                let bundle = self.bundle(forms, &images, output)?;
                 written.root = Some(bundle.root.clone());
-                self.identify(forms, &images, &output.packing, written)?;
+                self.identify(forms, &images, Some(output), written)?;
                 let bundles = [(bundle, output.names.clone())];
                 match to {
                     Destination::Folder(folder) => layout::write_folder(forms, &bundles, folder)?,
@@ -189,38 +198,81 @@ impl Outputs<'_> {
         Ok(images)
     }
 
+    /// What leaves for an output, with what is stated about it.
+    fn bundle(&self, forms: &Forms, images: &[store::Image], output: &Output) -> Outcome<Bundle> {
+        let store = self.engine.store()?;
+        let attester = self.recorder.attester(&output.names);
+        let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
+        Ok(Bundle::attested(store, forms, images, &output.packing, attester)?)
+    }
+
+    /// Outputs that have no place for attestations lose them.
+    fn warn_of_lost_attestations(&self) {
+        let loses = |output: &&Output| match output.kind {
+            Kind::Image { push, .. } => push.is_none(),
+            Kind::Docker(_) => true,
+            _ => false,
+        };
+        if self.recorder.attests() && self.outputs.iter().any(|output| loses(&output)) {
+            screen::say(
+                "warning: an image in the store or in a docker archive carries no attestations; those in registries \
+                 and OCI layouts do",
+            );
+        }
+    }
+
     fn identify(
         &self,
         forms: &Forms,
         images: &[store::Image],
-        packing: &Packing,
+        output: Option<&Output>,
         written: &mut Written,
     ) -> Outcome<()> {
         if let [image] = images {
             written.config = Some(image.id);
             written.id = written.id.or(Some(image.id));
         } else if written.id.is_none() {
-            let bundle = Bundle::new(self.engine.store()?, forms, images, packing)?;
+            let bundle = match output {
+                Some(output) => self.bundle(forms, images, output)?,
+                None => Bundle::new(self.engine.store()?, forms, images, &Packing::default())?,
+            };
             written.id = Some(bundle.root.digest);
         }
         Ok(())
     }
 
     /// The results as folders and tars have them.
-    fn files(&self, split: Option<bool>) -> Vec<(&[LayerId], local::Options)> {
+    fn files(&self, split: Option<bool>, output: &Output) -> Vec<(&[LayerId], local::Options)> {
         let split = split.unwrap_or(self.built.len() > 1 || self.several);
+        let now = time_of(SystemTime::now());
         self.built
             .iter()
-            .map(|built| {
-                let folder = if split { built.platform.to_string().replace('/', "_") } else { String::new() };
+            .enumerate()
+            .map(|(at, built)| {
+                let platform = built.platform.to_string().replace('/', "_");
+                let shares = !split && self.built.len() > 1;
                 let epoch = self.epoch.map(|seconds| Time {
                     seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
                     nanoseconds: 0,
                 });
-                (&built.stack[..], local::Options { folder, epoch })
+                let options = local::Options {
+                    folder: if split { platform.clone() } else { String::new() },
+                    epoch,
+                    attestations: self.recorder.attestations(at, &[]),
+                    prefix: output.attestation_prefix.clone(),
+                    platform: if shares { platform } else { String::new() },
+                    now,
+                };
+                (&built.stack[..], options)
             })
             .collect()
     }
+}
+
+/// A point in time as files have it.
+fn time_of(time: SystemTime) -> Time {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
 }
 
 /// Writes a stream; a file appears under its name only when it is whole, and what is no regular file stays one.
