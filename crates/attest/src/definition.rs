@@ -211,8 +211,12 @@ fn http_attributes(http: &HttpOp) -> Map<String, Value> {
 }
 
 fn exec(run: &RunOp, places: &[i64]) -> Value {
-    let env: Vec<String> =
-        run.env.iter().map(|var| format!("{}={}", var.name, masked::value(&var.name, &var.value))).collect();
+    let env: Vec<String> = run
+        .env
+        .vars()
+        .into_iter()
+        .map(|var| format!("{}={}", var.name, masked::value(&var.name, &var.value)))
+        .collect();
     let hosts: Vec<Value> =
         run.extra_hosts.iter().map(|(host, ip)| json!({"Host": host, "IP": ip})).collect();
     let limits: Vec<Value> =

@@ -68,7 +68,7 @@ impl Record {
             let beside = beside.filter(|folder| !folder.as_os_str().is_empty());
             let beside = beside.or(folders.get("context").copied());
             folders.extend(beside.map(|folder| (DOCKERFILE, folder)));
-            vcs = request::vcs(args, &folders, &engine.environment, &engine.git());
+            vcs = request::vcs(args, &folders, &engine.environment);
         }
         // Told with `mode=max`.
         let text =

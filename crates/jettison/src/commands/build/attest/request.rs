@@ -2,11 +2,12 @@
 
 use crate::commands::build::BuildArgs;
 use crate::commands::build::context::DockerfileText;
+use crate::engine::git_options;
 use crate::environment::Environment;
 use attest::Request;
 use frontend::{MainContext, NamedContext, Options};
 use graph::{Network, Op};
-use source::git::{GitOptions, WorkTree};
+use source::git::WorkTree;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -82,7 +83,6 @@ pub(super) fn vcs(
     args: &BuildArgs,
     folders: &BTreeMap<&str, &Path>,
     environment: &Environment,
-    git: &GitOptions,
 ) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     let switch = |name: &str, default: bool| match environment.get(name) {
@@ -94,9 +94,10 @@ pub(super) fn vcs(
     if !switch("BUILDX_GIT_INFO", true) || !context.is_dir() {
         return facts;
     }
-    let Some(tree) = WorkTree::of(context, git) else { return facts };
+    let git = git_options(environment);
+    let Some(tree) = WorkTree::of(context, &git) else { return facts };
     if let Some(mut revision) = tree.revision {
-        if switch("BUILDX_GIT_CHECK_DIRTY", false) && WorkTree::is_dirty(context, git) {
+        if switch("BUILDX_GIT_CHECK_DIRTY", false) && WorkTree::is_dirty(context, &git) {
             revision.push_str("-dirty");
         }
         facts.insert("revision".to_owned(), revision);
