@@ -10,6 +10,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions};
 use crate::error::{Error, Result};
 use crate::mountpoint::Created;
 use crate::prepare::Ends;
+use crate::stock::Shared;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Child {
     ends: Mutex<Ends>,
     pub(crate) created: Vec<Created>,
     pub(crate) warnings: Vec<String>,
+    /// Files that it sees and that go with it.
+    pub(crate) shared: Vec<Shared>,
     leads_namespace: bool,
     kill_on_drop: bool,
 }
@@ -115,6 +118,7 @@ impl Child {
             ends: Mutex::new(ends),
             created: Vec::new(),
             warnings: Vec::new(),
+            shared: Vec::new(),
             leads_namespace,
             kill_on_drop: true,
         }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Error, Result};
 use crate::mount;
@@ -98,24 +98,4 @@ fn collect(directory: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
             paths.push(path);
         }
     }
-}
-
-/// A file in memory as a mount of its own.
-pub(crate) fn data_file(bytes: &[u8], mode: u32, uid: u32, gid: u32, readonly: bool) -> Result<OwnedFd> {
-    let failed = |source| Error::os("make", "a file in memory", source);
-    let strict = sys::MOUNT_ATTR_NOSUID | sys::MOUNT_ATTR_NODEV;
-    let directory = mount::tmpfs(Some(bytes.len() as u64 + 65_536), 0o700, None, strict)?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&directory, "data", flags, Mode::from_raw_mode(0o600)).map_err(failed)?;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest).map_err(failed)?;
-        rest = &rest[written..];
-    }
-    if (uid, gid) != (0, 0) {
-        rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)?;
-    }
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777)).map_err(failed)?;
-    drop(file);
-    mount::subtree(directory, Path::new("data"), false, readonly)
 }

@@ -21,6 +21,7 @@ use crate::mountpoint::Created;
 use crate::plan::{self, Plan, REPORT_CREATED, REPORT_WARNING, Report, Step};
 use crate::prepare::{self, Preparation};
 use crate::spec::{ExecSpec, Spec, Stdio};
+use crate::stock::Stock;
 use crate::sys::{self, Cloned};
 
 struct Request {
@@ -34,6 +35,7 @@ pub struct Launcher {
     requests: Option<Sender<Request>>,
     thread: Option<JoinHandle<()>>,
     host: Host,
+    stock: Stock,
     me: Arc<OwnedFd>,
 }
 
@@ -58,7 +60,13 @@ impl Launcher {
                 }
             })
             .map_err(|source| Error::os("start", "the launcher's thread", source))?;
-        Ok(Self { requests: Some(requests), thread: Some(thread), host: Host::detect(), me: Arc::new(me) })
+        Ok(Self {
+            requests: Some(requests),
+            thread: Some(thread),
+            host: Host::detect(),
+            stock: Stock::default(),
+            me: Arc::new(me),
+        })
     }
 
     /// Starts a process in a new sandbox. When this returns, the program has been executed.
@@ -68,7 +76,7 @@ impl Launcher {
     /// the errors of preparing. Nothing is left running then.
     pub fn spawn(&self, spec: &Spec, stdio: &Stdio) -> Result<Child> {
         let (read, write) = prepare::pipe()?;
-        let mut prepared = prepare::sandbox(&self.host, spec, stdio, write.as_raw_fd())?;
+        let mut prepared = prepare::sandbox(&self.host, &self.stock, spec, stdio, write.as_raw_fd())?;
         if spec.die_with_launcher {
             prepared.plan.launcher = Some(self.me.as_raw_fd());
         }
@@ -144,13 +152,14 @@ fn start(
     leads_namespace: bool,
     clone: impl FnOnce(Box<Plan>) -> Result<ClonedProcess>,
 ) -> Result<Child> {
-    let Preparation { mut plan, ends } = prepared;
+    let Preparation { mut plan, ends, shared } = prepared;
     plan.held.push(Arc::new(write));
     let names = Names::of(&plan, program);
     let (pid, pidfd) = clone(Box::new(plan))?.map_err(|(step, errno)| {
         names.error(&Report { kind: 0, step: step as u32, index: 0, errno, detail: [0; 5] })
     })?;
     let mut child = Child::new(pid, pidfd, ends, leads_namespace);
+    child.shared = shared;
     let mut reader = File::from(read);
     let mut bytes = [0u8; Report::SIZE];
     while reader.read_exact(&mut bytes).is_ok() {

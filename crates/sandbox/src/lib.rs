@@ -62,6 +62,7 @@ mod plan;
 mod prepare;
 mod seccomp;
 mod spec;
+mod stock;
 mod sys;
 
 pub use capabilities::Capabilities;

@@ -19,6 +19,7 @@ use crate::seccomp::Seccomp;
 use crate::spec::{
     Confinement, DEFAULT_PATH, ExecSpec, Mount, MountKind, Network, Rlimit, Spec, Stdio, Stream, Tree,
 };
+use crate::stock::{Data, Shared, Stock};
 use crate::sys::{self, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 use crate::tty::Pty;
 
@@ -56,10 +57,18 @@ struct Process<'a> {
 pub(crate) struct Preparation {
     pub(crate) plan: Plan,
     pub(crate) ends: Ends,
+    /// Files that stay as long as the process.
+    pub(crate) shared: Vec<Shared>,
 }
 
 /// The plan for a process in a new sandbox.
-pub(crate) fn sandbox(host: &Host, spec: &Spec, stdio: &Stdio, report: RawFd) -> Result<Preparation> {
+pub(crate) fn sandbox(
+    host: &Host,
+    stock: &Stock,
+    spec: &Spec,
+    stdio: &Stdio,
+    report: RawFd,
+) -> Result<Preparation> {
     let confined = spec.confinement == Confinement::Docker;
     let mut plan = process(
         host,
@@ -120,14 +129,15 @@ pub(crate) fn sandbox(host: &Host, spec: &Spec, stdio: &Stdio, report: RawFd) ->
     if mounts.len() > MAX_MOUNTS {
         return Err(Error::Invalid(format!("{} mounts; the limit is {MAX_MOUNTS}", mounts.len())));
     }
+    let mut shared = Vec::new();
     for mount in mounts {
-        own_mount(mount, confined, &mut plan)?;
+        shared.extend(own_mount(mount, confined, stock, &mut plan)?);
     }
     if confined {
-        confine(&mut plan)?;
+        confine(stock, &mut plan)?;
     }
     let ends = streams(stdio, pty, spec.uid, &mut plan)?;
-    Ok(Preparation { plan, ends })
+    Ok(Preparation { plan, ends, shared })
 }
 
 /// The plan for a process in the container of `pid`, whose pidfd is `pidfd`.
@@ -193,7 +203,7 @@ pub(crate) fn exec(
         Stdio::Streams { .. } => None,
     };
     let ends = streams(stdio, pty, spec.uid, &mut plan)?;
-    Ok(Preparation { plan, ends })
+    Ok(Preparation { plan, ends, shared: Vec::new() })
 }
 
 fn process(host: &Host, process: &Process<'_>, report: RawFd) -> Result<Plan> {
@@ -454,7 +464,9 @@ fn control_groups(host: &Host, attributes: u64, plan: &mut Plan) -> Result<()> {
     Ok(())
 }
 
-fn own_mount(mount: &Mount, confined: bool, plan: &mut Plan) -> Result<()> {
+/// Adds a mount of the specification; gives the file that stays as long as the process, if it is one.
+fn own_mount(mount: &Mount, confined: bool, stock: &Stock, plan: &mut Plan) -> Result<Option<Shared>> {
+    let mut shared = None;
     let (fd, is_file) = match &mount.kind {
         MountKind::Bind { source, readonly, recursive } => {
             let fd = tree(source, *recursive)?;
@@ -479,21 +491,24 @@ fn own_mount(mount: &Mount, confined: bool, plan: &mut Plan) -> Result<()> {
             (Arc::new(mount::tmpfs(*size, *mode, Some((*uid, *gid)), flags.attributes())?), false)
         }
         MountKind::Data { bytes, mode, uid, gid, readonly } => {
-            (Arc::new(device::data_file(bytes, *mode, *uid, *gid, *readonly)?), true)
+            let data = Data { bytes, mode: *mode, uid: *uid, gid: *gid, readonly: *readonly };
+            let (fd, kept) = stock.file(&data)?;
+            shared = kept;
+            (Arc::new(fd), true)
         }
     };
-    attach(plan, &mount.target, is_file, fd)
+    attach(plan, &mount.target, is_file, fd)?;
+    Ok(shared)
 }
 
 /// Docker's masked and read-only paths.
-fn confine(plan: &mut Plan) -> Result<()> {
-    let strict = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY;
+fn confine(stock: &Stock, plan: &mut Plan) -> Result<()> {
     for path in host::READONLY_PATHS {
         plan.mounts.push(MountOp::ReadOnly { target: target(Path::new(path), false, false)? });
     }
     for (path, is_directory) in host::masked_paths() {
         let directory = if *is_directory {
-            let empty = Arc::new(mount::tmpfs(Some(4096), 0o755, None, strict)?);
+            let empty = Arc::new(stock.empty()?);
             plan.held.push(empty.clone());
             Some(empty.as_raw_fd())
         } else {
