@@ -9,6 +9,7 @@ use layer::{LayerId, Listing, View};
 use network::{Attachment, dns};
 use oci::Platform;
 use progress::{Stream as Output, VertexHandle};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use sandbox::{
@@ -96,8 +97,7 @@ impl Worker {
         // Overlayfs copies a directory up to make a mount point in it; what is as it was belongs to no layer.
         let changed = layer::prune_unchanged(scanned, &view, &[]);
         draft.write_listing(&changed)?;
-        // Overlayfs made it, 0000, for this mount alone.
-        let _ = std::fs::remove_dir_all(&work);
+        remove_work(&work);
         let mut made = below.to_vec();
         made.push(draft.id());
         self.commit(task, vec![draft], &made)?;
@@ -293,35 +293,65 @@ fn same_root(below: &Path, upper: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Passes output on until the process has ended; ends it when it is no longer wanted.
+/// Passes output on until the process has ended; ends it when it is no longer wanted. One thread does all of it, the
+/// step's own: a start of two more would cost as much as a small step.
 fn follow(child: &Child, vertex: &VertexHandle, task: &Task<'_>) -> Result<sandbox::ExitStatus> {
-    std::thread::scope(|scope| {
-        for (stream, fd) in [(Output::Out, child.take_stdout()), (Output::Err, child.take_stderr())] {
-            if let Some(fd) = fd {
-                scope.spawn(move || pass_on(File::from(fd), stream, vertex));
+    let streams = [(Output::Out, child.take_stdout()), (Output::Err, child.take_stderr())];
+    let mut pipes: Vec<(Output, File)> =
+        streams.into_iter().filter_map(|(stream, fd)| Some((stream, File::from(fd?)))).collect();
+    let mut buffer = vec![0; 32 << 10];
+    let pause = Timespec { tv_sec: 0, tv_nsec: POLL.subsec_nanos().into() };
+    loop {
+        let process = child.pidfd();
+        let waited = pipes.iter().map(|(_, pipe)| pipe.as_fd()).chain([process]);
+        let mut waited: Vec<PollFd<'_>> =
+            waited.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match rustix::event::poll(&mut waited, Some(&pause)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(source) => {
+                let source = source.into();
+                return Err(Error::Io { action: "wait for", path: "the step's output".into(), source });
             }
         }
-        loop {
-            if let Some(status) = child.wait_timeout(POLL)? {
-                return Ok(status);
+        let mut ready: Vec<bool> = waited.iter().map(|polled| !polled.revents().is_empty()).collect();
+        let ended = ready.pop().expect("because the process is always waited for");
+        let mut ready = ready.into_iter();
+        pipes.retain_mut(|(stream, pipe)| {
+            !ready.next().unwrap_or_default() || pass_on(pipe, *stream, vertex, &mut buffer)
+        });
+        if ended && let Some(status) = child.try_wait()? {
+            // All that it started has ended with it; what they wrote is still in the pipes.
+            for (stream, mut pipe) in pipes {
+                while pass_on(&mut pipe, stream, vertex, &mut buffer) {}
             }
-            if task.cancel.is_cancelled() {
-                child.kill(9)?;
-                child.wait()?;
-                return Err(Error::Cancelled);
-            }
+            return Ok(status);
         }
-    })
+        if task.cancel.is_cancelled() {
+            child.kill(9)?;
+            child.wait()?;
+            return Err(Error::Cancelled);
+        }
+    }
 }
 
-fn pass_on(mut from: File, stream: Output, vertex: &VertexHandle) {
-    let mut buffer = vec![0; 32 << 10];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(count) => vertex.log(stream, &buffer[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return,
+/// Passes on what there is, waiting for it; false at the end.
+fn pass_on(from: &mut File, stream: Output, vertex: &VertexHandle, buffer: &mut [u8]) -> bool {
+    match from.read(buffer) {
+        Ok(0) => false,
+        Ok(count) => {
+            vertex.log(stream, &buffer[..count]);
+            true
         }
+        Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
+    }
+}
+
+/// Removes the folder that overlayfs worked in. What it leaves there after a mount without syncs is known; anything
+/// else is removed name by name.
+fn remove_work(work: &Path) {
+    let file = std::fs::remove_file(work.join("work/incompat/volatile/dirty")).is_ok();
+    let folders = ["work/incompat/volatile", "work/incompat", "work", ""];
+    if !file || folders.iter().any(|folder| std::fs::remove_dir(work.join(folder)).is_err()) {
+        let _ = std::fs::remove_dir_all(work);
     }
 }

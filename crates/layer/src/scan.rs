@@ -2,7 +2,8 @@
 //!
 //! Directories are jobs that threads take from a stack; each is read with getdents, its children are looked at by
 //! statx relative to it, and small files are read and hashed on the spot. Large files are jobs of their own. Files
-//! with several names are hashed once, when all their names are known. The result does not depend on the threads.
+//! with several names are hashed once, when all their names are known. The result does not depend on the threads. The
+//! caller's begins alone: most steps leave a few small files, which are listed before a thread has started.
 
 use crate::folder::{BENEATH, open_directory};
 use crate::overlay::{is_private, private_name};
@@ -36,6 +37,8 @@ impl Default for ScanOptions {
 
 /// Larger files are jobs of their own.
 const LARGE: u64 = 1 << 20;
+/// So many entries, and directories alone, are no work for a second thread.
+const FEW: u64 = 64;
 
 enum Job {
     Directory(Vec<u8>),
@@ -76,16 +79,24 @@ pub fn scan(folder: BorrowedFd<'_>, options: &ScanOptions) -> Result<Listing> {
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let queue = Queue { jobs: vec![Job::Directory(Vec::new())], ..Queue::default() };
     let work = Work { root: folder, options, own, queue: Mutex::new(queue), changed: Condvar::new() };
-    let (mut seen, mut digests) = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..options.threads.max(1)).map(|_| scope.spawn(|| work.run())).collect();
-        let (mut seen, mut digests) = work.run();
-        for other in others {
-            let (more, hashed) = other.join().expect("because a scan does not panic");
-            seen.extend(more);
-            digests.extend(hashed);
-        }
-        (seen, digests)
-    });
+    let mut found = Found::default();
+    if !work.run(&mut found, true) {
+        std::thread::scope(|scope| {
+            let help = || {
+                let mut found = Found::default();
+                work.run(&mut found, false);
+                found
+            };
+            let others: Vec<_> = (1..options.threads.max(1)).map(|_| scope.spawn(help)).collect();
+            work.run(&mut found, false);
+            for other in others {
+                let (seen, digests) = other.join().expect("because a scan does not panic");
+                found.0.extend(seen);
+                found.1.extend(digests);
+            }
+        });
+    }
+    let (mut seen, mut digests) = found;
     if let Some(error) = work.lock().failed.take() {
         return Err(error);
     }
@@ -126,6 +137,13 @@ fn group(seen: &mut [Seen]) -> Vec<(usize, u64)> {
     firsts
 }
 
+impl Queue {
+    /// Whether there is something to do for several threads.
+    fn is_much(&self) -> bool {
+        self.entries > FEW || self.jobs.iter().any(|job| matches!(job, Job::File(..)))
+    }
+}
+
 type Found = (Vec<Seen>, HashMap<Box<[u8]>, Digest>);
 
 /// What one thread needs again and again.
@@ -139,18 +157,22 @@ impl Work<'_> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) -> Found {
-        let mut found = Found::default();
+    /// Does jobs until none is left, or something failed: true. When `alone` also until there is enough to do for
+    /// others: false.
+    fn run(&self, found: &mut Found, alone: bool) -> bool {
         let mut buffers = Buffers { directory: Vec::with_capacity(1 << 16), file: Vec::new() };
         let mut queue = self.lock();
         loop {
             if queue.failed.is_some() {
-                return found;
+                return true;
+            }
+            if alone && queue.is_much() {
+                return false;
             }
             let Some(job) = queue.jobs.pop() else {
                 if queue.busy == 0 {
                     self.changed.notify_all();
-                    return found;
+                    return true;
                 }
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;

@@ -101,6 +101,7 @@ impl Solver<'_> {
             };
             guard = locked(shared);
             guard.working -= 1;
+            let before = guard.ready.len();
             match outcome {
                 Ok(()) => self.want(&mut guard),
                 Err(error) => {
@@ -111,7 +112,14 @@ impl Solver<'_> {
                     self.cancel.cancel();
                 }
             }
-            changed.notify_all();
+            // Of what there is to do now this thread takes one itself; in a chain of steps nobody else need wake.
+            if guard.failed.is_some() || guard.is_done() {
+                changed.notify_all();
+            } else {
+                for _ in before.max(1)..guard.ready.len() {
+                    changed.notify_one();
+                }
+            }
         }
         drop(guard);
         changed.notify_all();
