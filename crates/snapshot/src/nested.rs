@@ -2,9 +2,12 @@
 //!
 //! Every mount of an overlay looks at each of its folders, and every name that is first looked up in its root is looked
 //! for in each of them. A chain of steps would pay that again for each step: its time would grow with the square of its
-//! length. So from [`FEW`] folders on, the lowest are mounted as a read-only overlay, in whole [`RUN`]s; a step stands
-//! on that and on the folders above it, fewer than two runs. The kernel keeps what it found in the lower one for all
+//! length. So from [`FEW`] folders on, the lowest are mounted as a read-only overlay, in whole runs; a step stands on
+//! that and on the folders above it, fewer than two runs. The kernel keeps what it found in the lower one for all
 //! steps. Nothing is hidden from what is below, for nothing is below: whiteouts work as in one overlay.
+//!
+//! With `n` folders in runs of `r` a step looks at one and a half `r` on average, and one of `r` steps at all `n`:
+//! together that is least where `r` is the root of two thirds of `n`, so runs are that long, as a power of two.
 //!
 //! The kernel allows two file systems over each other, so a stack with an image (itself over a file) stays flat.
 
@@ -17,9 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Up to so many folders are mounted as they are.
-const FEW: usize = 64;
-/// The overlay of the oldest grows by so many at once, so that it is seldom a new one.
-const RUN: usize = 32;
+const FEW: usize = 12;
 /// Stages have stacks of their own: the overlays of more than so many are let go.
 const MOST: usize = 64;
 
@@ -27,7 +28,9 @@ const MOST: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Nested {
     mounted: Mutex<HashMap<Vec<LayerId>, Arc<OwnedFd>>>,
-    /// Whether one could not be mounted (Linux before 6.15 makes no overlay of a detached one): nobody tries again.
+    /// Whether one could be mounted and used.
+    works: AtomicBool,
+    /// Whether one could not (Linux before 6.15 makes no overlay of a detached one): nobody tries again.
     refused: AtomicBool,
 }
 
@@ -39,8 +42,7 @@ impl Forms {
         if folders.len() <= FEW || nested.refused.load(Ordering::Relaxed) {
             return None;
         }
-        let cut = (folders.len() / RUN - 1) * RUN;
-        let cut = cut.min(sandbox::overlay::MAX_LOWERS);
+        let cut = oldest(folders.len()).min(sandbox::overlay::MAX_LOWERS);
         let mut mounted = nested.mounted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mount) = mounted.get(&stack[..cut]) {
             return Some((mount.clone(), cut));
@@ -51,8 +53,14 @@ impl Forms {
             volatile: false,
             readonly: true,
         };
-        let mount = sandbox::overlay::mount_detached(&lowers, None, options)
-            .and_then(|mount| sandbox::mount::bind_detached_fd(&mount, false, true).map(|_| mount));
+        let mount = sandbox::overlay::mount_detached(&lowers, None, options).and_then(|mount| {
+            if !nested.works.load(Ordering::Relaxed) {
+                // A kernel that makes no overlay of it makes no copy of it either, which is quicker to try.
+                sandbox::mount::bind_detached_fd(&mount, false, true)?;
+                nested.works.store(true, Ordering::Relaxed);
+            }
+            Ok(mount)
+        });
         let Ok(mount) = mount else {
             nested.refused.store(true, Ordering::Relaxed);
             return None;
@@ -63,5 +71,36 @@ impl Forms {
         let mount = Arc::new(mount);
         mounted.insert(stack[..cut].to_vec(), mount.clone());
         Some((mount, cut))
+    }
+}
+
+/// How many of `folders` are mounted together: it grows by a run at once, so that it is seldom another number.
+fn oldest(folders: usize) -> usize {
+    let run = (folders * 2 / 3).isqrt().next_power_of_two();
+    (folders / run - 1) * run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_a_long_chain_looks_at_few_folders() {
+        // How many folders the mounts of a whole chain look at.
+        let looked = |steps: usize| {
+            let (mut all, mut mounted) = (0, 0);
+            for folders in 1..=steps {
+                let cut = if folders <= FEW { 0 } else { oldest(folders) };
+                if cut != mounted {
+                    (all, mounted) = (all + cut, cut);
+                }
+                all += folders - cut + usize::from(cut > 0);
+            }
+            all
+        };
+        assert_eq!(looked(10), 55);
+        assert!(looked(60) < 60 * 61 / 2 * 6 / 10, "{}", looked(60));
+        assert!(looked(100) < 100 * 101 / 2 / 2, "{}", looked(100));
+        assert!(looked(400) < 400 * 401 / 2 / 4, "{}", looked(400));
     }
 }
