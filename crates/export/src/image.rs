@@ -32,8 +32,8 @@ pub struct NewImage {
 pub fn finish(store: &Store, forms: &Forms, new: NewImage) -> Result<Image> {
     forms.complete(&new.stack, &progress::VertexHandle::none())?;
     let diff_ids = forms.diff_ids(&new.stack)?;
-    let times: Vec<Option<String>> =
-        new.stack.iter().map(|id| store.layer_made(*id).map(timestamp::rfc3339)).collect();
+    let made = store.layers_made(&new.stack);
+    let times: Vec<Option<String>> = made.into_iter().map(|made| made.map(timestamp::rfc3339)).collect();
     let mut config = new.config;
     config.rootfs.diff_ids = diff_ids.iter().map(|diff| diff.digest).collect();
     image::date(&mut config, new.base_history, &times, new.epoch.as_deref());

@@ -146,6 +146,11 @@ pub(crate) struct RegistryArgs {
 
 /// Runs the command line and gives the exit code.
 pub(crate) fn run(args: Vec<OsString>, environment: Environment) -> u8 {
+    if let [_, word] = &args[..]
+        && word == containers::MONITOR
+    {
+        return containers::monitor();
+    }
     let mut command = Cli::command();
     let matches = match command.try_get_matches_from_mut(args) {
         Ok(matches) => matches,

@@ -14,17 +14,18 @@
 
 use crate::drafts::{Forms, LayerDraft};
 use crate::inner::{Store, locked, random};
-use crate::lock::{Mode, still_named, try_lock};
+use crate::lock::{self, still_named, try_lock};
 use crate::{Error, Result};
 use layer::{LayerId, Listing};
 use oci::{Descriptor, Digest};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the index knows about a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +153,24 @@ impl Store {
     /// When a layer was made; nothing where its files are not here.
     #[must_use]
     pub fn layer_made(&self, id: LayerId) -> Option<SystemTime> {
-        std::fs::metadata(self.layer_dir(id).join("listing")).and_then(|known| known.modified()).ok()
+        self.layers_made(&[id]).pop().flatten()
+    }
+
+    /// [`layer_made`](Self::layer_made) for several at once, in their order.
+    #[must_use]
+    pub fn layers_made(&self, ids: &[LayerId]) -> Vec<Option<SystemTime>> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // One walk to the store for all of them.
+        let Ok(layers) = rustix::fs::open(self.path("layers"), flags, Mode::empty()) else {
+            return vec![None; ids.len()];
+        };
+        let made = |id: &LayerId| {
+            let known = rustix::fs::statat(&layers, format!("{id}/listing"), AtFlags::empty()).ok()?;
+            let since =
+                Duration::new(known.st_mtime.unsigned_abs(), u32::try_from(known.st_mtime_nsec).ok()?);
+            if known.st_mtime < 0 { None } else { UNIX_EPOCH.checked_add(since) }
+        };
+        ids.iter().map(made).collect()
     }
 
     /// Says when a layer was made that came from elsewhere.
@@ -281,7 +299,7 @@ impl Store {
             }
             let Ok(lock) = File::open(&path) else { continue };
             // Its maker commits before it lets go, so look under the lock.
-            if !try_lock(&lock, Mode::Exclusive, &path)? {
+            if !try_lock(&lock, lock::Mode::Exclusive, &path)? {
                 continue;
             }
             let has_row = match id {

@@ -24,8 +24,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// The hidden subcommand that a container's monitor is.
-const MONITOR: &str = "container-monitor";
+/// The one word that this program is started with as a container's monitor. It stands before the command line: a
+/// monitor is told everything by who starts it.
+pub(crate) const MONITOR: &str = "container-monitor";
+
+/// The life of a monitor.
+pub(crate) fn monitor() -> u8 {
+    container::monitor::main()
+}
 
 /// The commands that have the same name alone and after `container`.
 #[derive(Debug, Subcommand)]
@@ -61,9 +67,6 @@ pub(crate) enum Command {
     Top(single::TopArgs),
     /// Give a container another name
     Rename(single::RenameArgs),
-    /// A container's monitor
-    #[command(name = MONITOR, hide = true)]
-    Monitor,
 }
 
 /// Commands about containers.
@@ -102,7 +105,6 @@ pub(crate) fn command(command: Command, environment: Environment) -> Outcome {
         Command::Port(args) => single::port(&args, environment),
         Command::Top(args) => single::top(&args, environment),
         Command::Rename(args) => single::rename(&args, environment),
-        Command::Monitor => Ok(container::monitor::main()),
     }
 }
 
