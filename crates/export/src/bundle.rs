@@ -87,6 +87,9 @@ pub trait Attester {
     fn statements(&self, image: &Packed<'_>) -> Result<Vec<Statement>>;
 }
 
+/// Is given layers as their blobs are made.
+pub type Made<'a> = dyn FnMut(&LayerBlob) -> Result<()> + 'a;
+
 /// Everything that leaves for one name.
 #[derive(Clone, Debug)]
 pub struct Bundle {
@@ -120,6 +123,21 @@ impl Bundle {
         packing: &Packing,
         attester: Option<&dyn Attester>,
     ) -> Result<Self> {
+        Self::telling(store, forms, images, packing, attester, &mut |_| Ok(()))
+    }
+
+    /// The same; `made` is given each layer as soon as its blob is there, while others are still compressed.
+    ///
+    /// # Errors
+    /// As [`Self::attested`]; what `made` says.
+    pub fn telling(
+        store: &Store,
+        forms: &Forms,
+        images: &[Image],
+        packing: &Packing,
+        attester: Option<&dyn Attester>,
+        made: &mut Made<'_>,
+    ) -> Result<Self> {
         let annotations = &packing.annotations;
         let mut bundle = Self {
             root: Descriptor::new(media_type::OCI_INDEX, Digest::of(b""), 0),
@@ -137,7 +155,7 @@ impl Bundle {
                 variant: config.variant,
                 ..Platform::default()
             };
-            let (mut entry, layers) = bundle.image(store, forms, image, &platform, packing)?;
+            let (mut entry, layers) = bundle.image(store, forms, image, &platform, packing, made)?;
             if let Some(attester) = attester {
                 let packed = Packed { at, platform: &platform, manifest: &entry, layers: &layers };
                 attestations.extend(bundle.attest(&attester.statements(&packed)?, &entry, packing)?);
@@ -203,6 +221,7 @@ impl Bundle {
         image: &Image,
         platform: &Platform,
         packing: &Packing,
+        made: &mut Made<'_>,
     ) -> Result<(Descriptor, Vec<Descriptor>)> {
         let infos = infos(store, image)?;
         let annotations = packing.annotations.manifest(platform);
@@ -215,11 +234,18 @@ impl Bundle {
         let default = about_image == Packing::default();
         let kept = if default && annotations.is_empty() { kept(store, image, &infos)? } else { None };
         let (document, manifest) = match kept {
-            Some(kept) => kept,
+            Some((document, manifest)) => {
+                for (info, descriptor) in infos.into_iter().zip(&manifest.layers) {
+                    self.layer(info, descriptor, made)?;
+                }
+                (document, manifest)
+            }
             None => {
                 let mut layers = Vec::with_capacity(infos.len());
-                for info in &infos {
-                    layers.push(blob(store, forms, info, packing)?);
+                for info in infos {
+                    let descriptor = blob(store, forms, &info, packing)?;
+                    self.layer(info, &descriptor, made)?;
+                    layers.push(descriptor);
                 }
                 let kind = if packing.docker { media_type::DOCKER_CONFIG } else { media_type::OCI_CONFIG };
                 let config = Descriptor::new(kind, image.id, image.config.len() as u64);
@@ -231,15 +257,21 @@ impl Bundle {
                 (Document { descriptor: manifest.descriptor(), bytes: manifest.to_bytes() }, manifest)
             }
         };
-        for (info, descriptor) in infos.into_iter().zip(&manifest.layers) {
-            if self.layers.iter().all(|known| known.descriptor.digest != descriptor.digest) {
-                self.layers.push(LayerBlob { info, descriptor: descriptor.clone() });
-            }
-        }
         self.configs.push(Document { descriptor: manifest.config, bytes: image.config.clone() });
         let descriptor = document.descriptor.clone();
         self.manifests.push(document);
         Ok((descriptor, manifest.layers))
+    }
+
+    /// Adds a layer, unless it is there under the same digest.
+    fn layer(&mut self, info: LayerInfo, descriptor: &Descriptor, made: &mut Made<'_>) -> Result<()> {
+        if self.layers.iter().any(|known| known.descriptor.digest == descriptor.digest) {
+            return Ok(());
+        }
+        let layer = LayerBlob { info, descriptor: descriptor.clone() };
+        made(&layer)?;
+        self.layers.push(layer);
+        Ok(())
     }
 
     /// The document that the root is.

@@ -8,6 +8,7 @@
 
 mod annotations;
 pub mod archive;
+mod beside;
 mod bundle;
 pub mod cache;
 pub mod copy;
@@ -25,7 +26,7 @@ mod sink;
 mod stated;
 
 pub use annotations::Annotations;
-pub use bundle::{Attester, Bundle, Document, LayerBlob, Packed, Packing};
+pub use bundle::{Attester, Bundle, Document, LayerBlob, Made, Packed, Packing};
 pub use error::Error;
 pub use image::{NewImage, finish};
 

@@ -1,15 +1,19 @@
 //! A bundle to a registry: layers first, several at once, then the configurations, then manifests and index.
 //!
+//! A layer is on its way as soon as it is compressed, while the next one is: the registry, which hashes what it gets,
+//! and the network work beside the compression.
+//!
 //! What is pushed of an image is kept with it: a second push sends the same bytes. A blob that another repository of the
 //! same registry is known to have is asked for there first.
 
-use crate::{Bundle, Document, Error, LayerBlob, Packing, Result, parallel};
+use crate::beside::beside;
+use crate::{Attester, Bundle, Document, Error, LayerBlob, Packing, Result};
 use oci::{Descriptor, Digest, Reference};
 use progress::VertexHandle;
 use registry::{Client, Pushed};
 use snapshot::Forms;
 use std::io::Read;
-use store::{LayerInfo, Store};
+use store::{Image, LayerInfo, Store};
 
 /// How many blobs are sent at once.
 const PARALLEL: usize = 4;
@@ -44,8 +48,8 @@ impl Pusher<'_> {
     /// [`Error::NoImage`]; what the registry says; layers whose bytes cannot be had.
     pub fn image(&self, image: &str, target: &Reference) -> Result<Descriptor> {
         let image = self.store.image(image)?.ok_or_else(|| Error::NoImage { name: image.to_owned() })?;
-        let bundle = Bundle::new(self.store, self.forms, std::slice::from_ref(&image), &Packing::default())?;
-        self.bundle(&bundle, target, false)?;
+        let images = std::slice::from_ref(&image);
+        let bundle = self.images(images, &Packing::default(), None, target, false)?;
         self.store.set_pulled(target, &bundle.root_document().descriptor)?;
         if image.manifest.is_none() {
             let Document { descriptor, bytes } = bundle.root_document().clone();
@@ -57,12 +61,36 @@ impl Pusher<'_> {
         Ok(bundle.root)
     }
 
+    /// Makes the bundle of images and sends it: each layer as soon as it is compressed. Otherwise as
+    /// [`Pusher::bundle`].
+    ///
+    /// # Errors
+    /// As [`Bundle::attested`] and [`Pusher::bundle`].
+    pub fn images(
+        &self,
+        images: &[Image],
+        packing: &Packing,
+        attester: Option<&dyn Attester>,
+        target: &Reference,
+        by_digest: bool,
+    ) -> Result<Bundle> {
+        let bundle = self.layers(target, |send| {
+            Bundle::telling(self.store, self.forms, images, packing, attester, &mut |layer| send(layer))
+        })?;
+        self.documents(&bundle, target, by_digest)?;
+        Ok(bundle)
+    }
+
     /// Sends a bundle. Its root gets the tag of `target`, or none but its digest where `by_digest` says so.
     ///
     /// # Errors
     /// What the registry says; layers whose bytes cannot be had.
     pub fn bundle(&self, bundle: &Bundle, target: &Reference, by_digest: bool) -> Result<()> {
-        self.layers(&bundle.layers, target)?;
+        self.layers(target, |send| bundle.layers.iter().try_for_each(send))?;
+        self.documents(bundle, target, by_digest)
+    }
+
+    fn documents(&self, bundle: &Bundle, target: &Reference, by_digest: bool) -> Result<()> {
         for config in &bundle.configs {
             let open = || -> std::io::Result<Box<dyn Read + Send>> {
                 Ok(Box::new(std::io::Cursor::new(config.bytes.clone())))
@@ -79,9 +107,14 @@ impl Pusher<'_> {
         Ok(())
     }
 
-    /// Sends the layers' blobs.
-    fn layers(&self, layers: &[LayerBlob], target: &Reference) -> Result<()> {
-        parallel::each(layers, PARALLEL, &|layer| self.layer(layer, target))
+    /// Sends the layers' blobs that `make` hands over, while it makes others.
+    fn layers<T>(
+        &self,
+        target: &Reference,
+        make: impl FnOnce(&dyn Fn(&LayerBlob) -> Result<()>) -> Result<T>,
+    ) -> Result<T> {
+        let send = |layer: LayerBlob| self.layer(&layer, target);
+        beside(PARALLEL, send, |hand_over| make(&|layer| hand_over(layer.clone())))
     }
 
     fn layer(&self, layer: &LayerBlob, target: &Reference) -> Result<()> {

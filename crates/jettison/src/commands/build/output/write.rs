@@ -113,8 +113,10 @@ impl Outputs<'_> {
                             pusher.image(&image.id.to_string(), name)?
                         }
                         images => {
-                            let bundle = self.bundle(forms, images, output)?;
-                            pusher.bundle(&bundle, name, push.by_digest)?;
+                            let attester = self.recorder.attester(&output.names);
+                            let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
+                            let bundle =
+                                pusher.images(images, &output.packing, attester, name, push.by_digest)?;
                             if !push.by_digest {
                                 store.set_pulled(name, &bundle.root_document().descriptor)?;
                             }
