@@ -19,9 +19,10 @@ impl Forms {
             && let Some(blob) = info.blobs.first()
         {
             let file = self.blob(id, blob)?;
-            let mut tar =
+            let tar =
                 layer::decompress(file, u64::MAX).map_err(|source| Error::Layer { what: what(), source })?;
-            std::io::copy(&mut tar, &mut { out }).map_err(|source| Error::Io {
+            // Beside whoever hashes, compresses or writes it.
+            layer::ReadAhead::new(tar).write_to(out).map_err(|source| Error::Io {
                 action: "write the tar of",
                 path: self.store().layer_dir(id),
                 source,

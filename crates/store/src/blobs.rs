@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 /// Documents up to this size are kept in the index.
 const INLINE: usize = 64 << 10;
+/// The store is told of each so many bytes.
+const TELL: u64 = 8 << 20;
 
 /// Takes the bytes of a blob. Dropped without [`commit`](BlobWriter::commit) it leaves nothing.
 pub struct BlobWriter {
@@ -24,6 +26,8 @@ pub struct BlobWriter {
     hasher: Hasher,
     expected: Option<Digest>,
     media_type: String,
+    /// Bytes that the store was not told of yet.
+    untold: u64,
 }
 
 impl std::fmt::Debug for BlobWriter {
@@ -51,6 +55,10 @@ impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let taken = self.draft.file.write(bytes)?;
         self.hasher.update(&bytes[..taken]);
+        self.untold += taken as u64;
+        if self.untold >= TELL {
+            self.store.wrote(std::mem::take(&mut self.untold));
+        }
         Ok(taken)
     }
 
@@ -78,7 +86,7 @@ impl BlobWriter {
     /// # Errors
     /// [`Error::Digest`] if another digest was expected; then nothing is kept.
     pub fn commit(self) -> Result<(Digest, u64)> {
-        let Self { store, mut draft, hasher, expected, media_type } = self;
+        let Self { store, mut draft, hasher, expected, media_type, .. } = self;
         let size = hasher.size();
         let digest = hasher.finish();
         if let Some(expected) = expected
@@ -178,6 +186,7 @@ impl Store {
                     hasher: Hasher::new(),
                     expected,
                     media_type,
+                    untold: 0,
                 });
             }
         }

@@ -225,6 +225,9 @@ impl LayerFill {
             Ok(())
         })?;
         store.made_something();
+        if folder && let Some(written) = &listing {
+            store.wrote(written.disk);
+        }
         store.layer(id)?.ok_or_else(|| Error::not_found("layer", id))
     }
 }

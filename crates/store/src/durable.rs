@@ -4,9 +4,8 @@
 //! count. At the end of a build [`Store::finish`] syncs the file system once and then takes the boot id off.
 
 use crate::inner::Store;
-use crate::{Error, Result};
+use crate::{Error, Result, early};
 use rusqlite::params;
-use std::fs::File;
 use std::sync::atomic::Ordering;
 
 impl Store {
@@ -34,8 +33,8 @@ impl Store {
         // What was committed up to this tick had its files written before.
         let tick = self.write(|transaction| self.tick(transaction))?;
         let root = self.root();
-        let folder = File::open(root).map_err(|e| Error::io("open", root, e))?;
-        rustix::fs::syncfs(&folder).map_err(|e| Error::io("sync the file system of", root, e))?;
+        self.settle()?;
+        early::sync(root).map_err(|e| Error::io("sync the file system of", root, e))?;
         let level = |level: &'static str| {
             self.with_connection(|connection| {
                 connection

@@ -1,5 +1,6 @@
 //! What all handles of one open store share: the connection, the lease, the boot id.
 
+use crate::early::Early;
 use crate::lease::LeaseState;
 use crate::{Error, Options, Result, open, reserve};
 use layer::{LayerId, Listing};
@@ -29,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) listings: Mutex<HashMap<LayerId, Arc<Listing>>>,
     /// Whether something was written that a sync must make durable.
     pub(crate) fresh: AtomicBool,
+    pub(crate) early: Mutex<Early>,
     /// Whether things are removed, and the reserve may have been given up for that.
     pub(crate) removes: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Store {
             lease_start: AtomicI64::new(0),
             listings: Mutex::new(HashMap::new()),
             fresh: AtomicBool::new(false),
+            early: Mutex::default(),
             removes: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })

@@ -53,6 +53,7 @@ mod containers;
 mod contexts;
 mod drafts;
 mod durable;
+mod early;
 mod error;
 mod holdings;
 mod images;

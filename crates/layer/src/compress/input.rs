@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
@@ -142,20 +142,39 @@ impl ReadAhead {
         });
         Self { chunks: Some(chunks), chunk: Vec::new(), at: 0, thread: Some(thread) }
     }
+
+    /// Sees to it that the chunk has bytes left; false at the end.
+    fn fill(&mut self) -> std::io::Result<bool> {
+        if self.at < self.chunk.len() {
+            return Ok(true);
+        }
+        if let Some(Ok(chunk)) = self.chunks.as_ref().map(Receiver::recv) {
+            (self.chunk, self.at) = (chunk?, 0);
+            return Ok(true);
+        }
+        if let Some(thread) = self.thread.take() {
+            thread.join().map_err(|_| std::io::Error::other("the reading thread panicked"))?;
+        }
+        Ok(false)
+    }
+
+    /// Writes the rest of the stream to `out`, in pieces as large as they are read.
+    ///
+    /// # Errors
+    /// What the stream or `out` says.
+    pub fn write_to(mut self, out: &mut dyn Write) -> std::io::Result<()> {
+        while self.fill()? {
+            out.write_all(&self.chunk[self.at..])?;
+            self.at = self.chunk.len();
+        }
+        Ok(())
+    }
 }
 
 impl Read for ReadAhead {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.at == self.chunk.len() {
-            match self.chunks.as_ref().map(Receiver::recv) {
-                Some(Ok(chunk)) => (self.chunk, self.at) = (chunk?, 0),
-                _ => {
-                    if let Some(thread) = self.thread.take() {
-                        thread.join().map_err(|_| std::io::Error::other("the reading thread panicked"))?;
-                    }
-                    return Ok(0);
-                }
-            }
+        if !self.fill()? {
+            return Ok(0);
         }
         let count = buffer.len().min(self.chunk.len() - self.at);
         buffer[..count].copy_from_slice(&self.chunk[self.at..self.at + count]);
@@ -173,7 +192,6 @@ impl Drop for ReadAhead {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
     use std::process::{Command, Stdio};
 
     #[test]
@@ -262,6 +280,11 @@ mod tests {
         let mut back = Vec::new();
         ReadAhead::new(std::io::Cursor::new(data.clone())).read_to_end(&mut back).unwrap();
         assert!(back == data);
+        let mut rest = ReadAhead::new(std::io::Cursor::new(data.clone()));
+        rest.read_exact(&mut [0; 7]).unwrap();
+        back.clear();
+        rest.write_to(&mut back).unwrap();
+        assert!(back == data[7..]);
         struct Fails;
         impl Read for Fails {
             fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
