@@ -305,21 +305,20 @@ pub(super) fn file_of(megabytes: usize, folder: &Path, salt: &str) -> Result<()>
     Ok(())
 }
 
-/// Stages as people write them, each on the one before, with nothing that a check would warn of.
+/// Stages as people write them, each with a file of the one before, with nothing that a check would warn of.
 fn long(folder: &Path, salt: &str) -> Result<()> {
     let mut text = String::new();
-    let mut base = DEBIAN.to_owned();
+    let mut copy = "--chmod=644 Dockerfile".to_owned();
     for stage in 0..PARSED_STAGES {
-        let _ = writeln!(text, "# stage {stage} of {salt}\nFROM {base} AS s{stage}\nARG VERSION=1.{stage}");
+        let _ = writeln!(text, "# stage {stage} of {salt}\nFROM {DEBIAN} AS s{stage}\nARG VERSION=1.{stage}");
         let _ = writeln!(text, "ENV NAME=\"part {stage}\" \\\n    PATH=\"/opt/{stage}/bin:$PATH\"");
-        let _ =
-            writeln!(text, "WORKDIR /opt/{stage}\nCOPY --chmod=644 Dockerfile ./\nLABEL part=\"{stage}\"");
+        let _ = writeln!(text, "WORKDIR /opt/{stage}\nCOPY {copy} ./\nLABEL part=\"{stage}\"");
         let _ = writeln!(text, "USER 1000:1000\nCMD [\"/opt/{stage}/bin/run\", \"--now\"]");
         for step in 0..(STAGE_LINES - 10) / 3 {
             let _ = writeln!(text, "RUN set -eux; \\\n    mkdir -p \"/tmp/$NAME\"; \\");
             let _ = writeln!(text, "    echo \"$VERSION {step}\" > \"/tmp/$NAME/{step}\"");
         }
-        base = format!("s{stage}");
+        copy = format!("--from=s{stage} /etc/hostname");
     }
     write(&folder.join("Dockerfile"), text)
 }
