@@ -355,7 +355,7 @@ fn copied(copy: &Copy, source: &str) -> Value {
     let chmod = copy.chmod.as_deref();
     let octal = chmod.and_then(|mode| i64::from_str_radix(mode, 8).ok());
     present([
-        ("src", json!(source)),
+        ("src", json!(format!("/{}", source.trim_start_matches('/')))),
         ("dest", json!(copy.destination)),
         ("owner", owner(copy.chown.as_deref())),
         ("mode", json!(octal.unwrap_or(NONE))),

@@ -8,12 +8,12 @@ const MASK: &str = "xxxxx";
 /// The value of a variable: nothing of one whose name says that it holds a secret, or that is a proxy, and no user and
 /// password of a URL.
 pub(crate) fn value(name: &str, value: &str) -> String {
-    if is_secret_name(name) || is_proxy(name) { MASK.to_owned() } else { text(value) }
+    if is_told(name) { text(value) } else { MASK.to_owned() }
 }
 
-/// Whether a variable's value is told whole.
-pub(crate) fn is_told(name: &str) -> bool {
-    !is_secret_name(name) && !is_proxy(name)
+/// Whether a variable's value is told whole. That of SSH_AUTH_SOCK is a path in the step.
+fn is_told(name: &str) -> bool {
+    name == "SSH_AUTH_SOCK" || !(is_secret_name(name) || is_proxy(name))
 }
 
 /// Whether a build argument is one of the proxy variables, whose values may hold passwords.
@@ -64,6 +64,8 @@ mod tests {
         assert_eq!(value("NPM_TOKEN", "s"), "xxxxx");
         assert_eq!(value("https_proxy", "http://u:p@proxy"), "xxxxx");
         assert_eq!(value("URL", "http://u:p@h"), "http://xxxxx:xxxxx@h");
-        assert!(is_told("WHO") && !is_told("HTTP_PROXY") && !is_told("DB_PASSWORD"));
+        assert!(
+            is_told("WHO") && is_told("SSH_AUTH_SOCK") && !is_told("HTTP_PROXY") && !is_told("DB_PASSWORD")
+        );
     }
 }

@@ -339,8 +339,9 @@ fn told(args: &BTreeMap<String, String>, is_max: bool) -> (BTreeMap<String, Stri
                 return None;
             }
             Some(("build-arg" | "label", name)) => {
-                all &= masked::is_told(name);
-                masked::value(name, value)
+                let told = masked::value(name, value);
+                all &= told == *value;
+                told
             }
             _ => masked::text(value),
         };

@@ -109,3 +109,45 @@ pub fn statements(manifest: &Manifest) -> impl Iterator<Item = (&Descriptor, &st
         Some((layer, kind.as_str()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attestation, Subject};
+    use serde_json::json;
+
+    #[test]
+    fn what_is_stored_is_found_again() {
+        let image = Descriptor::new(media_type::OCI_MANIFEST, Digest::of(b"image"), 5);
+        let other = Descriptor::new(media_type::OCI_MANIFEST, Digest::of(b"other"), 5);
+        let attestation = Attestation::spdx("sbom", json!({"packages": []}));
+        let subject = Subject::new("pkg:docker/a@1".to_owned(), &image.digest);
+        let statements = [attestation.statement(&[subject])];
+        for artifact in [true, false] {
+            let stored = store(&image, &statements, artifact);
+            let index = Index::oci(vec![image.clone(), other.clone(), stored.descriptor.clone()]);
+            let found: Vec<&Descriptor> = about(&index, &image.digest).collect();
+            assert_eq!(found, [&stored.descriptor]);
+            assert_eq!(about(&index, &other.digest).count(), 0);
+            assert_eq!(subject_of(&image), None);
+            let manifest = Manifest::parse(&stored.manifest).unwrap();
+            assert_eq!(manifest.subject.is_some(), artifact);
+            let found: Vec<_> = super::statements(&manifest).collect();
+            assert_eq!(found, [(&stored.blobs[0].0, crate::SPDX)]);
+            // No platform is served by it.
+            assert_eq!(index.choose(&Platform::host()), None);
+            for (descriptor, bytes) in &stored.blobs {
+                assert_eq!((descriptor.digest, descriptor.size), (Digest::of(bytes), bytes.len() as u64));
+            }
+        }
+    }
+
+    #[test]
+    fn other_references_are_no_attestations() {
+        let mut entry = Descriptor::new(media_type::OCI_MANIFEST, Digest::of(b"x"), 1);
+        entry.annotations.insert(REFERENCE_DIGEST.to_owned(), Digest::of(b"image").to_string());
+        assert!(subject_of(&entry).is_some(), "early ones have no type");
+        entry.annotations.insert(REFERENCE_TYPE.to_owned(), "signature".to_owned());
+        assert_eq!(subject_of(&entry), None);
+    }
+}

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// An OCI layout with one index, and the statements in it.
-struct Layout {
-    index: Value,
-    image: Value,
+pub(crate) struct Layout {
+    pub(crate) index: Value,
+    pub(crate) image: Value,
     /// The attestation manifest.
     attested: Value,
-    statements: Vec<Value>,
+    pub(crate) statements: Vec<Value>,
 }
 
 fn document(folder: &Path, digest: &Value) -> Value {
@@ -33,17 +33,24 @@ impl Layout {
 
 /// Builds into a layout.
 #[track_caller]
-fn layout(house: &House, context: &Context, args: &[&str]) -> Layout {
+pub(crate) fn layout(house: &House, context: &Context, args: &[&str]) -> Layout {
+    layout_of(house, context.text(), args)
+}
+
+/// The same of a context that may be elsewhere.
+#[track_caller]
+pub(crate) fn layout_of(house: &House, context: &str, args: &[&str]) -> Layout {
     let out = folder();
     let mut all = vec!["-o".to_owned(), format!("type=oci,tar=false,dest={}", out.path().display())];
     all.extend(args.iter().map(|arg| (*arg).to_owned()));
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    house.build(context, &all);
+    let built = house.build_from(context, &all, None);
+    assert_eq!(built.out.code, Some(0), "{}", built.out.stderr);
     Layout::read(out.path())
 }
 
 /// A Dockerfile with something of everything that provenance tells.
-fn image() -> Context {
+pub(crate) fn image() -> Context {
     let context = Context::dockerfile(
         "FROM busybox AS builder\nARG WHO\nARG NPM_TOKEN\n\
          RUN --mount=type=secret,id=tok --mount=type=ssh echo $WHO > /out\n\
@@ -55,7 +62,7 @@ fn image() -> Context {
     context
 }
 
-fn git(context: &Context, args: &[&str]) {
+pub(crate) fn git(context: &Context, args: &[&str]) {
     let mut command = Command::new("git");
     command.args(["-C", context.text(), "-c", "user.name=a", "-c", "user.email=a@example.com"]).args(args);
     run(command, LIMIT).ok();

@@ -36,6 +36,7 @@ mod networks;
 mod object_cache;
 mod options;
 mod outputs;
+mod provenance;
 mod real_npm;
 mod registry;
 mod remote_files;

@@ -214,6 +214,8 @@ impl House {
             "REGISTRY_AUTH_FILE",
             "DOCKER_AUTH_CONFIG",
             "BUILDKIT_PROGRESS",
+            "BUILDX_NO_DEFAULT_ATTESTATIONS",
+            "BUILDX_METADATA_PROVENANCE",
             "SOURCE_DATE_EPOCH",
         ] {
             command.env_remove(name);

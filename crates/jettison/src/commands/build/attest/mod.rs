@@ -16,9 +16,9 @@ use attest::{
 use executor::{LocalContext, Pins};
 use export::{Attester, Packed};
 use frontend::Options;
-use graph::{Graph, NodeId, Op};
+use graph::{Graph, ImageOp, NodeId, Op};
 use layer::LayerId;
-use oci::{Descriptor, Platform, Reference};
+use oci::{Descriptor, Manifest, Platform, Reference};
 use serde_json::{Map, Value};
 use solver::Solved;
 use std::cell::OnceCell;
@@ -161,6 +161,9 @@ impl Recorder<'_> {
     /// The blobs of what a step made, as far as they are known: those that leave with the result, and others that are
     /// there anyway. None where one is missing.
     fn blobs(&self, at: usize, leaving: &[Descriptor], step: NodeId) -> Vec<Descriptor> {
+        if let Op::Image(image) = &self.graph.node(step).op {
+            return self.blobs_of(image);
+        }
         let Some(stack) = self.steps.get(&step) else { return Vec::new() };
         let known: Option<Vec<Descriptor>> = stack
             .iter()
@@ -175,6 +178,14 @@ impl Recorder<'_> {
             })
             .collect();
         known.unwrap_or_default()
+    }
+
+    /// The blobs of a base image, as its manifest has them.
+    fn blobs_of(&self, image: &ImageOp) -> Vec<Descriptor> {
+        let bytes = image.manifest.and_then(|digest| self.store.read_blob(&digest, oci::MAX_DOCUMENT).ok());
+        let manifest = bytes.and_then(|bytes| Manifest::parse(&bytes).ok());
+        let layers = manifest.map(|manifest| manifest.layers).unwrap_or_default();
+        layers.iter().map(|layer| Descriptor::new(&layer.media_type, layer.digest, layer.size)).collect()
     }
 
     fn pin(&self, op: &Op) -> Option<Pin> {
