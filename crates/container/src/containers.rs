@@ -5,6 +5,7 @@ use crate::protocol::{self, NetworkSettings, Process, Reply, Request};
 use crate::state::{self, State};
 use crate::{BoxError, Error, Result, logs, monitor};
 use layer::LayerId;
+use snapshot::Lowers;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -13,13 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use store::Store;
 
-/// Who makes the folders of an image's layers.
+/// Who has what the layers of an image are mounted from.
 pub trait Roots: Send + Sync {
-    /// The folders of a stack, lowest first; what is missing is pulled and unpacked. `image` is for messages.
+    /// What a stack is mounted from; what is missing is pulled and unpacked. `image` is for messages.
     ///
     /// # Errors
-    /// Why they cannot be had.
-    fn folders(&self, image: &str, stack: &[LayerId]) -> Result<Vec<PathBuf>, BoxError>;
+    /// Why it cannot be had.
+    fn lowers(&self, image: &str, stack: &[LayerId]) -> Result<Lowers, BoxError>;
 }
 
 /// What the engine is told about the machine.
@@ -94,8 +95,8 @@ impl Containers {
         }
     }
 
-    pub(crate) fn lowers(&self, image: &str, stack: &[LayerId]) -> Result<Vec<PathBuf>> {
-        self.roots.folders(image, stack).map_err(|source| Error::Layers { image: image.to_owned(), source })
+    pub(crate) fn lowers(&self, image: &str, stack: &[LayerId]) -> Result<Lowers> {
+        self.roots.lowers(image, stack).map_err(|source| Error::Layers { image: image.to_owned(), source })
     }
 
     pub(crate) fn find(&self, text: &str) -> Result<store::Container> {

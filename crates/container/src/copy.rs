@@ -245,8 +245,8 @@ impl Containers {
     fn still(&self, container: &store::Container, dir: &Path, write: bool) -> Result<Still> {
         let lock = state::lock(dir)?;
         let config = config_of(container)?;
-        let mut lowers: Vec<PathBuf> =
-            self.lowers(&config.image, &container.stack)?.into_iter().rev().collect();
+        let image = self.lowers(&config.image, &container.stack)?;
+        let mut lowers: Vec<PathBuf> = image.paths().iter().rev().cloned().collect();
         let layer = container
             .layer
             .map(|layer| self.store.layer_dir(layer))

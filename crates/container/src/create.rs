@@ -174,7 +174,8 @@ impl Containers {
         config.image_id = image.id.to_string();
         let lowers = self.lowers(&new.image, &image.stack)?;
         let mut made = Vec::new();
-        let created = self.create_with(new, &image, &lowers, &id, &mut config, &settings.config, &mut made);
+        let created =
+            self.create_with(new, &image, lowers.paths(), &id, &mut config, &settings.config, &mut made);
         if created.is_err() {
             for name in made {
                 let _ = store.remove_volume(&name);

@@ -44,7 +44,8 @@ pub use create::{Created, NewContainer, NewMount};
 pub use dockerfile::signal;
 pub use error::{BoxError, Error};
 pub use protocol::Process;
-pub use start::{Attached, Exec, Started};
+pub use snapshot::Lowers;
+pub use start::{Attached, Exec, Monitor, Started};
 pub use state::{Check, Health, State, Status};
 
 /// What this crate's functions return.

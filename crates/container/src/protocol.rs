@@ -9,8 +9,14 @@
 //! ```
 
 use crate::config::Config;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
@@ -64,7 +70,7 @@ pub(crate) struct Start {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) dir: PathBuf,
-    pub(crate) lowers: Vec<PathBuf>,
+    pub(crate) lowers: Vec<Lower>,
     pub(crate) upper: PathBuf,
     pub(crate) work: PathBuf,
     pub(crate) user_xattrs: bool,
@@ -116,6 +122,16 @@ pub(crate) struct Exec {
     pub(crate) detach: bool,
     pub(crate) privileged: bool,
     pub(crate) size: Option<(u16, u16)>,
+}
+
+/// What a part of the root is mounted from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Lower {
+    /// A folder.
+    Folder(PathBuf),
+    /// A mount: its number among those that were passed.
+    Mount(usize),
 }
 
 /// What a monitor answers.
@@ -202,6 +218,38 @@ pub(crate) fn receive(mut from: impl Read) -> io::Result<Option<(Kind, Vec<u8>)>
     Ok(Some((kind, bytes)))
 }
 
+/// The most descriptors that are passed at once.
+const MOST_PASSED: usize = 253;
+
+/// Passes descriptors on, with a byte that means nothing.
+pub(crate) fn pass(to: &UnixStream, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if fds.len() > MOST_PASSED {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_PASSED))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    rustix::net::sendmsg(to, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Descriptors that were passed; none when the other side has gone.
+pub(crate) fn take_passed(from: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_PASSED))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    rustix::net::recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(passed) = message {
+            fds.extend(passed);
+        }
+    }
+    Ok(fds)
+}
+
 /// The next frame, which must be a reply; nothing when the other side has gone.
 pub(crate) fn receive_reply(from: &UnixStream) -> io::Result<Option<Reply>> {
     match receive(from)? {
@@ -231,6 +279,22 @@ mod tests {
         ));
         assert!(matches!(receive_reply(&two).unwrap(), Some(Reply::Ended { code: 3 })));
         assert!(receive(&two).unwrap().is_none());
+    }
+
+    #[test]
+    fn descriptors_come_before_the_frames_that_follow_them() {
+        use std::os::fd::AsFd;
+        let (one, two) = UnixStream::pair().unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        pass(&one, &[far.as_fd(), far.as_fd()]).unwrap();
+        send(&one, Kind::Leave, b"").unwrap();
+        drop((one, far));
+        let passed = take_passed(&two).unwrap();
+        assert_eq!(passed.len(), 2);
+        assert_eq!(receive(&two).unwrap(), Some((Kind::Leave, Vec::new())));
+        drop(passed);
+        assert!(receive(&near).unwrap().is_none(), "nobody holds the other end any more");
+        assert!(take_passed(&two).unwrap().is_empty(), "the other side has gone");
     }
 
     #[test]

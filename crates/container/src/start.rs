@@ -2,11 +2,12 @@
 
 use crate::client::{self, Outcome, Streams};
 use crate::containers::{Containers, config_of};
-use crate::protocol::{self, Attach, Reply, Request, StoreSettings};
+use crate::protocol::{self, Attach, Lower, Reply, Request, StoreSettings};
 use crate::{Error, Result, state, volumes};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Xattrs;
 
@@ -22,6 +23,12 @@ pub struct Started {
     pub warnings: Vec<String>,
     /// Its streams, where they were asked for.
     pub attached: Option<Attached>,
+}
+
+/// A monitor that waits to be told what to start. Dropped, it ends.
+#[derive(Debug)]
+pub struct Monitor {
+    stream: UnixStream,
 }
 
 /// The streams of a process in a container.
@@ -80,18 +87,47 @@ impl Attached {
 }
 
 impl Containers {
+    /// A monitor ahead of its container, so that it begins while that is still being made.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn monitor(&self) -> Result<Monitor> {
+        let (stream, theirs) =
+            UnixStream::pair().map_err(|error| Error::io("make", "a socket pair", error))?;
+        let settings = &self.settings;
+        let theirs = OwnedFd::from(theirs);
+        sandbox::process::spawn_detached(&settings.program, &settings.args, &[], &[(&theirs, 3)])?;
+        Ok(Monitor { stream })
+    }
+
     /// Starts a container that does not run. With `attach` its streams are given to the caller from the first byte on;
     /// `size` is that of the caller's terminal, `stdin` whether anything is to be typed.
     ///
     /// # Errors
     /// [`Error::Running`]; [`Error::Start`] with the code of the failure.
     pub fn start(&self, text: &str, attach: bool, stdin: bool, size: Option<(u16, u16)>) -> Result<Started> {
+        self.start_with(None, text, attach, stdin, size)
+    }
+
+    /// [`start`](Self::start) by a monitor that is there already.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_with(
+        &self,
+        monitor: Option<Monitor>,
+        text: &str,
+        attach: bool,
+        stdin: bool,
+        size: Option<(u16, u16)>,
+    ) -> Result<Started> {
         let container = self.find(text)?;
         let config = config_of(&container)?;
         let dir = self.store.container_dir(&container.id);
         let lock = self.lock_for_start(&container, &dir)?;
+        let ours = monitor.map_or_else(|| self.monitor(), Ok)?.stream;
         let lowers = self.lowers(&config.image, &container.stack)?;
-        volumes::initialise(&self.store, &config, &lowers)?;
+        volumes::initialise(&self.store, &config, lowers.paths())?;
         let layer = container
             .layer
             .map(|layer| self.store.layer_dir(layer))
@@ -103,7 +139,7 @@ impl Containers {
             id: container.id.clone(),
             name: container.name.clone(),
             dir: dir.clone(),
-            lowers,
+            lowers: lowers.paths().iter().map(|path| lower(path, lowers.mounts())).collect(),
             upper: layer.join("fs"),
             work: layer.join("work"),
             user_xattrs: options.xattrs == Xattrs::User,
@@ -117,20 +153,11 @@ impl Containers {
             },
             attach: wanted,
         }));
-        let (ours, theirs) = UnixStream::pair().map_err(|error| Error::io("make", "a socket pair", error))?;
-        let theirs = OwnedFd::from(theirs);
-        let lock_fd =
-            lock.file().try_clone().map_err(|error| Error::io("pass on", "the monitor's lock", error))?;
-        let lock_fd = OwnedFd::from(lock_fd);
-        let settings = &self.settings;
-        sandbox::process::spawn_detached(
-            &settings.program,
-            &settings.args,
-            &[],
-            &[(&theirs, 3), (&lock_fd, 4)],
-        )?;
-        drop((theirs, lock_fd, lock));
         let gone = |_| Error::MonitorGone { name: container.name.clone() };
+        let mounts = lowers.mounts().iter().map(|mount| mount.as_fd());
+        let passed: Vec<BorrowedFd<'_>> = std::iter::once(lock.file().as_fd()).chain(mounts).collect();
+        protocol::pass(&ours, &passed).map_err(gone)?;
+        drop(lock);
         protocol::send_request(&ours, &request).map_err(gone)?;
         match protocol::receive_reply(&ours).map_err(gone)? {
             Some(Reply::Started { warnings, .. }) => {
@@ -213,4 +240,10 @@ impl Containers {
             (_, other) => Err(Error::Answer { name: container.name, message: format!("{other:?}") }),
         }
     }
+}
+
+/// A path of this process as the monitor is told of it: a mount is passed to it.
+fn lower(path: &Path, mounts: &[Arc<OwnedFd>]) -> Lower {
+    let leads_to = |mount: &Arc<OwnedFd>| path == Path::new(&format!("/proc/self/fd/{}", mount.as_raw_fd()));
+    mounts.iter().position(leads_to).map_or_else(|| Lower::Folder(path.to_owned()), Lower::Mount)
 }

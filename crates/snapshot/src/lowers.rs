@@ -30,6 +30,12 @@ impl Lowers {
         &self.paths
     }
 
+    /// The mounts that some of the paths lead to, as `/proc/self/fd/` and their number.
+    #[must_use]
+    pub fn mounts(&self) -> &[Arc<OwnedFd>] {
+        &self.mounts
+    }
+
     /// One more on top.
     pub fn push(&mut self, folder: PathBuf) {
         self.paths.push(folder);
@@ -51,8 +57,22 @@ pub(crate) struct Images {
 }
 
 impl Forms {
-    /// What a stack is mounted from; pulls what is missing.
+    /// What a stack is mounted from that others will stand on; pulls what is missing.
     pub fn lowers(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Lowers> {
+        let mut lowers = self.lowers_once(stack, vertex)?;
+        if lowers.mounts.is_empty()
+            && let Some((mount, count)) = self.nested(stack, &lowers.paths)
+        {
+            let above = lowers.paths.split_off(count);
+            lowers = Lowers::default();
+            lowers.push_mount(mount);
+            lowers.paths.extend(above);
+        }
+        Ok(lowers)
+    }
+
+    /// What a stack is mounted from once, by a container; pulls what is missing.
+    pub fn lowers_once(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Lowers> {
         let folder = |id| self.store().layer_dir(id).join("fs");
         let mut lowers = Lowers::default();
         // Those on top are new; what is below them was asked for by the steps that made them.
@@ -69,14 +89,6 @@ impl Forms {
             }
             lowers.push(folder(info.id));
             self.saw_folder(info.id);
-        }
-        if lowers.mounts.is_empty()
-            && let Some((mount, count)) = self.nested(stack, &lowers.paths)
-        {
-            let above = lowers.paths.split_off(count);
-            lowers = Lowers::default();
-            lowers.push_mount(mount);
-            lowers.paths.extend(above);
         }
         Ok(lowers)
     }

@@ -2,7 +2,7 @@
 //! [`crate::Containers::start`], in a session of its own, so that the container outlives the command.
 //!
 //! ```text
-//! starter ─ pair (descriptor 3), lock (descriptor 4) ─▶ monitor
+//! starter ─ pair (descriptor 3): lock and mounts, what to start ─▶ monitor
 //!    ◀─ started or failed, then the streams where it stays attached
 //! clients ─ monitor.sock: attach, wait, signal, resize, exec, stat, get, put, top
 //! ```
@@ -77,14 +77,14 @@ struct Running {
 /// process; the exit code says nothing to anyone.
 #[must_use]
 pub fn main() -> u8 {
-    let (Some(pair), Some(lock)) = (sandbox::process::take_passed_fd(3), sandbox::process::take_passed_fd(4))
-    else {
-        return 1;
-    };
+    let Some(pair) = sandbox::process::take_passed_fd(3) else { return 1 };
     let starter = UnixStream::from(pair);
+    // Nothing comes where the container could not be made.
+    let mut passed = protocol::take_passed(&starter).unwrap_or_default().into_iter();
+    let Some(lock) = passed.next() else { return 1 };
     let Ok(Some((Kind::Request, bytes))) = protocol::receive(&starter) else { return 1 };
     let Ok(Request::Start(start)) = serde_json::from_slice(&bytes) else { return 1 };
-    match begin(*start, &starter) {
+    match begin(*start, &starter, passed.collect()) {
         Ok((running, prepared)) => {
             finish(&running, prepared, lock);
             0
@@ -112,10 +112,14 @@ type Begun = (Arc<Running>, Prepared);
 /// By which a monitor is asked to end.
 const SIGTERM: i32 = 15;
 
-fn begin(start: Start, starter: &UnixStream) -> std::result::Result<Begun, (Box<Start>, Error)> {
+fn begin(
+    start: Start,
+    starter: &UnixStream,
+    mounts: Vec<OwnedFd>,
+) -> std::result::Result<Begun, (Box<Start>, Error)> {
     let attempt = || -> Result<_> {
         let launcher = Launcher::new()?;
-        let (spec, mut prepared) = prepare::prepare(&start)?;
+        let (spec, mut prepared) = prepare::prepare(&start, &mounts)?;
         let listener = listen(&start.dir)?;
         let log = logs::Writer::open(&start.dir)?;
         let attach = start.attach.unwrap_or_default();
@@ -135,6 +139,7 @@ fn begin(start: Start, starter: &UnixStream) -> std::result::Result<Begun, (Box<
         Ok(all) => all,
         Err(error) => return Err((Box::new(start), error)),
     };
+    drop(mounts);
     // Before anyone can know that it runs: from then on a request to end must not be the monitor's death.
     let watch = sandbox::signals::watch(&[SIGTERM]).ok();
     let previous = state::read(&start.dir).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! From a configuration to what the sandbox is told, with all that must be held while the container runs.
 
 use crate::config::{Config, MountSource, NetworkMode, Port};
-use crate::protocol::Start;
+use crate::protocol::{Lower, Start};
 use crate::{Error, Result, archive};
 use network::{Attachment, Bound, How, NetworkOptions, Publisher, Serving, Target, dns};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -11,7 +11,7 @@ use sandbox::{
     overlay,
 };
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,9 +27,17 @@ pub(super) struct Prepared {
     published: Vec<Port>,
 }
 
-pub(super) fn prepare(start: &Start) -> Result<(Spec, Prepared)> {
+/// `mounts` are those that were passed.
+pub(super) fn prepare(start: &Start, mounts: &[OwnedFd]) -> Result<(Spec, Prepared)> {
     let config = &start.config;
-    let lowers: Vec<PathBuf> = start.lowers.iter().rev().cloned().collect();
+    let path = |lower: &Lower| match lower {
+        Lower::Folder(path) => Ok(path.clone()),
+        Lower::Mount(number) => {
+            let mount = mounts.get(*number).ok_or(Error::MonitorGone { name: start.name.clone() })?;
+            Ok(PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd())))
+        }
+    };
+    let lowers = start.lowers.iter().rev().map(path).collect::<Result<Vec<_>>>()?;
     // What is thrown away at its end need not be synced when it is unmounted. A mark of an earlier such mount, left by a
     // machine that went down, would be in the way.
     let options =
@@ -51,7 +59,7 @@ pub(super) fn prepare(start: &Start) -> Result<(Spec, Prepared)> {
         return Err(Error::NoCommand { image: config.image.clone() });
     }
     spec.readonly_root = config.read_only;
-    spec.mounts = mounts(start)?;
+    spec.mounts = own_mounts(start)?;
     spec.mounts.extend(prepared.name_files(start)?);
     spec.env = environment(config, &user, config.tty).into_iter().map(Into::into).collect();
     spec.cwd = if config.cwd.is_empty() { "/".into() } else { PathBuf::from(&config.cwd) };
@@ -301,7 +309,7 @@ fn write_shared(path: &Path, text: &str) -> Result<()> {
         .map_err(|error| Error::io("set the mode of", path, error))
 }
 
-fn mounts(start: &Start) -> Result<Vec<Mount>> {
+fn own_mounts(start: &Start) -> Result<Vec<Mount>> {
     start
         .config
         .mounts

@@ -1,13 +1,13 @@
 //! A store with a busybox image, and shortcuts to what most tests do.
 
-use container::{BoxError, Containers, NewContainer, Outcome, Roots, Settings, Streams, logs};
+use container::{BoxError, Containers, Lowers, NewContainer, Outcome, Roots, Settings, Streams, logs};
 use layer::LayerId;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Commit, NewImage, Options, Store};
@@ -22,8 +22,10 @@ pub(crate) struct Kit {
 struct Folders(Store);
 
 impl Roots for Folders {
-    fn folders(&self, _: &str, stack: &[LayerId]) -> Result<Vec<PathBuf>, BoxError> {
-        Ok(stack.iter().map(|id| self.0.layer_dir(*id).join("fs")).collect())
+    fn lowers(&self, _: &str, stack: &[LayerId]) -> Result<Lowers, BoxError> {
+        let mut lowers = Lowers::default();
+        stack.iter().for_each(|id| lowers.push(self.0.layer_dir(*id).join("fs")));
+        Ok(lowers)
     }
 }
 

@@ -75,6 +75,35 @@ RUN --mount=type=bind,source=data,target=/src,rw {check} && echo SALT > /src/d0/
     assert!(context.read("data/d0/f0").starts_with("data/d0/f0 "));
 }
 
+/// How many layers of the store were mounted as images of file systems.
+fn images(house: &House) -> usize {
+    let layers = std::fs::read_dir(house.root().join("layers")).unwrap();
+    let files = layers.flat_map(|layer| std::fs::read_dir(layer.unwrap().path()).unwrap());
+    files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("image-")).count()
+}
+
+#[test]
+fn a_container_does_with_many_copied_files_what_it_likes() {
+    let house = own_with_busybox();
+    house.build(&many(200, "FROM busybox\nCOPY data /data\nRUN true\n"), &[]);
+    let by_build = images(&house);
+    let context = many(200, "FROM busybox\nCOPY data /data\nVOLUME /data/d3\n");
+    house.build(&context, &["--tag", "many"]);
+    let check = whole("/data", 200);
+    let change = "echo new >> /data/d0/f0 && rm -r /data/d1 && test $(find /data -type f | wc -l) = 150";
+    house.ok(&["run", "--rm", "many", "sh", "-c", &format!("{check} && {change}")]);
+    // What one does is nothing to the next.
+    house.ok(&["run", "--rm", "many", "sh", "-c", &check]);
+    // Where a build mounts an image, a container does.
+    assert_eq!(images(&house), 2 * by_build);
+    // One that does not run is read from what it would be mounted from.
+    house.ok(&["create", "--name", "still", "many", "true"]);
+    let out = context.at("out");
+    house.ok(&["cp", "still:/data/d2/f100", &out]);
+    assert!(context.read("out").starts_with("data/d2/f100 "));
+    house.ok(&["rm", "--volumes", "still"]);
+}
+
 /// Begins a build and kills it after a while.
 fn killed(house: &House, context: &Context, after: Duration) {
     let mut child = house

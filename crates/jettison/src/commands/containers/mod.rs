@@ -16,11 +16,10 @@ use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
 use clap::Subcommand;
-use container::{BoxError, Containers, Roots, Settings};
+use container::{BoxError, Containers, Lowers, Roots, Settings};
 use layer::LayerId;
 use progress::VertexHandle;
 use serde_json::Value;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -143,12 +142,21 @@ pub(crate) fn prune_stopped(engine: &Engine, older_than: Option<Duration>) -> Ou
     single::prune_those(&containers(engine)?, |summary| Ok(limit.is_none_or(|limit| summary.created < limit)))
 }
 
-/// Makes folders by the store's layers.
-struct Folders(snapshot::Forms);
+/// So many mounts can be passed to a monitor; what has more large copies is mounted from folders.
+const MOST_MOUNTS: usize = 200;
 
-impl Roots for Folders {
-    fn folders(&self, _image: &str, stack: &[LayerId]) -> Result<Vec<PathBuf>, BoxError> {
-        Ok(self.0.folders(stack, &VertexHandle::none())?)
+/// Mounts the store's layers.
+struct Layers(snapshot::Forms);
+
+impl Roots for Layers {
+    fn lowers(&self, _image: &str, stack: &[LayerId]) -> Result<Lowers, BoxError> {
+        let lowers = self.0.lowers_once(stack, &VertexHandle::none())?;
+        if lowers.mounts().len() <= MOST_MOUNTS {
+            return Ok(lowers);
+        }
+        let mut folders = Lowers::default();
+        self.0.folders(stack, &VertexHandle::none())?.into_iter().for_each(|folder| folders.push(folder));
+        Ok(folders)
     }
 }
 
@@ -192,7 +200,7 @@ fn containers(engine: &Engine) -> Outcome<Containers> {
         program_folders: network.program_folders,
     };
     let forms = engine.forms()?;
-    Ok(Containers::new(engine.store()?.clone(), Arc::new(Folders(forms)), settings))
+    Ok(Containers::new(engine.store()?.clone(), Arc::new(Layers(forms)), settings))
 }
 
 /// Does one thing to each of several containers: what went wrong with some does not keep it from the others.

@@ -110,13 +110,16 @@ pub(super) fn run(args: RunArgs, environment: Environment) -> Outcome {
         return Err(CommandError::usage("the input device is not a terminal")
             .hint("leave out -t where standard input is a pipe or a file"));
     }
-    let new = wanted.container(&environment, args.rm, !args.detach && attach.stdin)?;
+    let mut new = wanted.container(&environment, args.rm, !args.detach && attach.stdin)?;
     let (engine, containers) = open(environment, Some(&wanted.registry))?;
     // Before anything is made, so that an interrupt is not lost in between.
     let signals = if args.detach { None } else { Some(sandbox::signals::watch(&SIGNALS)?) };
-    let created = make(&engine, &containers, wanted, new)?;
+    new.image = image(&engine, wanted)?;
+    // It begins while the container is made.
+    let monitor = containers.monitor().map_err(failed)?;
+    let created = make(&containers, wanted, &new)?;
     let size = wanted.tty.then(terminal_size).flatten();
-    let started = match containers.start(&created.id, !args.detach, stdin, size) {
+    let started = match containers.start_with(Some(monitor), &created.id, !args.detach, stdin, size) {
         Ok(started) => started,
         Err(error) => {
             // It never ran: nothing half-made stays, and its name is free.
@@ -143,28 +146,17 @@ pub(super) fn run(args: RunArgs, environment: Environment) -> Outcome {
 pub(super) fn create(args: CreateArgs, environment: Environment) -> Outcome {
     let wanted = &args.container;
     let attach = Streamed::of(&wanted.attach, wanted.interactive)?;
-    let new = wanted.container(&environment, args.rm, attach.stdin)?;
+    let mut new = wanted.container(&environment, args.rm, attach.stdin)?;
     let (engine, containers) = open(environment, Some(&wanted.registry))?;
-    let created = make(&engine, &containers, wanted, new)?;
+    new.image = image(&engine, wanted)?;
+    let created = make(&containers, wanted, &new)?;
     screen::line(&created.id);
     Ok(0)
 }
 
-/// Gets the image and makes the container.
-fn make(
-    engine: &Engine,
-    containers: &Containers,
-    args: &ContainerArgs,
-    mut new: container::NewContainer,
-) -> Outcome<Created> {
-    if let Some(file) = &args.cidfile
-        && file.exists()
-    {
-        return Err(CommandError::new(format!("the id file `{}` is there already", file.display()))
-            .hint("remove it, or choose another"));
-    }
-    new.image = image(engine, args)?;
-    let created = containers.create(&new).map_err(failed)?;
+/// Makes the container.
+fn make(containers: &Containers, args: &ContainerArgs, new: &container::NewContainer) -> Outcome<Created> {
+    let created = containers.create(new).map_err(failed)?;
     warn(&created.warnings);
     if let Some(file) = &args.cidfile {
         write_id(file, &created.id)?;
@@ -180,6 +172,12 @@ fn write_id(file: &Path, id: &str) -> Outcome<()> {
 
 /// The image, pulled where that is needed: as the user named it.
 fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
+    if let Some(file) = &args.cidfile
+        && file.exists()
+    {
+        return Err(CommandError::new(format!("the id file `{}` is there already", file.display()))
+            .hint("remove it, or choose another"));
+    }
     let name = args.image();
     let host = Platform::host();
     let platform = match args.platform.as_deref().or(engine.environment.get("DOCKER_DEFAULT_PLATFORM")) {
