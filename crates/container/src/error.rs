@@ -176,6 +176,14 @@ impl Error {
                 "this user has one id only: lines for it in /etc/subuid and /etc/subgid (and the uidmap package) give it more"
                     .to_owned(),
             ),
+            Self::Sandbox(sandbox::Error::NotExecutable { source, .. })
+                if source.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) =>
+            {
+                Some(
+                    "a program of another platform needs a handler in binfmt_misc, such as that of qemu-user-static; a script needs a first line such as `#!/bin/sh`"
+                        .to_owned(),
+                )
+            }
             Self::Store(store::Error::Taken { kind: "container", name, .. }) => Some(format!(
                 "remove that container (`jettison rm {name}`) or rename it, or choose another name"
             )),

@@ -6,14 +6,13 @@
 //!
 //! The layers are plain tars, written straight from the store's layers.
 
-use crate::sink::{Counted, FolderSink, Sink, TarSink, blob_name, bytes};
+use crate::sink::{Counted, Sink, TarSink, blob_name, bytes};
 use crate::{Error, Result};
 use layer::LayerId;
 use oci::{Digest, Reference};
 use serde::Serialize;
 use snapshot::Forms;
 use std::io::Write;
-use std::path::Path;
 use store::{Image, Store};
 
 /// An image for an archive, and what it is called in it.
@@ -31,16 +30,8 @@ pub struct Saved {
 /// An image that is not there; layers whose bytes cannot be had; `out` fails.
 pub fn save(store: &Store, forms: &Forms, images: &[Saved], out: &mut dyn Write) -> Result<()> {
     let mut sink = TarSink::new(out);
-    docker(store, forms, images, &mut sink)?;
+    write(store, forms, images, &mut sink)?;
     sink.finish()
-}
-
-/// Writes an archive's files into a folder.
-///
-/// # Errors
-/// As [`save`].
-pub fn save_folder(store: &Store, forms: &Forms, images: &[Saved], folder: &Path) -> Result<()> {
-    docker(store, forms, images, &mut FolderSink::new(folder)?)
 }
 
 /// The image in the store.
@@ -54,13 +45,26 @@ pub fn find(store: &Store, image: &Saved) -> Result<Image> {
 /// An entry of manifest.json.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct DockerImage {
+pub(crate) struct DockerImage {
     config: String,
     repo_tags: Vec<String>,
     layers: Vec<String>,
 }
 
-fn docker(store: &Store, forms: &Forms, images: &[Saved], sink: &mut dyn Sink) -> Result<()> {
+impl DockerImage {
+    /// An image by the paths of its configuration and its layers.
+    pub(crate) fn new(config: String, names: &[Reference], layers: Vec<String>) -> Self {
+        let repo_tags = names.iter().filter(|name| name.tag().is_some()).map(Reference::familiar).collect();
+        Self { config, repo_tags, layers }
+    }
+
+    /// What stands in `manifest.json`.
+    pub(crate) fn list(images: &[Self]) -> Vec<u8> {
+        serde_json::to_vec(images).expect("because it holds only strings")
+    }
+}
+
+fn write(store: &Store, forms: &Forms, images: &[Saved], sink: &mut dyn Sink) -> Result<()> {
     let mut entries = Vec::new();
     for saved in images {
         let image = find(store, saved)?;
@@ -75,12 +79,9 @@ fn docker(store: &Store, forms: &Forms, images: &[Saved], sink: &mut dyn Sink) -
         }
         let config = blob_name(&image.id);
         bytes(sink, &config, &image.config)?;
-        let repo_tags =
-            saved.names.iter().filter(|name| name.tag().is_some()).map(Reference::familiar).collect();
-        entries.push(DockerImage { config, repo_tags, layers });
+        entries.push(DockerImage::new(config, &saved.names, layers));
     }
-    let manifest = serde_json::to_vec(&entries).expect("because it holds only strings");
-    bytes(sink, "manifest.json", &manifest)
+    bytes(sink, "manifest.json", &DockerImage::list(&entries))
 }
 
 /// The size of a layer's tar that nobody has measured yet.

@@ -281,7 +281,7 @@ impl Bundle {
     }
 }
 
-fn infos(store: &Store, image: &Image) -> Result<Vec<LayerInfo>> {
+pub(crate) fn infos(store: &Store, image: &Image) -> Result<Vec<LayerInfo>> {
     let infos = store.layers(&image.stack)?;
     let gone = |id: &LayerId| snapshot::Error::NoLayer { id: *id };
     infos.into_iter().zip(&image.stack).map(|(info, id)| info.ok_or_else(|| gone(id).into())).collect()
@@ -299,13 +299,19 @@ fn kept(store: &Store, image: &Image, infos: &[LayerInfo]) -> Result<Option<(Doc
         return Ok(None);
     }
     for (layer, info) in manifest.layers.iter().zip(infos) {
-        let again = info.remote.as_ref().is_some_and(|remote| remote.descriptor.digest == layer.digest);
-        if !again && store.has_blob(&layer.digest)?.is_none() {
+        if !obtainable(store, info, &layer.digest)? {
             return Ok(None);
         }
     }
     let descriptor = Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size);
     Ok(Some((Document { descriptor, bytes }, manifest)))
+}
+
+/// Whether the bytes of a layer's blob can be had: here, or where they are known to be.
+pub(crate) fn obtainable(store: &Store, info: &LayerInfo, digest: &Digest) -> Result<bool> {
+    Ok(info.remote.as_ref().is_some_and(|remote| remote.descriptor.digest == *digest)
+        || store.has_blob(digest)?.is_some()
+        || !store.blob_sources(digest)?.is_empty())
 }
 
 /// The blob that a layer leaves as: one that it has, or one that is made now.

@@ -11,8 +11,8 @@
 use crate::folder::Folder;
 use crate::place::{Fetched, LayoutName};
 use crate::sink::{FolderSink, Sink, TarSink, archive_error, blob_name, bytes, copy};
-use crate::{Bundle, Error, LayerBlob, Result};
-use oci::{Descriptor, Index, Reference};
+use crate::{Bundle, Error, LayerBlob, Result, archive};
+use oci::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use snapshot::Forms;
 use std::io::Write;
 use std::path::Path;
@@ -36,6 +36,58 @@ pub fn write(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], out: &mut dyn 
     bytes(&mut sink, "index.json", &index.to_bytes())?;
     bytes(&mut sink, "oci-layout", VERSION)?;
     sink.finish()
+}
+
+/// Writes a layout as a tar with Docker's `manifest.json` beside its index, as newer Dockers do: whoever knows no layouts
+/// finds the image of each bundle that is for `machine`, or else its first.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_for_docker(
+    forms: &Forms,
+    bundles: &[(Bundle, Vec<Reference>)],
+    machine: &Platform,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let mut sink = TarSink::new(out);
+    let mut index = Index::oci(Vec::new());
+    let mut images = Vec::new();
+    for (bundle, names) in bundles {
+        blobs(forms, bundle, &mut sink)?;
+        enter(&mut index, bundle, names);
+        let mut best: Option<(Option<u32>, Manifest)> = None;
+        for document in &bundle.manifests {
+            let Ok(manifest) = Manifest::parse(&document.bytes) else { continue };
+            let Some(rank) = rank(bundle, &manifest, machine) else { continue };
+            if best.as_ref().is_none_or(|(known, _)| rank > *known) {
+                best = Some((rank, manifest));
+            }
+        }
+        images.extend(best.map(|(_, manifest)| {
+            let layers = manifest.layers.iter().map(|layer| blob_name(&layer.digest)).collect();
+            archive::DockerImage::new(blob_name(&manifest.config.digest), names, layers)
+        }));
+    }
+    bytes(&mut sink, "index.json", &index.to_bytes())?;
+    bytes(&mut sink, "manifest.json", &archive::DockerImage::list(&images))?;
+    bytes(&mut sink, "oci-layout", VERSION)?;
+    sink.finish()
+}
+
+/// How well the image of a manifest fits a machine; nothing where it is no image's.
+fn rank(bundle: &Bundle, manifest: &Manifest, machine: &Platform) -> Option<Option<u32>> {
+    let kind = manifest.config.media_type.as_str();
+    let config = bundle.configs.iter().find(|known| known.descriptor.digest == manifest.config.digest)?;
+    let config = ImageConfig::parse(&config.bytes).ok().filter(|config| {
+        matches!(kind, media_type::OCI_CONFIG | media_type::DOCKER_CONFIG) && config.os != "unknown"
+    })?;
+    let own = Platform {
+        os: config.os,
+        architecture: config.architecture,
+        variant: config.variant,
+        ..Platform::default()
+    };
+    Some(machine.rank(&own))
 }
 
 /// Writes a layout into a folder, which is made where it is missing.
@@ -140,6 +192,7 @@ pub(crate) fn add_document(folder: &Path, document: &Fetched) -> Result<()> {
 pub(crate) fn add_entry(folder: &Path, root: &Descriptor, tag: Option<&str>) -> Result<()> {
     let mut entry = Descriptor::new(&root.media_type, root.digest, root.size);
     entry.platform.clone_from(&root.platform);
+    entry.annotations.clone_from(&root.annotations);
     if let Some(tag) = tag {
         entry.annotations.insert(TAG.to_owned(), tag.to_owned());
     }

@@ -15,6 +15,7 @@ pub mod copy;
 mod error;
 mod folder;
 mod image;
+pub mod indexes;
 pub mod layout;
 pub mod load;
 pub mod local;

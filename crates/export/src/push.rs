@@ -7,8 +7,9 @@
 //! same registry is known to have is asked for there first.
 
 use crate::beside::beside;
-use crate::{Attester, Bundle, Document, Error, LayerBlob, Packing, Result};
-use oci::{Descriptor, Digest, Reference};
+use crate::indexes::{self, Leaving};
+use crate::{Attester, Bundle, Document, LayerBlob, Packing, Result};
+use oci::{Descriptor, Digest, Platform, Reference};
 use progress::VertexHandle;
 use registry::{Client, Pushed};
 use snapshot::Forms;
@@ -42,15 +43,31 @@ pub struct Pusher<'a> {
 }
 
 impl Pusher<'_> {
-    /// Sends an image of the store (a name or an id) to where `target` says, as it is. Gives the manifest's descriptor.
+    /// Sends what a name or an id of the store stands for to where `target` says, as it is: an index that is here whole,
+    /// else an image, that of the platform where one is given. Gives the descriptor of what was sent, and the platforms
+    /// of the index that could not be sent.
     ///
     /// # Errors
-    /// [`Error::NoImage`]; what the registry says; layers whose bytes cannot be had.
-    pub fn image(&self, image: &str, target: &Reference) -> Result<Descriptor> {
-        let image = self.store.image(image)?.ok_or_else(|| Error::NoImage { name: image.to_owned() })?;
+    /// As [`indexes::leaving`]; what the registry says; layers whose bytes cannot be had.
+    pub fn image(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        target: &Reference,
+    ) -> Result<(Descriptor, Vec<Platform>)> {
+        let (image, missing) = match indexes::leaving(self.store, name, platform)? {
+            Leaving::Index(bundle) => {
+                self.bundle(&bundle, target, false)?;
+                return Ok((bundle.root, Vec::new()));
+            }
+            Leaving::Image { image, missing } => (image, missing),
+        };
         let images = std::slice::from_ref(&image);
         let bundle = self.images(images, &Packing::default(), None, target, false)?;
-        self.store.set_pulled(target, &bundle.root_document().descriptor)?;
+        // A name that stands for an index goes on to do so.
+        if self.store.index(&target.to_string())?.is_none() {
+            self.store.set_pulled(target, &bundle.root_document().descriptor)?;
+        }
         if image.manifest.is_none() {
             let Document { descriptor, bytes } = bundle.root_document().clone();
             let manifest = Some((descriptor, bytes));
@@ -58,7 +75,7 @@ impl Pusher<'_> {
                 store::NewImage { config: image.config, stack: image.stack, manifest, ..Default::default() };
             self.store.put_image(&kept)?;
         }
-        Ok(bundle.root)
+        Ok((bundle.root, missing))
     }
 
     /// Makes the bundle of images and sends it: each layer as soon as it is compressed. Otherwise as

@@ -292,7 +292,11 @@ fn a_layout_gives_this_machines_image_and_all_names() {
     assert_eq!(kit.read("multi:1", "arch").as_deref(), Some("ours"));
     assert_eq!(kit.read("plain:2", "arch").as_deref(), Some("plain"));
     assert_eq!(kit.read("split:1", "arch").as_deref(), Some("ours"));
-    assert_eq!(kit.store.images().unwrap().len(), 2);
+    // Of the index all is here, and by its own names.
+    let index = kit.store.index("multi:1").unwrap().unwrap();
+    assert_eq!((index.images.len(), kit.store.images().unwrap().len()), (2, 3));
+    let foreign = kit.store.image_for("multi:1", &"linux/s390x".parse().unwrap()).unwrap().unwrap();
+    assert_ne!(foreign.id, kit.store.image("multi:1").unwrap().unwrap().id);
     // The manifest is kept, so that a push sends the same bytes.
     assert!(kit.store.image("plain:1").unwrap().unwrap().manifest.is_some());
 
@@ -301,7 +305,7 @@ fn a_layout_gives_this_machines_image_and_all_names() {
     write(&folder, &members);
     other.layout(&folder).unwrap();
     assert_eq!(other.read("multi:1", "arch").as_deref(), Some("ours"));
-    assert_eq!(other.layers(), 2);
+    assert_eq!(other.layers(), 3);
 }
 
 #[test]
@@ -451,7 +455,7 @@ fn indexes_do_not_go_round_for_ever() {
 }
 
 #[test]
-fn artifacts_and_other_platforms_are_named() {
+fn artifacts_and_missing_platforms_are_named() {
     let kit = Kit::new();
     let mut members = Members::new();
     let config = blob(&mut members, "application/vnd.oci.empty.v1+json", b"{}".to_vec());
@@ -459,13 +463,26 @@ fn artifacts_and_other_platforms_are_named() {
     let artifact = blob(&mut members, media_type::OCI_MANIFEST, bytes);
     assert!(kit.refused(tar(&finish(members, vec![artifact]))).contains("is no image"));
 
+    // `docker save --platform` leaves out manifests and layers of other platforms, and keeps the index.
     let mut members = Members::new();
-    let one = oci_image(&mut members, &[], "one");
-    let two = oci_image(&mut members, &[], "two");
-    let both = Index::oci(vec![for_platform(one, "linux/s390x"), for_platform(two, "plan9/mips")]);
-    let index = blob(&mut members, media_type::OCI_INDEX, both.to_bytes());
-    let reason = kit.refused(tar(&finish(members, vec![index])));
-    assert!(reason.contains("linux/s390x, plan9/mips"), "{reason}");
+    let one = oci_image(&mut members, &[layer(&[("a", "one")])], "one");
+    let two = oci_image(&mut members, &[layer(&[("a", "two")])], "two");
+    let both = vec![for_platform(one.clone(), "linux/s390x"), for_platform(two.clone(), "plan9/mips")];
+    let index = blob(&mut members, media_type::OCI_INDEX, Index::oci(both).to_bytes());
+    let mut members = finish(members, vec![named(index, "both:1")]);
+    for (left_out, here) in [(None, 2), (Some(one), 1), (Some(two), 0)] {
+        if let Some(manifest) = left_out {
+            members.retain(|(path, _)| !path.ends_with(&manifest.digest.hex()));
+        }
+        let kit = Kit::new();
+        if here == 0 {
+            assert!(kit.refused(tar(&members)).contains("none of the images of the index"));
+        } else {
+            let loaded = kit.load(tar(&members)).unwrap();
+            assert_eq!(loaded.len(), 1);
+            assert_eq!(kit.store.index("both:1").unwrap().unwrap().images.len(), here);
+        }
+    }
 }
 
 #[test]

@@ -8,10 +8,12 @@
 
 use crate::engine::Engine;
 use crate::error::{CommandError, Outcome};
-use export::place::{LayoutName, Place};
+use export::indexes::LARGEST_STATEMENT;
+use export::place::{Fetched, LayoutName, Place};
 use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use progress::VertexHandle;
 use std::time::SystemTime;
+use store::NewIndex;
 
 /// What stands before the name of an image in an OCI layout.
 const LAYOUT: &str = "oci-layout://";
@@ -33,10 +35,17 @@ pub(crate) struct Remote {
     pub(crate) manifest: Descriptor,
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
-    /// What the name meant: the index, or the same manifest.
-    pub(crate) pulled: Descriptor,
     /// The configuration's bytes.
     pub(crate) config: Vec<u8>,
+}
+
+/// Which images of an index are brought into the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those for these platforms.
+    These(Vec<Platform>),
+    /// All, and everything else that the index names.
+    All,
 }
 
 /// An image as it is shown: one of the store, or one that stays where it is.
@@ -59,87 +68,151 @@ impl Engine {
 
     /// Asks a place what its name is for a platform; manifest and configuration come, no layer.
     pub(crate) fn remote(&self, place: &Place<'_>, platform: &Platform) -> Outcome<Remote> {
-        let fetched = place.resolve()?;
-        let pulled = fetched.descriptor.clone();
-        let manifest = if media_type::is_index(&pulled.media_type) {
+        let fetched = place.resolve().map_err(told)?;
+        let manifest = if media_type::is_index(&fetched.descriptor.media_type) {
             let index = Index::parse(&fetched.bytes)?;
-            let chosen = index.choose(platform).ok_or_else(|| no_platform(place, platform, &index))?;
-            place.document(chosen)?
+            place.document(chosen(place, &index, platform)?).map_err(told)?
         } else {
             fetched
         };
-        let parsed = Manifest::parse(&manifest.bytes)?;
-        if parsed.config.size > oci::MAX_DOCUMENT {
-            return Err(CommandError::new(format!("the configuration of {} is too large", shown(place))));
-        }
-        let mut config = Vec::new();
-        place.blob(&parsed.config, &mut config, &|_| {})?;
-        ImageConfig::parse(&config)?;
-        Ok(Remote { manifest: manifest.descriptor, bytes: manifest.bytes, pulled, config })
+        let config = configuration(place, &Manifest::parse(&manifest.bytes)?)?;
+        Ok(Remote { manifest: manifest.descriptor, bytes: manifest.bytes, config })
     }
 
-    /// Brings an image whole into the store and gives it names.
+    /// Brings images whole into the store and gives them names: what the place's name stands for, of an index the images
+    /// that are wanted. Gives the id of the image that the names stand for.
     pub(crate) fn pull(
         &self,
         place: &Place<'_>,
         names: Vec<Reference>,
-        platform: &Platform,
+        wanted: &Wanted,
         vertex: &VertexHandle,
     ) -> Outcome<Digest> {
         let store = self.store()?;
-        let remote = self.remote(place, platform)?;
-        let manifest = Manifest::parse(&remote.bytes)?;
-        let config = ImageConfig::parse(&remote.config)?;
-        if manifest.layers.len() != config.rootfs.diff_ids.len() {
+        let root = place.resolve().map_err(told)?;
+        if !media_type::is_index(&root.descriptor.media_type) {
+            let pulled = root.descriptor.clone();
+            return self.pull_image(place, root, names, Some(pulled), vertex);
+        }
+        let index = Index::parse(&root.bytes)?;
+        let (mut images, mut others) = (Vec::new(), Vec::new());
+        for entry in wanted.images(place, &index)? {
+            let manifest = place.document(entry).map_err(told)?;
+            images.push((entry.digest, self.pull_image(place, manifest, Vec::new(), None, vertex)?));
+        }
+        if let Wanted::All = wanted {
+            for entry in index.manifests.iter().filter(|entry| !is_image(entry)) {
+                others.extend(self.pull_other(place, entry)?);
+            }
+        }
+        store.put_blob(&root.bytes, &root.descriptor.media_type)?;
+        let first = images.first().map(|(_, id)| *id);
+        let first = first.ok_or_else(|| CommandError::new(format!("{} has no image in it", shown(place))))?;
+        let Some(name) = names.first().map(Reference::to_string) else { return Ok(first) };
+        let machine = Platform::host();
+        store.put_index(&NewIndex { root: root.descriptor, images, others, names, machine })?;
+        Ok(store.image_id(&name)?.unwrap_or(first))
+    }
+
+    /// Brings one image whole into the store.
+    fn pull_image(
+        &self,
+        place: &Place<'_>,
+        manifest: Fetched,
+        names: Vec<Reference>,
+        pulled: Option<Descriptor>,
+        vertex: &VertexHandle,
+    ) -> Outcome<Digest> {
+        let store = self.store()?;
+        let parsed = Manifest::parse(&manifest.bytes)?;
+        let bytes = configuration(place, &parsed)?;
+        let (config, layers) = (ImageConfig::parse(&bytes)?, parsed.layers);
+        if layers.len() != config.rootfs.diff_ids.len() {
             return Err(CommandError::new(format!(
                 "{} is damaged: its manifest has {} layers, its configuration {}",
                 shown(place),
-                manifest.layers.len(),
+                layers.len(),
                 config.rootfs.diff_ids.len()
             )));
         }
-        let layers: Vec<_> = config.rootfs.diff_ids.iter().copied().zip(manifest.layers).collect();
-        let stack = store.remote_layers(&pinned(place, remote.manifest.digest), &layers)?;
-        self.forms()?.complete(&stack, vertex)?;
+        let layers: Vec<_> = config.rootfs.diff_ids.iter().copied().zip(layers).collect();
+        let reference = pinned(place, manifest.descriptor.digest);
+        let stack = store.remote_layers(&reference, &layers)?;
+        let infos = self.forms()?.complete(&stack, vertex)?;
+        for (info, (_, blob)) in infos.iter().zip(&layers) {
+            // A layer that is here already by another blob: whoever wants this very one must know where it is.
+            let known = info.remote.as_ref().is_some_and(|remote| remote.descriptor.digest == blob.digest);
+            if !known && store.has_blob(&blob.digest)?.is_none() {
+                store.add_blob_source(&blob.digest, &reference)?;
+            }
+        }
         let image = store::NewImage {
-            config: remote.config,
+            config: bytes,
             stack,
-            manifest: Some((remote.manifest, remote.bytes)),
+            manifest: Some((manifest.descriptor, manifest.bytes)),
             names,
-            pulled: Some(remote.pulled),
+            pulled,
         };
         Ok(store.put_image(&image)?)
     }
 
-    /// An image by name, id or the beginning of one; that of a layout is brought into the store, without a name.
-    pub(crate) fn image(&self, name: &str) -> Outcome<store::Image> {
-        let missing = || {
-            CommandError::new(format!("no image `{name}` is in the store"))
-                .hint("`jettison images` lists what is there; `jettison pull` fetches from a registry")
-        };
-        let id = match layout(name)? {
-            Some(layout) => {
-                let place = Place::Layout(layout);
-                Some(self.pull(&place, Vec::new(), &Platform::host(), &VertexHandle::none())?.to_string())
+    /// Brings a manifest that is no image's, with all that it names, into the store. Gives the digests.
+    fn pull_other(&self, place: &Place<'_>, entry: &Descriptor) -> Outcome<Vec<Digest>> {
+        let store = self.store()?;
+        let fetched = place.document(entry).map_err(told)?;
+        let manifest = Manifest::parse(&fetched.bytes)?;
+        store.put_blob(&fetched.bytes, &fetched.descriptor.media_type)?;
+        let mut digests = vec![entry.digest];
+        for blob in manifest.layers.into_iter().chain([manifest.config]) {
+            if blob.size > LARGEST_STATEMENT {
+                return Err(CommandError::new(format!(
+                    "blob {} of {} is too large",
+                    blob.digest,
+                    shown(place)
+                )));
             }
-            None => None,
-        };
-        self.store()?.image(id.as_deref().unwrap_or(name))?.ok_or_else(missing)
+            if store.has_blob(&blob.digest)?.is_none() {
+                let mut writer = store.blob_writer(Some(blob.digest))?.media_type(&blob.media_type);
+                place.blob(&blob, &mut writer, &|_| {}).map_err(told)?;
+                writer.commit()?;
+            }
+            digests.push(blob.digest);
+        }
+        Ok(digests)
+    }
+
+    /// An image by name, id or the beginning of one, for a platform if one is given; that of a layout is brought into
+    /// the store, without a name.
+    pub(crate) fn image(&self, name: &str, platform: Option<&Platform>) -> Outcome<store::Image> {
+        let store = self.store()?;
+        if let Some(layout) = layout(name)? {
+            let wanted = Wanted::These(vec![platform.cloned().unwrap_or_else(Platform::host)]);
+            let id = self.pull(&Place::Layout(layout), Vec::new(), &wanted, &VertexHandle::none())?;
+            return store.image(&id.to_string())?.ok_or_else(|| missing(name));
+        }
+        let Some(platform) = platform else { return store.image(name)?.ok_or_else(|| missing(name)) };
+        match store.image_for(name, platform)? {
+            Some(image) => Ok(image),
+            None if store.image_id(name)?.is_none() => Err(missing(name)),
+            None => Err(CommandError::new(format!("no image of `{name}` for {platform} is in the store"))
+                .hint(format!("`jettison pull --platform {platform} {name}` fetches it"))),
+        }
     }
 
     /// An image to be looked at; that of a layout is not brought into the store.
-    pub(crate) fn shown(&self, name: &str) -> Outcome<Shown> {
+    pub(crate) fn shown(&self, name: &str, platform: Option<&Platform>) -> Outcome<Shown> {
         if let Some(layout) = layout(name)? {
-            return self.shown_elsewhere(&Place::Layout(layout));
+            let host = Platform::host();
+            return self.shown_elsewhere(&Place::Layout(layout), platform.unwrap_or(&host));
         }
-        let image = self.image(name)?;
+        let image = self.image(name, platform)?;
         let infos = self.store()?.layers(&image.stack)?;
         let sizes = infos.into_iter().map(|info| info.map_or(0, |info| info.size)).collect();
         Ok(Shown { image, sizes })
     }
 
-    fn shown_elsewhere(&self, place: &Place<'_>) -> Outcome<Shown> {
-        let remote = self.remote(place, &Platform::host())?;
+    fn shown_elsewhere(&self, place: &Place<'_>, platform: &Platform) -> Outcome<Shown> {
+        let remote = self.remote(place, platform)?;
         let sizes: Vec<u64> = Manifest::parse(&remote.bytes)?.layers.iter().map(|layer| layer.size).collect();
         let image = store::Image {
             id: Digest::of(&remote.config),
@@ -152,6 +225,78 @@ impl Engine {
         };
         Ok(Shown { image, sizes })
     }
+}
+
+impl Wanted {
+    /// The platforms of a flag: `all`, or one or several separated by commas; this machine's without a flag.
+    pub(crate) fn parse(flag: Option<&str>) -> Outcome<Self> {
+        match flag {
+            Some("all") => Ok(Self::All),
+            Some(text) => Ok(Self::These(text.split(',').map(str::parse).collect::<Result<_, _>>()?)),
+            None => Ok(Self::These(vec![Platform::host()])),
+        }
+    }
+
+    /// The entries of an index that are wanted, each once.
+    fn images<'a>(&self, place: &Place<'_>, index: &'a Index) -> Outcome<Vec<&'a Descriptor>> {
+        let Self::These(platforms) = self else {
+            return Ok(index.manifests.iter().filter(|entry| is_image(entry)).collect());
+        };
+        let mut found: Vec<&Descriptor> = Vec::new();
+        for platform in platforms {
+            let chosen = chosen(place, index, platform)?;
+            if found.iter().all(|known| known.digest != chosen.digest) {
+                found.push(chosen);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether an entry of an index is an image, and no attestation or artifact.
+fn is_image(entry: &Descriptor) -> bool {
+    media_type::is_manifest(&entry.media_type)
+        && entry.artifact_type.is_none()
+        && entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
+}
+
+/// The configuration of a manifest's image.
+fn configuration(place: &Place<'_>, manifest: &Manifest) -> Outcome<Vec<u8>> {
+    if manifest.config.size > oci::MAX_DOCUMENT {
+        return Err(CommandError::new(format!("the configuration of {} is too large", shown(place))));
+    }
+    let mut config = Vec::new();
+    place.blob(&manifest.config, &mut config, &|_| {}).map_err(told)?;
+    ImageConfig::parse(&config)?;
+    Ok(config)
+}
+
+/// What a registry says stands for itself.
+fn told(error: export::Error) -> CommandError {
+    match error {
+        export::Error::Registry(error) => error.into(),
+        error => error.into(),
+    }
+}
+
+fn missing(name: &str) -> CommandError {
+    CommandError::new(format!("no image `{name}` is in the store"))
+        .hint("`jettison images` lists what is there; `jettison pull` fetches from a registry")
+}
+
+/// The entry of an index for a platform.
+fn chosen<'a>(place: &Place<'_>, index: &'a Index, platform: &Platform) -> Outcome<&'a Descriptor> {
+    index.choose(platform).ok_or_else(|| {
+        let known: Vec<String> = index
+            .manifests
+            .iter()
+            .filter_map(|manifest| manifest.platform.as_ref())
+            .filter(|platform| platform.os != "unknown")
+            .map(ToString::to_string)
+            .collect();
+        CommandError::new(format!("{} has no image for {platform}", shown(place)))
+            .hint(format!("it has {}", known.join(", ")))
+    })
 }
 
 /// The place as messages name it.
@@ -168,16 +313,4 @@ fn pinned(place: &Place<'_>, manifest: Digest) -> String {
         Place::Registry { reference, .. } => reference.to_string(),
         Place::Layout(name) => name.pinned(manifest).to_string(),
     }
-}
-
-fn no_platform(place: &Place<'_>, platform: &Platform, index: &Index) -> CommandError {
-    let known: Vec<String> = index
-        .manifests
-        .iter()
-        .filter_map(|manifest| manifest.platform.as_ref())
-        .filter(|platform| platform.os != "unknown")
-        .map(ToString::to_string)
-        .collect();
-    CommandError::new(format!("{} has no image for {platform}", shown(place)))
-        .hint(format!("it has {}", known.join(", ")))
 }

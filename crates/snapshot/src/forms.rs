@@ -235,10 +235,16 @@ impl Forms {
             return Ok(self.store.open_blob(&descriptor.digest)?);
         }
         let info = self.infos(&[id])?.remove(0);
-        match info.remote.filter(|remote| remote.descriptor.digest == descriptor.digest) {
-            Some(remote) => self.fetch(&remote, &VertexHandle::none()),
-            None => Err(Error::NoLayer { id }),
-        }
+        let known = info.remote.filter(|remote| remote.descriptor.digest == descriptor.digest);
+        let remote = match known {
+            Some(remote) => remote,
+            None => {
+                let sources = self.store.blob_sources(&descriptor.digest)?;
+                let reference = sources.into_iter().next().ok_or(Error::NoLayer { id })?;
+                Remote { reference, descriptor: descriptor.clone() }
+            }
+        };
+        self.fetch(&remote, &VertexHandle::none())
     }
 
     pub(crate) fn store(&self) -> &Store {

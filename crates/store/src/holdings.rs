@@ -1,8 +1,8 @@
 //! What keeps what: the graph of records, images, containers, layers and blobs, in memory, with counts of references.
 //! Collection and `system df` both ask it.
 
-use crate::Result;
 use crate::layers::{json, stack};
+use crate::{Result, indexes};
 use layer::LayerId;
 use oci::{Descriptor, Digest};
 use rusqlite::Transaction;
@@ -151,12 +151,8 @@ impl Holdings {
                 self.blobs.entry(manifest.digest).and_modify(|blob| blob.kept = true);
             }
         }
-        let mut statement =
-            transaction.prepare_cached("SELECT manifest FROM names WHERE manifest IS NOT NULL")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let manifest: Descriptor = json(&row.get::<_, String>(0)?, "a name's manifest")?;
-            self.blobs.entry(manifest.digest).and_modify(|blob| blob.kept = true);
+        for digest in indexes::kept_blobs(transaction)? {
+            self.blobs.entry(digest).and_modify(|blob| blob.kept = true);
         }
         Ok(())
     }

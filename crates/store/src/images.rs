@@ -1,8 +1,9 @@
 //! Images and their names; and bases, which are tags that were resolved for `FROM` without pulling their layers.
 //!
-//! An image's id is the digest of its configuration. A name stands for one image at a time; the image that loses its
-//! last name stays, dangling, until it is removed or pruned.
+//! An image's id is the digest of its configuration. A name stands for one image at a time, or for an index of several
+//! (see `indexes.rs`); the image that loses its last name stays, dangling, until it is removed or pruned.
 
+use crate::indexes;
 use crate::inner::{Store, time};
 use crate::layers::{json, stack, stack_bytes};
 use crate::{Error, Result};
@@ -178,7 +179,7 @@ impl Store {
         })
     }
 
-    /// Gives an image another name; an image that had it loses it.
+    /// Gives an image another name; an image that had it loses it. The name of an index gives the index that name.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such image.
@@ -187,7 +188,8 @@ impl Store {
         self.write(|transaction| {
             let id = resolve(transaction, image, boot)?.ok_or_else(|| Error::not_found("image", image))?;
             let tick = self.tick(transaction)?;
-            put_name(transaction, name, &id, None, tick)
+            let index = indexes::root_of(transaction, image)?;
+            put_name(transaction, name, &id, index.as_ref(), tick)
         })
     }
 
@@ -202,7 +204,7 @@ impl Store {
     }
 
     /// Removes a name or an image as `docker rmi` does: by name, that name, and the image with its last one; by id, the
-    /// image with its one name, or with all of them if forced. Layers go with the next collection ([`Store::sweep`]).
+    /// image with its one name, or with all of them if forced. The images of an index go with its last name. Layers go with the next collection ([`Store::sweep`]).
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::InUse`] if a container uses the image, or it has several names, unless `force`.
@@ -211,6 +213,7 @@ impl Store {
         self.write(|transaction| {
             let id = resolve(transaction, text, boot)?.ok_or_else(|| Error::not_found("image", text))?;
             let names = names_of(transaction, &id)?;
+            indexes::forget_nameless(transaction)?;
             let by_name = text
                 .parse::<Reference>()
                 .ok()
@@ -224,6 +227,7 @@ impl Store {
             {
                 untag.execute([name])?;
                 removed.push(Removed::Untagged(name.clone()));
+                self.delete_nameless(transaction, &mut removed)?;
                 return Ok(removed);
             }
             let holder: Option<String> = transaction
@@ -237,6 +241,10 @@ impl Store {
                 if let Some(holder) = &holder {
                     return Err(in_use(format!("container {holder} uses it")));
                 }
+                let of = indexes::names_with(transaction, &id)?;
+                if let Some(of) = of.iter().find(|of| names.iter().all(|name| name.reference != **of)) {
+                    return Err(in_use(format!("it is in the index {of}; remove that, or force it")));
+                }
             }
             for name in names {
                 untag.execute([&name.reference])?;
@@ -244,14 +252,39 @@ impl Store {
             }
             // A container that uses it keeps it, without a name.
             if holder.is_none() {
-                let gone: Vec<u8> = transaction
-                    .prepare_cached("DELETE FROM images WHERE id = ?1 RETURNING stack")?
-                    .query_row([&id.as_bytes()[..]], |row| row.get(0))?;
-                self.touch_layers(transaction, &stack(&gone))?;
-                removed.push(Removed::Deleted(id));
+                self.delete_image(transaction, &id, &mut removed)?;
             }
+            self.delete_nameless(transaction, &mut removed)?;
             Ok(removed)
         })
+    }
+
+    /// Deletes the images that were only in indexes whose last name is gone.
+    fn delete_nameless(&self, transaction: &Transaction<'_>, removed: &mut Vec<Removed>) -> Result<()> {
+        for image in indexes::forget_nameless(transaction)? {
+            self.delete_image(transaction, &image, removed)?;
+        }
+        Ok(())
+    }
+
+    fn delete_image(
+        &self,
+        transaction: &Transaction<'_>,
+        id: &Digest,
+        removed: &mut Vec<Removed>,
+    ) -> Result<()> {
+        let gone: Option<Vec<u8>> = transaction
+            .prepare_cached("DELETE FROM images WHERE id = ?1 RETURNING stack")?
+            .query_row([&id.as_bytes()[..]], |row| row.get(0))
+            .optional()?;
+        if let Some(gone) = gone {
+            transaction
+                .prepare_cached("DELETE FROM parts WHERE image = ?1")?
+                .execute([&id.as_bytes()[..]])?;
+            self.touch_layers(transaction, &stack(&gone))?;
+            removed.push(Removed::Deleted(*id));
+        }
+        Ok(())
     }
 
     /// Remembers what a tag was resolved to for a platform (`linux/amd64`), so that the next build need not ask.
@@ -288,7 +321,7 @@ impl Store {
     }
 }
 
-fn put_name(
+pub(crate) fn put_name(
     transaction: &Transaction<'_>,
     name: &Reference,
     id: &Digest,
@@ -390,7 +423,11 @@ fn names_of(transaction: &Transaction<'_>, id: &Digest) -> Result<Vec<ImageName>
     Ok(names)
 }
 
-fn read_image(transaction: &Transaction<'_>, id: &Digest, boot: &str) -> Result<Option<(Image, i64)>> {
+pub(crate) fn read_image(
+    transaction: &Transaction<'_>,
+    id: &Digest,
+    boot: &str,
+) -> Result<Option<(Image, i64)>> {
     let found = transaction
         .prepare_cached(
             "SELECT config, stack, manifest, created, last_used FROM images

@@ -15,7 +15,7 @@
 use crate::holdings::{Holdings, Item};
 use crate::inner::{Store, now};
 use crate::lock::{FileLock, Mode};
-use crate::{Error, Result, reserve, tree};
+use crate::{Error, Result, indexes, reserve, tree};
 use layer::LayerId;
 use oci::Digest;
 use rusqlite::{Transaction, params};
@@ -359,13 +359,15 @@ fn forget_stale(transaction: &Transaction<'_>, boot: &str) -> Result<()> {
         "DELETE FROM names WHERE image NOT IN (SELECT id FROM images)",
         "DELETE FROM pins WHERE layer NOT IN (SELECT id FROM layers)",
         "DELETE FROM layer_blobs WHERE layer NOT IN (SELECT id FROM layers)",
+        "DELETE FROM parts WHERE image IS NOT NULL AND image NOT IN (SELECT id FROM images)",
     ] {
         transaction.prepare_cached(orphans)?.execute([])?;
     }
+    indexes::forget_nameless(transaction)?;
     Ok(())
 }
 
-/// Step 2 for images.
+/// Step 2 for images. Those of an index go together, with the one that its names stand for.
 fn prune_images(
     transaction: &Transaction<'_>,
     kinds: Kinds,
@@ -379,7 +381,11 @@ fn prune_images(
         .prepare_cached(
             "SELECT id FROM images WHERE last_used < ?1 AND created < ?2
              AND NOT EXISTS (SELECT 1 FROM containers WHERE image = images.id)
-             AND (?3 OR NOT EXISTS (SELECT 1 FROM names WHERE image = images.id))
+             AND NOT EXISTS (SELECT 1 FROM parts AS own JOIN parts AS other ON own.root = other.root
+                             JOIN containers ON containers.image = other.image WHERE own.image = images.id)
+             AND (EXISTS (SELECT 1 FROM names WHERE image = images.id) AND ?3
+                  OR NOT EXISTS (SELECT 1 FROM names WHERE image = images.id)
+                     AND NOT EXISTS (SELECT 1 FROM parts WHERE image = images.id))
              ORDER BY last_used",
         )?
         .query_map(params![limits.horizon, limits.cutoff, kinds.unused_images], |row| {
@@ -394,6 +400,13 @@ fn prune_images(
         let names = names.collect::<rusqlite::Result<_>>()?;
         drop_image.execute([&id.as_bytes()[..]])?;
         pruned.images.push((id, names));
+    }
+    let mut drop_unused =
+        transaction.prepare_cached("DELETE FROM images WHERE id = ?1 AND last_used < ?2")?;
+    for id in indexes::forget_nameless(transaction)? {
+        if drop_unused.execute(params![&id.as_bytes()[..], limits.horizon])? > 0 {
+            pruned.images.push((id, Vec::new()));
+        }
     }
     Ok(())
 }

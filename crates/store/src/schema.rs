@@ -13,6 +13,7 @@
 //! |---|---|
 //! | 2 | the first that is known; one before it is refused |
 //! | 3 | `blobs`, `records` and `steps` have row ids; an index of version 2 is rewritten when it is opened |
+//! | 4 | `parts` |
 //!
 //! A process of the version before that has the index open meanwhile works on: what it asks for has the same names.
 
@@ -20,11 +21,11 @@ use crate::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// `PRAGMA user_version` of an index with these tables.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// What makes an index.
 pub(crate) fn tables() -> String {
-    LONG.iter().map(|(_, text)| *text).chain([TABLES]).collect()
+    LONG.iter().map(|(_, text)| *text).chain([TABLES, PARTS]).collect()
 }
 
 /// Brings an index of an older version to this one and says which version it has then.
@@ -33,16 +34,18 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<i64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     // Another process may have done it by now.
     let version = version(&transaction)?;
-    if version != 2 {
+    if !(2..VERSION).contains(&version) {
         return Ok(version);
     }
-    for (name, text) in LONG {
+    let long = if version < 3 { &LONG[..] } else { &[] };
+    for (name, text) in long {
         let steps = format!(
             "ALTER TABLE {name} RENAME TO old_{name}; DROP INDEX IF EXISTS {name}_fresh; {text}
              INSERT INTO {name} SELECT * FROM old_{name}; DROP TABLE old_{name};"
         );
         transaction.execute_batch(&steps).map_err(failed)?;
     }
+    transaction.execute_batch(PARTS).map_err(failed)?;
     transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(VERSION)
@@ -54,6 +57,18 @@ pub(crate) fn version(connection: &Connection) -> Result<i64> {
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|source| Error::sql("ask for the version of", source))
 }
+
+/// What is here of the indexes that names stand for.
+const PARTS: &str = "
+CREATE TABLE IF NOT EXISTS parts (
+    root     BLOB NOT NULL, -- the index
+    part     BLOB NOT NULL, -- a manifest that it names, or what such a manifest names
+    image    BLOB,          -- the image that the manifest is of
+    platform TEXT,          -- which the index says that the image is for
+    PRIMARY KEY (root, part)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parts_by_image ON parts (image) WHERE image IS NOT NULL;
+";
 
 /// Tables with long rows, by name.
 const LONG: [(&str, &str); 3] = [

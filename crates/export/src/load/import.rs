@@ -4,7 +4,7 @@ use super::members::{Counting, Hashing, Members, reason};
 use super::{Loaded, ours, wrong};
 use crate::{Error, Result};
 use layer::{Compression, LayerId, Listing, ReadAhead, UnpackOptions};
-use oci::{Descriptor, Digest, Hasher, ImageConfig, Reference, media_type};
+use oci::{Descriptor, Digest, Hasher, ImageConfig, Platform, Reference, media_type};
 use progress::VertexHandle;
 use snapshot::Forms;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{Commit, DiffId, LayerDraft, Store};
+use store::{Commit, DiffId, LayerDraft, NewIndex, Store};
 
 /// An image of the archive, its documents read and checked.
 pub(super) struct Found {
@@ -21,6 +21,23 @@ pub(super) struct Found {
     config: Vec<u8>,
     layers: Vec<(Digest, Part)>,
     manifest: Option<(Descriptor, Vec<u8>)>,
+    pub(super) names: Vec<Reference>,
+}
+
+/// What is loaded.
+pub(super) struct Contents {
+    pub(super) images: Vec<Found>,
+    pub(super) indexes: Vec<FoundIndex>,
+}
+
+/// An index of the archive that a name stands for.
+pub(super) struct FoundIndex {
+    pub(super) root: Descriptor,
+    pub(super) bytes: Vec<u8>,
+    /// The manifests of its images that are there, with their configurations' digests.
+    pub(super) images: Vec<(Digest, Digest)>,
+    /// The other manifests that are there, and what these name, as members.
+    pub(super) others: Vec<(String, Digest)>,
     pub(super) names: Vec<Reference>,
 }
 
@@ -68,10 +85,11 @@ pub(super) fn import(
     store: &Store,
     forms: &Forms,
     members: &dyn Members,
-    found: Vec<Found>,
+    found: Contents,
     name: &str,
     vertex: &VertexHandle,
 ) -> Result<Vec<Loaded>> {
+    let Contents { images: found, indexes } = found;
     let mut known: HashMap<Digest, LayerId> = HashMap::new();
     let mut seen = HashSet::new();
     let mut missing: Vec<(Digest, &Part, Option<LayerId>)> = Vec::new();
@@ -106,11 +124,60 @@ pub(super) fn import(
     let mut loaded = Vec::with_capacity(found.len());
     for image in found {
         let stack = image.layers.iter().map(|(diff_id, _)| known[diff_id]).collect();
-        let Found { id, config, manifest, names, .. } = image;
-        store.put_image(&store::NewImage { config, stack, manifest, names: names.clone(), pulled: None })?;
-        loaded.push(Loaded { id, names });
+        let Found { id, config, manifest, names, layers } = image;
+        let of_index = manifest.as_ref().is_some_and(|(descriptor, _)| {
+            indexes.iter().any(|index| index.images.contains(&(descriptor.digest, id)))
+        });
+        if of_index {
+            keep_blobs(store, members, &known, &layers)?;
+        }
+        if !of_index || !names.is_empty() {
+            loaded.push(Loaded { id, names: names.clone() });
+        }
+        store.put_image(&store::NewImage { config, stack, manifest, names, pulled: None })?;
+    }
+    for index in indexes {
+        loaded.push(put_index(store, members, index, name)?);
     }
     Ok(loaded)
+}
+
+/// Keeps the very blobs of layers, also where a layer is known by another one: the index must leave as it came.
+fn keep_blobs(
+    store: &Store,
+    members: &dyn Members,
+    known: &HashMap<Digest, LayerId>,
+    layers: &[(Digest, Part)],
+) -> Result<()> {
+    for (diff_id, Part { path, descriptor }) in layers {
+        let Some(descriptor) = descriptor else { continue };
+        if store.has_blob(&descriptor.digest)?.is_none()
+            && members.blob(path, Some(descriptor.digest))?.is_some()
+        {
+            store.add_layer_blob(known[diff_id], descriptor)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives an index whose images are in the store its names.
+fn put_index(store: &Store, members: &dyn Members, index: FoundIndex, name: &str) -> Result<Loaded> {
+    let FoundIndex { root, bytes, images, others, names } = index;
+    store.put_blob(&bytes, &root.media_type)?;
+    for (path, digest) in &others {
+        let kept = members.blob(path, Some(*digest))?;
+        kept.ok_or_else(|| wrong(name, format!("`{path}` is named and not there")))?;
+    }
+    let others = others.into_iter().map(|(_, digest)| digest).collect();
+    let machine = Platform::host();
+    let id = images.first().map(|(_, id)| *id);
+    let new = NewIndex { root, images, others, names, machine };
+    if !new.names.is_empty() {
+        store.put_index(&new)?;
+    }
+    let named = new.names.first().map(|name| store.image_id(&name.to_string())).transpose()?.flatten();
+    let id = named.or(id).ok_or_else(|| wrong(name, "an index has none of its images there"))?;
+    Ok(Loaded { id, names: new.names })
 }
 
 struct Unpacker<'a> {

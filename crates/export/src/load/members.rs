@@ -28,6 +28,9 @@ pub(super) trait Members: Sync {
     /// The bytes of a document of at most [`MAX_DOCUMENT`] bytes; nothing where it is not there.
     fn document(&self, path: &str) -> Result<Option<Vec<u8>>>;
 
+    /// Whether there is a member of this path.
+    fn has(&self, path: &str) -> Result<bool>;
+
     /// Puts a member into the store as a blob, unless it is there. Gives its digest and size; nothing where the member is
     /// not there.
     fn blob(&self, path: &str, expected: Option<Digest>) -> Result<Option<(Digest, u64)>>;
@@ -133,6 +136,10 @@ impl Members for Archive<'_> {
         }
     }
 
+    fn has(&self, path: &str) -> Result<bool> {
+        Ok(self.find(path).is_some())
+    }
+
     fn blob(&self, path: &str, expected: Option<Digest>) -> Result<Option<(Digest, u64)>> {
         let (digest, size) = match self.find(path) {
             Some(Place::Memory(bytes)) => (Digest::of(bytes), bytes.len() as u64),
@@ -171,6 +178,10 @@ impl<'a> Layout<'a> {
 impl Members for Layout<'_> {
     fn document(&self, path: &str) -> Result<Option<Vec<u8>>> {
         self.folder.document(path, MAX_DOCUMENT).map_err(|error| self.wrong(error))
+    }
+
+    fn has(&self, path: &str) -> Result<bool> {
+        Ok(self.folder.file(path)?.is_some())
     }
 
     fn blob(&self, path: &str, expected: Option<Digest>) -> Result<Option<(Digest, u64)>> {

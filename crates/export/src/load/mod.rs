@@ -20,6 +20,7 @@ mod ours;
 
 use crate::{Error, Result};
 use ::oci::{Digest, Reference};
+use import::Contents;
 use members::{Archive, Layout, Members};
 use progress::VertexHandle;
 use snapshot::Forms;
@@ -78,9 +79,15 @@ fn read(
     name: &str,
     vertex: &VertexHandle,
 ) -> Result<Vec<Loaded>> {
-    let found = if let Some(manifest) = members.document("manifest.json")? {
-        docker::images(members, &manifest, name)?
-    } else if let Some(index) = members.document("index.json")? {
+    // Newer archives of Docker are both; only the layout tells of several platforms.
+    let index = members.document("index.json")?;
+    let manifest = match &index {
+        Some(index) if oci::has_indexes(index) => None,
+        _ => members.document("manifest.json")?,
+    };
+    let found = if let Some(manifest) = manifest {
+        Contents { images: docker::images(members, &manifest, name)?, indexes: Vec::new() }
+    } else if let Some(index) = index {
         oci::images(members, &index, name)?
     } else {
         let reason = if members.document("repositories")?.is_some() {

@@ -1,6 +1,6 @@
 //! OCI layouts (image-spec, image-layout.md): `index.json` names manifests by digest, or indexes that do.
 
-use super::import::{Found, Part};
+use super::import::{Contents, Found, FoundIndex, Part};
 use super::members::{Members, chain};
 use super::wrong;
 use crate::Result;
@@ -10,8 +10,15 @@ use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference,
 /// Indexes within indexes go so deep.
 const DEEPEST: usize = 4;
 
-/// The images of a layout for this machine's platform; an image that there is for other platforms only is taken as it is.
-pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<Vec<Found>> {
+/// Whether a layout's `index.json` names an index.
+pub(super) fn has_indexes(index: &[u8]) -> bool {
+    Index::parse(index)
+        .is_ok_and(|index| index.manifests.iter().any(|entry| media_type::is_index(&entry.media_type)))
+}
+
+/// What a layout has: of an index all images that are there. Of manifests with one name that for this machine's platform
+/// is taken; an image that there is for other platforms only is taken as it is.
+pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<Contents> {
     if let Some(layout) = members.document("oci-layout")? {
         check_version(&layout, name)?;
     }
@@ -28,15 +35,25 @@ pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<
         }
     }
     let mut found: Vec<Found> = Vec::new();
+    let mut indexes: Vec<FoundIndex> = Vec::new();
     for (label, group) in groups {
+        let names: Vec<Reference> = label.as_deref().and_then(reference).into_iter().collect();
         let rank =
             |descriptor: &Descriptor| descriptor.platform.as_ref().and_then(|platform| host.rank(platform));
         let best = group.iter().max_by_key(|descriptor| rank(descriptor)).copied();
         // Of equals the first.
         let chosen = best.and_then(|best| group.iter().find(|descriptor| rank(descriptor) == rank(best)));
         let Some(chosen) = chosen else { continue };
+        if let Some(known) = indexes.iter_mut().find(|known| known.root.digest == chosen.digest) {
+            known.names.extend(names);
+            continue;
+        }
+        if let Some((index, images)) = whole(members, chosen, name)? {
+            indexes.push(FoundIndex { names, ..index });
+            found.extend(images);
+            continue;
+        }
         let mut image = resolve(members, chosen, &host, name, 0)?;
-        let names: Vec<Reference> = label.as_deref().and_then(reference).into_iter().collect();
         match found.iter_mut().find(|known| known.id == image.id) {
             Some(known) => known.names.extend(names),
             None => {
@@ -48,7 +65,50 @@ pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<
     if found.is_empty() {
         return Err(wrong(name, "its `index.json` names no image"));
     }
-    Ok(found)
+    Ok(Contents { images: found, indexes })
+}
+
+/// An index with its images that are there, if that is what an entry names. Indexes in it are for [`resolve`].
+fn whole(
+    members: &dyn Members,
+    descriptor: &Descriptor,
+    name: &str,
+) -> Result<Option<(FoundIndex, Vec<Found>)>> {
+    if !media_type::is_index(&descriptor.media_type) {
+        return Ok(None);
+    }
+    let bytes = document(members, descriptor, name)?;
+    let index = parse(Index::parse(&bytes), &path(&descriptor.digest), name)?;
+    if index.manifests.iter().any(|entry| media_type::is_index(&entry.media_type)) {
+        return Ok(None);
+    }
+    let (mut images, mut others, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in &index.manifests {
+        let there = path(&entry.digest);
+        if !members.has(&there)? {
+            continue;
+        }
+        let manifest = parse(Manifest::parse(&document(members, entry, name)?), &there, name)?;
+        let mut all = manifest.layers.iter().chain([&manifest.config]);
+        // `docker save --platform` keeps the manifests of what it leaves out.
+        if !all.try_fold(true, |all, blob| Ok::<_, crate::Error>(all && members.has(&path(&blob.digest))?))? {
+            continue;
+        }
+        if is_image(entry) {
+            let image = resolve(members, entry, &Platform::host(), name, 0)?;
+            images.push((entry.digest, image.id));
+            found.push(image);
+        } else {
+            others.push((there, entry.digest));
+            let blobs = manifest.layers.iter().chain([&manifest.config]);
+            others.extend(blobs.map(|blob| (path(&blob.digest), blob.digest)));
+        }
+    }
+    if found.is_empty() {
+        return Err(wrong(name, format!("none of the images of the index {} is there", descriptor.digest)));
+    }
+    let root = Descriptor::new(&descriptor.media_type, descriptor.digest, bytes.len() as u64);
+    Ok(Some((FoundIndex { root, bytes, images, others, names: Vec::new() }, found)))
 }
 
 fn check_version(layout: &[u8], name: &str) -> Result<()> {

@@ -247,6 +247,16 @@ fn a_build_that_is_not_reproducible_is_told_so() {
     let failed = house.try_build(&context, &["--verify-reproducible", "--no-cache"]);
     let out = failed.out.fails(1);
     out.says("/when has another content").says("the build is not reproducible").says("SOURCE_DATE_EPOCH");
+    // Of several platforms each is compared, and told by its name.
+    let several = Context::dockerfile(
+        "FROM --platform=$BUILDPLATFORM busybox AS tools\nARG TARGETARCH\n\
+         RUN if [ $TARGETARCH = arm64 ]; then cat /proc/sys/kernel/random/uuid; fi > /when\n\
+         FROM scratch\nCOPY --from=tools /when /when\n",
+    );
+    let mut command = house.command(&["build", "--verify-reproducible", "--no-cache", "--progress=plain"]);
+    command.args(["--platform", "linux/amd64,linux/arm64", several.text()]).env("SOURCE_DATE_EPOCH", EPOCH);
+    let out = run(command, LIMIT).fails(1);
+    out.says("linux/arm64: layer 0: /when has another content").says("1 file differs");
     let context = Context::dockerfile("FROM busybox\nRUN echo same > /same && mkdir /d\n");
     let mut command =
         house.command(&["build", "--verify-reproducible", "--no-cache", "--progress=plain", context.text()]);

@@ -7,6 +7,7 @@
 
 mod advice;
 mod agents;
+mod archives;
 mod attestations;
 mod attributes;
 mod build;
@@ -15,6 +16,7 @@ mod calls;
 mod containers;
 mod contexts;
 mod devices;
+mod emulation;
 mod epoch;
 mod errors;
 mod faults;
@@ -27,6 +29,7 @@ mod guide_004;
 mod harness;
 mod images;
 mod imagetools;
+mod indexes;
 mod language;
 mod layouts;
 mod lifecycle;

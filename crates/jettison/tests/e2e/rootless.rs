@@ -3,7 +3,9 @@
 //! A user of a test's own is made without touching the machine: in a mount namespace of its own, files of the test lie
 //! over `/etc/passwd`, `/etc/subuid` and `/etc/subgid`.
 
-use crate::harness::{Context, Files, LIMIT, Out, busybox, http_get, new_key, program, put_ssh_add, run};
+use crate::harness::{
+    Context, Files, LIMIT, Out, busybox, http_get, new_key, own_with_busybox, program, put_ssh_add, run,
+};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -240,4 +242,35 @@ fn the_archive_of_a_plain_user_is_the_one_of_root() {
     let house = crate::harness::own();
     house.ok(&["build", "--tag", "same", &context]);
     assert_eq!(house.inspect("same")["RootFS"], theirs);
+}
+
+#[test]
+fn the_index_of_a_plain_user_is_the_one_of_root() {
+    let dockerfile = "FROM --platform=$BUILDPLATFORM busybox AS tools\n\
+        ARG TARGETARCH\n\
+        RUN mkdir -p /made/$TARGETARCH && echo $TARGETARCH > /made/arch && chown 7:8 /made/arch && chmod 4750 /made/arch\n\
+        RUN ln /made/arch /made/linked && ln -s arch /made/link && touch -d @5 /made/old\n\
+        FROM scratch\n\
+        COPY --from=tools /made /made\n\
+        COPY --chown=5:6 --chmod=640 f /f\n";
+    let build = |jobs, archive: &str, context: &str| {
+        let output = format!("type=oci,dest={archive},rewrite-timestamp=true");
+        ["build", "-q", "--platform=linux/amd64,linux/arm64", "--jobs", jobs, "--output", &output, context]
+            .into_iter()
+            .chain(["--build-arg", "SOURCE_DATE_EPOCH=1000000000"])
+            .map(str::to_owned)
+            .collect::<Vec<String>>()
+    };
+    let plain = Plain::new(54_406, 65_536);
+    let theirs = plain.at("home/image.tar");
+    let args = build("1", &theirs, &plain.context(dockerfile));
+    let their_id = plain.ok(&args.iter().map(String::as_str).collect::<Vec<_>>()).stdout;
+    // Another store, another context, another number of threads, another user, another second.
+    let (house, context) = (own_with_busybox(), Context::dockerfile(dockerfile));
+    context.write("f", "of the context\n");
+    let ours = house.home().join("image.tar");
+    let args = build("4", ours.to_str().unwrap(), context.text());
+    let our_id = house.ok(&args.iter().map(String::as_str).collect::<Vec<_>>()).stdout;
+    assert_eq!(their_id, our_id);
+    assert!(fs::read(theirs).unwrap() == fs::read(ours).unwrap(), "the archives differ");
 }

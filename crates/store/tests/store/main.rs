@@ -6,6 +6,7 @@ mod blobs;
 mod collect;
 mod containers;
 mod images;
+mod indexes;
 mod opening;
 mod records;
 

@@ -57,17 +57,10 @@ impl<'a> Resolver<'a> {
         // take whatever image has an id that begins so.
         let whole = name.parse::<Reference>().ok().filter(|_| name.len() < SHOWN_ID);
         let whole = whole.map(|reference| reference.to_string());
-        let Some(image) = store.image(whole.as_deref().unwrap_or(name))? else { return Ok(None) };
-        let config = ImageConfig::parse(&image.config)?;
-        let own = Platform {
-            os: config.os.clone(),
-            architecture: config.architecture.clone(),
-            variant: config.variant.clone(),
-            ..Platform::default()
-        };
-        if platform.rank(&own).is_none() {
+        let Some(image) = store.image_for(whole.as_deref().unwrap_or(name), platform)? else {
             return Ok(None);
-        }
+        };
+        let config = ImageConfig::parse(&image.config)?;
         let reference = name.parse::<Reference>().map_or_else(|_| name.to_owned(), |name| name.to_string());
         Ok(Some(BaseImage {
             reference,

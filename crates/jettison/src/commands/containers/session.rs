@@ -6,7 +6,8 @@ use crate::commands::registry;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
-use crate::{pulling, screen};
+use crate::pulling::{self, Wanted};
+use crate::screen;
 use clap::{ArgAction, Args};
 use container::{Attached, Containers, Created, Exec, Outcome as Ended, Streams};
 use export::place::Place;
@@ -179,25 +180,20 @@ fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
             .hint("remove it, or choose another"));
     }
     let name = args.image();
-    let host = Platform::host();
-    let platform = match args.platform.as_deref().or(engine.environment.get("DOCKER_DEFAULT_PLATFORM")) {
-        Some(text) => text.parse::<Platform>().map_err(|error| CommandError::usage(error.to_string()))?,
-        None => host.clone(),
+    let asked = match args.platform.as_deref().or(engine.environment.get("DOCKER_DEFAULT_PLATFORM")) {
+        Some(text) => Some(text.parse::<Platform>().map_err(|error| CommandError::usage(error.to_string()))?),
+        None => None,
     };
-    if platform.rank(&host).is_none() && host.rank(&platform).is_none() {
-        return Err(CommandError::usage(format!(
-            "--platform={platform} is not supported yet: this machine is {host}"
-        )));
-    }
+    let wanted = Wanted::These(vec![asked.clone().unwrap_or_else(Platform::host)]);
     if let Some(layout) = pulling::layout(name)? {
         // What a layout has is here: nothing is fetched, but what changed there counts.
-        let id = fetch(engine, &Place::Layout(layout), Vec::new(), &platform, args.quiet)?;
+        let id = fetch(engine, &Place::Layout(layout), Vec::new(), &wanted, args.quiet)?;
         return Ok(id.to_string());
     }
     let pull = match args.pull.as_str() {
         "always" => true,
         "never" => false,
-        "missing" => engine.store()?.image_id(name)?.is_none(),
+        "missing" => here(engine, name, asked.as_ref())?.is_none(),
         other => {
             return Err(CommandError::usage(format!(
                 "invalid value `{other}` for --pull: always, missing or never"
@@ -212,9 +208,21 @@ fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
         }
         let client = engine.client(reference.host())?;
         let place = Place::Registry { client, reference: reference.clone() };
-        fetch(engine, &place, vec![reference], &platform, args.quiet)?;
+        fetch(engine, &place, vec![reference], &wanted, args.quiet)?;
     }
-    Ok(name.to_owned())
+    Ok(here(engine, name, asked.as_ref())?.unwrap_or_else(|| name.to_owned()))
+}
+
+/// The image of the store, for a platform if one is asked for: as it was named, or by its id if that is another one than
+/// the name stands for by itself.
+fn here(engine: &Engine, name: &str, asked: Option<&Platform>) -> Outcome<Option<String>> {
+    let store = engine.store()?;
+    let own = store.image_id(name)?;
+    let chosen = match asked {
+        Some(platform) => store.image_for(name, platform)?.map(|image| image.id),
+        None => own,
+    };
+    Ok(chosen.map(|id| if own == Some(id) { name.to_owned() } else { id.to_string() }))
 }
 
 /// Brings an image into the store, and shows how far it is.
@@ -222,12 +230,12 @@ fn fetch(
     engine: &Engine,
     place: &Place<'_>,
     names: Vec<Reference>,
-    platform: &Platform,
+    wanted: &Wanted,
     quiet: bool,
 ) -> Outcome<Digest> {
     let progress = registry::progress(quiet, &engine.environment);
     let vertex = progress.start(&format!("pulling {}", pulling::shown(place)));
-    let pulled = engine.pull(place, names, platform, &vertex);
+    let pulled = engine.pull(place, names, wanted, &vertex);
     match &pulled {
         Ok(_) => vertex.done(),
         Err(_) => vertex.cancel(),

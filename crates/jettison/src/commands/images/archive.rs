@@ -8,8 +8,8 @@ use crate::{pulling, screen};
 use clap::{Args, ValueEnum};
 use export::archive::{self, Saved};
 use export::load::Loaded;
-use export::{Bundle, Packing, layout};
-use oci::Reference;
+use export::{Bundle, indexes, layout};
+use oci::{Digest, Platform, Reference};
 use snapshot::Forms;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -100,6 +100,17 @@ pub(crate) struct SaveArgs {
     /// The format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// The image for this platform alone, where a name stands for several
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
+}
+
+/// What is saved, each thing once.
+#[derive(Default)]
+struct Items {
+    images: Vec<Saved>,
+    /// Indexes that are here whole: what the store knows each by, its digest, its names.
+    indexes: Vec<(String, Digest, Vec<Reference>)>,
 }
 
 /// Runs `save`.
@@ -111,28 +122,34 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
     }
     rootless::enter()?;
     let engine = super::local(environment);
-    let images = args.images.iter().try_fold(Vec::new(), |mut all, name| {
-        add(&engine, name, &mut all)?;
-        Ok::<_, CommandError>(all)
-    })?;
+    let mut items = Items::default();
+    for name in &args.images {
+        add(&engine, name, args.platform.as_ref(), &mut items)?;
+    }
     let (store, forms) = (engine.store()?, engine.forms()?);
-    let write = |out: &mut dyn Write| -> export::Result<()> {
-        match args.format {
-            Format::DockerArchive => archive::save(store, &forms, &images, out),
-            Format::OciArchive | Format::OciDir => {
-                layout::write(&forms, &bundles(store, &forms, &images)?, out)
-            }
-        }
-    };
     if let Format::OciDir = args.format {
         let folder = args
             .output
             .as_ref()
             .ok_or_else(|| CommandError::usage("the format oci-dir needs `--output FOLDER`"))?;
-        layout::write_folder(&forms, &bundles(store, &forms, &images)?, folder)?;
+        layout::write_folder(&forms, &bundles(store, &forms, &items)?, folder)?;
         store.finish()?;
         return Ok(0);
     }
+    let write = |out: &mut dyn Write| -> export::Result<()> {
+        match args.format {
+            Format::DockerArchive if items.indexes.is_empty() => {
+                archive::save(store, &forms, &items.images, out)
+            }
+            // As Docker's own: a layout, and beside it what older readers look for.
+            Format::DockerArchive => {
+                layout::write_for_docker(&forms, &bundles(store, &forms, &items)?, &Platform::host(), out)
+            }
+            Format::OciArchive | Format::OciDir => {
+                layout::write(&forms, &bundles(store, &forms, &items)?, out)
+            }
+        }
+    };
     match &args.output {
         None => {
             let mut pipe = Pipe { out: std::io::stdout().lock(), gone: false };
@@ -151,13 +168,14 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
     Ok(0)
 }
 
-/// What an OCI layout has of the images, each as it is.
-fn bundles(store: &Store, forms: &Forms, images: &[Saved]) -> export::Result<Vec<(Bundle, Vec<Reference>)>> {
-    let bundle = |saved: &Saved| {
-        let image = archive::find(store, saved)?;
-        Ok((Bundle::new(store, forms, &[image], &Packing::default())?, saved.names.clone()))
-    };
-    images.iter().map(bundle).collect()
+/// What an OCI layout has of the images and indexes, each as it is.
+fn bundles(store: &Store, forms: &Forms, items: &Items) -> export::Result<Vec<(Bundle, Vec<Reference>)>> {
+    let images = items.images.iter().map(|saved| (saved.image.to_string(), &saved.names));
+    let whole = items.indexes.iter().map(|(name, _, names)| (name.clone(), names));
+    images
+        .chain(whole)
+        .map(|(name, names)| Ok((indexes::leaving(store, &name, None)?.bundle(store, forms)?, names.clone())))
+        .collect()
 }
 
 /// Standard output that remembers that its reader has gone away.
@@ -181,49 +199,70 @@ impl<W: Write> Write for Pipe<W> {
 }
 
 /// An image by name goes with this name, by id without one; by a repository alone with all its tags.
-fn add(engine: &Engine, name: &str, all: &mut Vec<Saved>) -> Outcome<()> {
+fn add(engine: &Engine, name: &str, platform: Option<&Platform>, items: &mut Items) -> Outcome<()> {
+    let store = engine.store()?;
     let parsed = name.parse::<Reference>().ok();
-    let mut found: Vec<Saved> = Vec::new();
+    let mut names: Vec<Reference> = Vec::new();
     if let Some(reference) = &parsed
         && !name.contains('@')
         && reference.familiar() == format!("{}:latest", reference.familiar_name())
         && !name.ends_with(":latest")
     {
-        for image in engine.store()?.images()? {
-            let references = image.names.iter().filter_map(|known| known.reference.parse::<Reference>().ok());
-            let names: Vec<Reference> = references
-                .filter(|known| known.name() == reference.name() && known.tag().is_some())
-                .collect();
-            if !names.is_empty() {
-                found.push(Saved { image: image.id, names });
-            }
+        for image in store.images()? {
+            let known = image.names.iter().filter_map(|known| known.reference.parse::<Reference>().ok());
+            names.extend(known.filter(|known| known.name() == reference.name() && known.tag().is_some()));
         }
     }
-    if found.is_empty() {
-        let image = engine.image(name)?;
-        // An image of a layout is called what the layout calls it.
-        let called = pulling::layout(name)?.map(|layout| layout.image_name()).transpose()?.flatten();
-        let full = parsed.map(|reference| reference.to_string());
-        let named = image.names.iter().filter(|known| Some(&known.reference) == full.as_ref());
-        let names = named
-            .filter_map(|known| known.reference.parse().ok())
-            .chain(called)
-            .filter(|r: &Reference| r.tag().is_some())
-            .collect();
-        found.push(Saved { image: image.id, names });
+    if !names.is_empty() {
+        for known in names {
+            one(engine, &known.to_string(), Some(known), platform, items)?;
+        }
+        return Ok(());
     }
-    for saved in found {
-        match all.iter_mut().find(|known| known.image == saved.image) {
-            Some(known) => {
-                for name in saved.names {
-                    if !known.names.contains(&name) {
-                        known.names.push(name);
-                    }
+    let called = match pulling::layout(name)? {
+        // An image of a layout is called what the layout calls it.
+        Some(layout) => layout.image_name()?,
+        None => match parsed.filter(|reference| reference.tag().is_some()) {
+            Some(reference) => store.image_id(&reference.to_string())?.map(|_| reference),
+            None => None,
+        },
+    };
+    one(engine, name, called, platform, items)
+}
+
+/// Adds one image or index under one name, or none.
+fn one(
+    engine: &Engine,
+    text: &str,
+    name: Option<Reference>,
+    platform: Option<&Platform>,
+    items: &mut Items,
+) -> Outcome<()> {
+    let store = engine.store()?;
+    let index = if platform.is_none() { store.index(text)? } else { None };
+    let names = match index {
+        Some(index) if indexes::is_whole(store, &index)? => {
+            let root = index.root.digest;
+            match items.indexes.iter().position(|(_, known, _)| *known == root) {
+                Some(at) => &mut items.indexes[at].2,
+                None => {
+                    items.indexes.push((text.to_owned(), root, Vec::new()));
+                    &mut items.indexes.last_mut().expect("because it was just put there").2
                 }
             }
-            None => all.push(saved),
         }
-    }
+        _ => {
+            let image = engine.image(text, platform)?.id;
+            match items.images.iter().position(|known| known.image == image) {
+                Some(at) => &mut items.images[at].names,
+                None => {
+                    items.images.push(Saved { image, names: Vec::new() });
+                    &mut items.images.last_mut().expect("because it was just put there").names
+                }
+            }
+        }
+    };
+    names.extend(name.filter(|name| !names.contains(name)));
     Ok(())
 }
 

@@ -29,8 +29,8 @@ impl Filter {
                 "reference" => filter.references.push(value.to_owned()),
                 "label" => filter.labels.push(label(value)),
                 "dangling" => filter.dangling = Some(boolean(key, value)?),
-                "before" => filter.before = Some(created(&engine.image(value)?)),
-                "since" => filter.since = Some(created(&engine.image(value)?)),
+                "before" => filter.before = Some(created(&engine.image(value, None)?)),
+                "since" => filter.since = Some(created(&engine.image(value, None)?)),
                 "until" => filter.before = Some(until(value)?),
                 _ => {
                     return Err(CommandError::usage(format!("--filter: `{key}` is not known here"))

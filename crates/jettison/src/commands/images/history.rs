@@ -5,7 +5,7 @@ use crate::error::Outcome;
 use crate::pulling::Shown;
 use crate::{screen, table, template, time};
 use clap::Args;
-use oci::ImageConfig;
+use oci::{ImageConfig, Platform};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -24,6 +24,9 @@ pub(crate) struct HistoryArgs {
     /// Show ids only
     #[arg(short, long)]
     quiet: bool,
+    /// The image for this platform, where the name stands for several
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
     /// `table`, `json`, `table TEMPLATE` or a template
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
@@ -35,7 +38,7 @@ const LONGEST: usize = 45;
 /// Runs `history`.
 pub(crate) fn history(args: &HistoryArgs, environment: Environment) -> Outcome {
     let engine = super::local(environment);
-    let Shown { image, sizes } = engine.shown(&args.image)?;
+    let Shown { image, sizes } = engine.shown(&args.image, args.platform.as_ref())?;
     let config = ImageConfig::parse(&image.config)?;
     let mut layer = 0;
     let mut rows: Vec<Value> = Vec::with_capacity(config.history.len());

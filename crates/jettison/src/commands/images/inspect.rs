@@ -7,8 +7,9 @@ use crate::error::{CommandError, Outcome};
 use crate::template::Template;
 use crate::{pulling, screen, time};
 use clap::Args;
-use oci::{ImageConfig, Reference};
+use oci::{ImageConfig, Index, Platform, Reference};
 use serde_json::{Map, Value, json};
+use store::NamedIndex;
 
 /// Show everything about images and containers as JSON.
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub(crate) struct InspectArgs {
     /// What to look for: container, image or volume
     #[arg(long = "type", value_name = "KIND", value_parser = ["container", "image", "volume"])]
     kind: Option<String>,
+    /// The image for this platform, where the name stands for several
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
     /// Show total file sizes; they are shown anyway
     #[arg(short, long)]
     size: bool,
@@ -31,7 +35,9 @@ pub(crate) struct InspectArgs {
 pub(crate) fn inspect(args: &InspectArgs, environment: Environment, any: bool) -> Outcome {
     let engine = super::local(environment);
     let kind = if any { args.kind.as_deref() } else { Some("image") };
-    show(&args.names, args.format.as_deref(), |name| find(&engine, name, kind))
+    let platform = args.platform.as_ref();
+    let kind = if platform.is_some() { Some("image") } else { kind };
+    show(&args.names, args.format.as_deref(), |name| find(&engine, name, kind, platform))
 }
 
 /// Shows several things, and an error for each that is not there.
@@ -77,9 +83,14 @@ fn pretty(value: &Value) -> String {
 }
 
 /// Containers come before images, as with Docker.
-fn find(engine: &Engine, name: &str, kind: Option<&str>) -> Outcome<Option<Value>> {
+fn find(
+    engine: &Engine,
+    name: &str,
+    kind: Option<&str>,
+    platform: Option<&Platform>,
+) -> Outcome<Option<Value>> {
     if matches!(kind, None | Some("image")) && pulling::layout(name)?.is_some() {
-        return Ok(Some(image_value(engine, &engine.shown(name)?.image)?));
+        return Ok(Some(image_value(engine, &engine.shown(name, platform)?.image)?));
     }
     if matches!(kind, None | Some("container"))
         && let Some(container) = containers::inspect_value(engine, name)?
@@ -89,7 +100,12 @@ fn find(engine: &Engine, name: &str, kind: Option<&str>) -> Outcome<Option<Value
     if matches!(kind, None | Some("image"))
         && let Some(image) = engine.store()?.image(name)?
     {
-        return Ok(Some(image_value(engine, &image)?));
+        let image = if platform.is_some() { engine.image(name, platform)? } else { image };
+        let mut value = image_value(engine, &image)?;
+        if let Some(index) = engine.store()?.index(name)? {
+            value["Manifests"] = manifests(engine, &index)?;
+        }
+        return Ok(Some(value));
     }
     if matches!(kind, None | Some("volume"))
         && let Some(volume) = engine.store()?.volume(name)?
@@ -152,6 +168,40 @@ fn image_value(engine: &Engine, image: &store::Image) -> Outcome<Value> {
         }
     }
     Ok(value)
+}
+
+/// What an index has, in the words of Docker's API, and what of it is here.
+fn manifests(engine: &Engine, index: &NamedIndex) -> Outcome<Value> {
+    let store = engine.store()?;
+    let images = store.images_of(index)?;
+    let bytes = store.read_blob(&index.root.digest, oci::MAX_DOCUMENT)?;
+    let mut all = Vec::new();
+    for entry in Index::parse(&bytes)?.manifests {
+        let image = images.iter().find(|(manifest, _)| *manifest == entry.digest).map(|(_, image)| image);
+        let about = entry.annotations.get("vnd.docker.reference.digest");
+        let mut value = json!({
+            "ID": entry.digest.to_string(),
+            "Descriptor": entry,
+            "Available": image.is_some() || index.others.contains(&entry.digest),
+            "Kind": match (image, about, &entry.platform) {
+                (_, Some(_), _) => "attestation",
+                (None, None, None) => "unknown",
+                _ => "image",
+            },
+        });
+        match about {
+            Some(about) => value["AttestationData"] = json!({ "For": about }),
+            None => {
+                value["ImageData"] = json!({
+                    "Platform": entry.platform,
+                    "Id": image.map(|image| image.id.to_string()),
+                    "Size": { "Unpacked": image.map_or(0, |image| image.size) },
+                });
+            }
+        }
+        all.push(value);
+    }
+    Ok(Value::Array(all))
 }
 
 /// The `Config` of an image with the fields that Docker always shows.

@@ -5,8 +5,9 @@ use crate::environment::Environment;
 use crate::error::Outcome;
 use crate::{screen, table, template, time};
 use clap::Args;
-use oci::{ImageConfig, Reference};
+use oci::{ImageConfig, Platform, Reference};
 use serde_json::{Value, json};
+use store::Store;
 
 /// List images.
 #[derive(Debug, Args)]
@@ -46,9 +47,15 @@ pub(crate) fn list(args: &ListArgs, environment: Environment) -> Outcome {
         }
     }
     images.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
-    let containers = engine.store()?.containers()?;
+    let store = engine.store()?;
+    let containers = store.containers()?;
+    let indexed = store.indexed_images()?;
     let mut rows = Vec::new();
     for (_, image, config) in &images {
+        // The images of an index have one row together, that of its name.
+        if image.names.is_empty() && indexed.contains_key(&image.id) {
+            continue;
+        }
         let users = containers.iter().filter(|container| container.image == Some(image.id)).count();
         let names: Vec<(Option<Reference>, Option<String>)> = image
             .names
@@ -65,7 +72,9 @@ pub(crate) fn list(args: &ListArgs, environment: Environment) -> Outcome {
         }
         for (reference, digest) in &names {
             if filter.takes_name(reference.as_ref()) {
-                rows.push(row(image, config, reference.as_ref(), digest.as_deref(), users, args));
+                let mut row = row(image, config, reference.as_ref(), digest.as_deref(), users, args);
+                row["Platforms"] = platforms(store, reference.as_ref(), config)?.into();
+                rows.push(row);
             }
         }
     }
@@ -89,7 +98,29 @@ fn shown(args: &ListArgs, rows: &[Value]) -> Outcome<String> {
     )
 }
 
-/// The fields that Docker has.
+/// The platforms that a name has images for here, with commas between them.
+fn platforms(store: &Store, name: Option<&Reference>, config: &ImageConfig) -> Outcome<String> {
+    let index = name.map(|name| store.index(&name.to_string())).transpose()?.flatten();
+    let Some(index) = index else { return Ok(platform(config)) };
+    let mut all = Vec::new();
+    for (_, image) in store.images_of(&index)? {
+        all.push(platform(&ImageConfig::parse(&image.config)?));
+    }
+    all.sort();
+    Ok(all.join(","))
+}
+
+fn platform(config: &ImageConfig) -> String {
+    let platform = Platform {
+        os: config.os.clone(),
+        architecture: config.architecture.clone(),
+        variant: config.variant.clone(),
+        ..Platform::default()
+    };
+    platform.to_string()
+}
+
+/// The fields that Docker has, and the platforms.
 fn row(
     image: &store::Image,
     config: &ImageConfig,
@@ -108,6 +139,7 @@ fn row(
         "CreatedSince": made.map_or_else(|| "N/A".to_owned(), time::ago),
         "Digest": digest.map(str::to_owned).or(pinned).unwrap_or_else(|| NONE.to_owned()),
         "ID": id,
+        "Platforms": platform(config),
         "Repository": reference.map_or_else(|| NONE.to_owned(), Reference::familiar_name),
         "SharedSize": "N/A",
         "Size": table::size(image.size),

@@ -25,7 +25,7 @@ pub(crate) struct TagArgs {
 pub(crate) fn tag(args: &TagArgs, environment: Environment) -> Outcome {
     if let Some(target) = pulling::layout(&args.target)? {
         rootless::enter()?;
-        into_layout(&super::local(environment), &args.source, target, true)?;
+        into_layout(&super::local(environment), &args.source, None, target, true)?;
         return Ok(0);
     }
     if pulling::layout(&args.source)?.is_some() {
@@ -39,9 +39,12 @@ pub(crate) fn tag(args: &TagArgs, environment: Environment) -> Outcome {
             args.target
         )));
     }
-    let image = engine.image(&args.source)?;
+    let image = engine.image(&args.source, None)?;
     let store = engine.store()?;
-    store.tag(&image.id.to_string(), &target)?;
+    // A name that stands for several platforms gives all of them another name.
+    let named = store.index(&args.source)?.is_some();
+    let id = image.id.to_string();
+    store.tag(if named { &args.source } else { &id }, &target)?;
     store.finish()?;
     Ok(0)
 }

@@ -9,7 +9,7 @@ use crate::screen;
 use clap::Args;
 use export::copy::Copier;
 use export::place::{LayoutName, Place};
-use export::{Bundle, Packing, layout};
+use export::{indexes, layout};
 use oci::{Digest, Platform, Reference};
 use registry::Pushed;
 
@@ -70,25 +70,29 @@ pub(crate) fn between(
     Ok(copied?.digest)
 }
 
-/// Writes an image of the store into a layout: under the tag that is given, else under the image's own name. Gives its
-/// digest.
-fn to_layout(engine: &Engine, image: &str, to: &LayoutName, quiet: bool) -> Outcome<Digest> {
+/// Writes what a name of the store stands for, or its image for a platform, into a layout: under the tag that is given,
+/// else under its own name. Gives its digest.
+fn to_layout(
+    engine: &Engine,
+    image: &str,
+    platform: Option<&Platform>,
+    to: &LayoutName,
+    quiet: bool,
+) -> Outcome<Digest> {
     if to.digest.is_some() {
         return Err(CommandError::new(format!("`{to}` has a digest; an image is written under a tag")));
     }
-    let found = engine.image(image)?;
-    let names = image.parse::<Reference>().ok().filter(|name| {
-        let full = name.to_string();
-        name.tag().is_some() && found.names.iter().any(|known| known.reference == full)
-    });
     let (store, forms) = (engine.store()?, engine.forms()?);
+    // An id is no name.
+    let name = image.parse::<Reference>().ok().filter(|name| name.tag().is_some());
+    let name = name.filter(|name| store.image_id(&name.to_string()).is_ok_and(|known| known.is_some()));
     let progress = progress(quiet, &engine.environment);
     let vertex = progress.start(&format!("writing {image} to {to}"));
-    let bundle = Bundle::new(store, &forms, std::slice::from_ref(&found), &Packing::default())?;
+    let bundle = indexes::leaving(store, image, platform)?.bundle(store, &forms)?;
     let digest = bundle.root.digest;
     let written = match to.tag {
         Some(_) => layout::write_tagged(&forms, &bundle, to),
-        None => layout::write_folder(&forms, &[(bundle, names.into_iter().collect())], &to.folder),
+        None => layout::write_folder(&forms, &[(bundle, name.into_iter().collect())], &to.folder),
     };
     match &written {
         Ok(()) => vertex.done(),
@@ -101,9 +105,15 @@ fn to_layout(engine: &Engine, image: &str, to: &LayoutName, quiet: bool) -> Outc
 }
 
 /// Writes an image, of the store or of another layout, into a layout.
-pub(crate) fn into_layout(engine: &Engine, source: &str, to: LayoutName, quiet: bool) -> Outcome<Digest> {
+pub(crate) fn into_layout(
+    engine: &Engine,
+    source: &str,
+    platform: Option<&Platform>,
+    to: LayoutName,
+    quiet: bool,
+) -> Outcome<Digest> {
     match crate::pulling::layout(source)? {
-        Some(from) => between(engine, &Place::Layout(from), &Place::Layout(to), None, quiet),
-        None => to_layout(engine, source, &to, quiet),
+        Some(from) => between(engine, &Place::Layout(from), &Place::Layout(to), platform, quiet),
+        None => to_layout(engine, source, platform, &to, quiet),
     }
 }

@@ -6,7 +6,8 @@ use crate::commands::rootless;
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
-use crate::{pulling, screen};
+use crate::pulling::{self, Wanted};
+use crate::screen;
 use clap::Args;
 use export::place::Place;
 use export::push::{self, Pusher};
@@ -24,9 +25,12 @@ pub(crate) struct PullArgs {
     /// Show nothing but the names at the end
     #[arg(short, long)]
     quiet: bool,
-    /// The platform, where the registry has several
+    /// The platform, or several with commas between them, or `all`
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<String>,
+    /// Fetch the images for all platforms, and the attestations
+    #[arg(long, conflicts_with = "platform")]
+    all_platforms: bool,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -34,7 +38,8 @@ pub(crate) struct PullArgs {
 /// Runs `pull`.
 pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
     rootless::enter()?;
-    let platform = platform(args.platform.as_deref(), &environment)?;
+    let asked = args.platform.as_deref().or(environment.get("DOCKER_DEFAULT_PLATFORM"));
+    let wanted = if args.all_platforms { Wanted::All } else { Wanted::parse(asked)? };
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
     let places = args.names.iter().map(|name| engine.place(name)).collect::<Outcome<Vec<_>>>()?;
     let progress = progress(args.quiet, &engine.environment);
@@ -53,7 +58,7 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
             .as_ref()
             .map(|name| Ok::<_, CommandError>(engine.store()?.image_id(&name.to_string())?))
             .transpose()?;
-        match engine.pull(place, name.iter().cloned().collect(), &platform, &vertex) {
+        match engine.pull(place, name.iter().cloned().collect(), &wanted, &vertex) {
             Ok(id) => {
                 vertex.done();
                 pulled.push((id, name, before.flatten() == Some(id)));
@@ -95,14 +100,6 @@ fn takes_latest(place: &Place<'_>, text: &str) -> bool {
     reference.tag() == Some("latest") && !text.ends_with(":latest") && reference.digest().is_none()
 }
 
-/// The platform that is meant: the flag, DOCKER_DEFAULT_PLATFORM, or this machine's.
-fn platform(flag: Option<&str>, environment: &Environment) -> Outcome<Platform> {
-    match flag.or(environment.get("DOCKER_DEFAULT_PLATFORM")) {
-        Some(text) => Ok(text.parse()?),
-        None => Ok(Platform::host()),
-    }
-}
-
 /// The progress of a transfer on standard error.
 pub(crate) fn progress(quiet: bool, environment: &Environment) -> Progress {
     if quiet {
@@ -136,6 +133,9 @@ pub(crate) struct PushArgs {
     /// Send all tags of the repository
     #[arg(short, long, conflicts_with = "destination")]
     all_tags: bool,
+    /// Send the image for this platform alone, where the name stands for several
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -168,11 +168,11 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
         };
         let client = engine.client(target.host())?;
         let pusher = Pusher { store, forms: &forms, client, vertex: &vertex, tell: &tell };
-        let pushed = pusher.image(&image, &target);
-        let manifest = match pushed {
-            Ok(manifest) => {
+        let pushed = pusher.image(&image, args.platform.as_ref(), &target);
+        let (manifest, missing) = match pushed {
+            Ok(pushed) => {
                 vertex.done();
-                manifest
+                pushed
             }
             Err(error) => {
                 vertex.cancel();
@@ -187,6 +187,13 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
             let tag = target.tag().map_or_else(|| target.familiar(), str::to_owned);
             screen::line(&format!("{tag}: digest: {} size: {}", manifest.digest, manifest.size));
         }
+        if !missing.is_empty() {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            screen::say(&format!(
+                "note: not all of the index is here (there is nothing for {}), so one image alone was pushed",
+                missing.join(", ")
+            ));
+        }
     }
     progress.finish();
     store.finish()?;
@@ -198,10 +205,12 @@ fn with_layouts(args: &PushArgs, engine: &Engine) -> Outcome<Option<Digest>> {
     let source = pulling::layout(&args.name)?;
     let target = args.destination.as_deref().map(pulling::layout).transpose()?.flatten();
     match (source, target, &args.destination) {
-        (_, Some(target), _) => into_layout(engine, &args.name, target, args.quiet).map(Some),
+        (_, Some(target), _) => {
+            into_layout(engine, &args.name, args.platform.as_ref(), target, args.quiet).map(Some)
+        }
         (Some(source), None, Some(destination)) => {
             let to = engine.place(destination)?;
-            between(engine, &Place::Layout(source), &to, None, args.quiet).map(Some)
+            between(engine, &Place::Layout(source), &to, args.platform.as_ref(), args.quiet).map(Some)
         }
         (Some(source), None, None) => Err(CommandError::usage(format!("{source} says not where it goes"))
             .hint("name the target too: `jettison push oci-layout://FOLDER:TAG REGISTRY/NAME:TAG`")),
@@ -225,7 +234,7 @@ fn targets(args: &PushArgs, engine: &Engine) -> Outcome<Vec<(String, Reference)>
     }
     if !args.all_tags {
         return match engine.store()?.image_id(&target.to_string())? {
-            Some(id) => Ok(vec![(id.to_string(), target)]),
+            Some(_) => Ok(vec![(target.to_string(), target)]),
             None => Err(CommandError::new(format!("no image `{}` is in the store", target.familiar()))
                 .hint("`jettison tag IMAGE NAME` names an image for its registry")),
         };
@@ -234,7 +243,7 @@ fn targets(args: &PushArgs, engine: &Engine) -> Outcome<Vec<(String, Reference)>
     for image in engine.store()?.images()? {
         let names = image.names.iter().filter_map(|known| known.reference.parse::<Reference>().ok());
         let same = names.filter(|known| known.name() == target.name() && known.digest().is_none());
-        targets.extend(same.map(|known| (image.id.to_string(), known)));
+        targets.extend(same.map(|known| (known.to_string(), known)));
     }
     if targets.is_empty() {
         return Err(CommandError::new(format!(

@@ -89,8 +89,8 @@ impl Attributes {
                 }
             }
             "dest" => self.dest = Some(value.to_owned()),
-            "tar" => self.tar = Some(boolean("--output", key, value)?),
-            "platform-split" => self.split = Some(boolean("--output", key, value)?),
+            "tar" => self.tar = Some(truth(key, value)?),
+            "platform-split" => self.split = Some(truth(key, value)?),
             "mode" => {
                 self.delete = match value {
                     "copy" => false,
@@ -102,11 +102,11 @@ impl Attributes {
                     }
                 }
             }
-            "push" => self.push = Some(boolean("--output", key, value)?),
-            "push-by-digest" => self.by_digest = boolean("--output", key, value)?,
-            "store" => self.store = Some(boolean("--output", key, value)?),
-            "registry.insecure" => self.insecure = boolean("--output", key, value)?,
-            "oci-mediatypes" => self.oci_types = Some(boolean("--output", key, value)?),
+            "push" => self.push = Some(truth(key, value)?),
+            "push-by-digest" => self.by_digest = truth(key, value)?,
+            "store" => self.store = Some(truth(key, value)?),
+            "registry.insecure" => self.insecure = truth(key, value)?,
+            "oci-mediatypes" => self.oci_types = Some(truth(key, value)?),
             "compression" => {
                 self.compression = Some(match value {
                     "uncompressed" => Compression::None,
@@ -129,16 +129,17 @@ impl Attributes {
                 })?;
                 self.level = Some(level);
             }
-            "force-compression" => self.force = boolean("--output", key, value)?,
-            "rewrite-timestamp" => self.rewrite = boolean("--output", key, value)?,
-            "oci-artifact" => self.artifact = Some(boolean("--output", key, value)?),
+            "force-compression" => self.force = truth(key, value)?,
+            "rewrite-timestamp" => self.rewrite = truth(key, value)?,
+            "oci-artifact" => self.artifact = Some(truth(key, value)?),
             "attestation-inline"
             | "unpack"
             | "name-canonical"
             | "buildinfo"
             | "buildinfo-attrs"
+            | "danging-name-empty-only"
             | "prefer-nondist-layers" => {
-                boolean("--output", key, value)?;
+                truth(key, value)?;
             }
             "attestation-prefix" => value.clone_into(&mut self.attestation_prefix),
             "dangling-name-prefix" => {}
@@ -240,6 +241,7 @@ impl Attributes {
             "unpack",
             "name-canonical",
             "dangling-name-prefix",
+            "danging-name-empty-only",
         ];
         for given in &self.given {
             let given = given.as_str();
@@ -260,6 +262,11 @@ impl Attributes {
         }
         Ok(())
     }
+}
+
+/// A boolean attribute; one without a value is true, as in BuildKit.
+fn truth(key: &str, value: &str) -> Outcome<bool> {
+    if value.is_empty() { Ok(true) } else { boolean("--output", key, value) }
 }
 
 /// As Go's strconv.ParseBool reads it.

@@ -6,14 +6,16 @@ use crate::commands::images::whole;
 use crate::engine::Engine;
 use crate::error::{CommandError, Outcome};
 use crate::{screen, time};
+use export::place::LayoutName;
 use export::push::Pusher;
-use export::{Attester, Bundle, Packing, archive, layout, local};
+use export::{Attester, Bundle, Packing, archive, indexes, layout, local};
 use frontend::Lowered;
 use layer::{LayerId, Time};
 use oci::{Descriptor, Digest, Platform, Reference};
 use progress::Progress;
 use snapshot::Forms;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What was built for one platform.
@@ -98,6 +100,9 @@ impl Outputs<'_> {
                 let vertex = self.progress.start("exporting to image");
                 let images = self.images(forms, Some((output, *named)))?;
                 self.identify(forms, &images, Some(output), written)?;
+                if *named && (images.len() > 1 || self.recorder.attests()) {
+                    indexes::keep(store, &self.bundle(forms, &images, output)?, &images, &output.names)?;
+                }
                 vertex.done();
                 let Some(push) = push else { return Ok(()) };
                 for name in &output.names {
@@ -110,7 +115,7 @@ impl Outputs<'_> {
                                 && !push.by_digest
                                 && !self.recorder.attests() =>
                         {
-                            pusher.image(&image.id.to_string(), name)?
+                            pusher.image(&image.id.to_string(), None, name)?.0
                         }
                         images => {
                             let attester = self.recorder.attester(&output.names);
@@ -142,8 +147,22 @@ impl Outputs<'_> {
                     .map(|image| archive::Saved { image: image.id, names: output.names.clone() })
                     .collect();
                 match to {
-                    Destination::Folder(folder) => archive::save_folder(store, forms, &saved, folder)?,
-                    to => stream_to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?,
+                    // As BuildKit: a folder is a layout, and what is asked of the documents makes an archive that is
+                    // a layout, too.
+                    Destination::Folder(folder) => {
+                        let bundle = Bundle::new(store, forms, &images, &output.packing)?;
+                        write_layout(forms, bundle, &output.names, folder)?;
+                    }
+                    to if output.packing == Packing::default() => {
+                        stream_to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?;
+                    }
+                    to => {
+                        let bundle = Bundle::new(store, forms, &images, &output.packing)?;
+                        let bundles = [(bundle, output.names.clone())];
+                        stream_to(to, |out| {
+                            Ok(layout::write_for_docker(forms, &bundles, &Platform::host(), out)?)
+                        })?;
+                    }
                 }
                 vertex.done();
             }
@@ -153,10 +172,12 @@ impl Outputs<'_> {
                 let bundle = self.bundle(forms, &images, output)?;
                 written.root = Some(bundle.root.clone());
                 self.identify(forms, &images, Some(output), written)?;
-                let bundles = [(bundle, output.names.clone())];
                 match to {
-                    Destination::Folder(folder) => layout::write_folder(forms, &bundles, folder)?,
-                    to => stream_to(to, |out| Ok(layout::write(forms, &bundles, out)?))?,
+                    Destination::Folder(folder) => write_layout(forms, bundle, &output.names, folder)?,
+                    to => {
+                        let bundles = [(bundle, output.names.clone())];
+                        stream_to(to, |out| Ok(layout::write(forms, &bundles, out)?))?;
+                    }
                 }
                 vertex.done();
             }
@@ -167,11 +188,8 @@ impl Outputs<'_> {
     /// The images of all platforms, in the store. `output` names them there, if it says so.
     fn images(&self, forms: &Forms, output: Option<(&Output, bool)>) -> Outcome<Vec<store::Image>> {
         let store = self.engine.store()?;
-        let host = Platform::host();
-        // A name of the store stands for one image: that of this machine, or else the first.
-        let named = self.built.iter().position(|built| host.rank(&built.platform).is_some()).unwrap_or(0);
         let mut images = Vec::with_capacity(self.built.len());
-        for (at, built) in self.built.iter().enumerate() {
+        for built in self.built {
             let mut stack = built.stack.clone();
             let base = &built.lowered.base;
             if let (Some((output, _)), Some(epoch)) = (output, self.epoch)
@@ -184,7 +202,8 @@ impl Outputs<'_> {
                 }
             }
             let names = match output {
-                Some((output, true)) if at == named => output.names.clone(),
+                // Of several the index is named.
+                Some((output, true)) if self.built.len() == 1 => output.names.clone(),
                 _ => Vec::new(),
             };
             let new = export::NewImage {
@@ -210,15 +229,11 @@ impl Outputs<'_> {
 
     /// Outputs that have no place for attestations lose them.
     fn warn_of_lost_attestations(&self) {
-        let loses = |output: &&Output| match output.kind {
-            Kind::Image { push, .. } => push.is_none(),
-            Kind::Docker(_) => true,
-            _ => false,
-        };
-        if self.recorder.attests() && self.outputs.iter().any(|output| loses(&output)) {
+        let loses = |output: &Output| matches!(output.kind, Kind::Docker(_));
+        if self.recorder.attests() && self.outputs.iter().any(loses) {
             screen::say(
-                "warning: an image in the store or in a docker archive carries no attestations; those in registries \
-                 and OCI layouts do",
+                "warning: an image in a docker archive carries no attestations; those in the store, in registries and \
+                 in OCI layouts do",
             );
         }
     }
@@ -285,4 +300,13 @@ fn stream_to(destination: &Destination, write: impl FnOnce(&mut dyn Write) -> Ou
         return Ok(out.flush()?);
     };
     whole(path, write)
+}
+
+/// Writes a layout into a folder; what has no name is `latest`, as with BuildKit.
+fn write_layout(forms: &Forms, bundle: Bundle, names: &[Reference], folder: &Path) -> Outcome<()> {
+    if names.is_empty() {
+        let name = LayoutName { folder: folder.to_owned(), tag: Some("latest".to_owned()), digest: None };
+        return Ok(layout::write_tagged(forms, &bundle, &name)?);
+    }
+    Ok(layout::write_folder(forms, &[(bundle, names.to_vec())], folder)?)
 }
