@@ -333,8 +333,9 @@ pub(crate) fn blob(store: &Store, forms: &Forms, info: &LayerInfo, packing: &Pac
             break;
         }
     }
-    let remote =
-        || info.remote.as_ref().map(|remote| &remote.descriptor).filter(|blob| serves(blob)).cloned();
+    // What is here is compressed again rather than looked for in a cache that may be gone.
+    let again = |remote: &&store::Remote| remote.is_lasting() || !info.is_local();
+    let remote = || Some(info.remote.as_ref().filter(again)?.descriptor.clone()).filter(|blob| serves(blob));
     let blob = match known.or_else(remote) {
         Some(blob) => blob,
         None => forms.compressed(info.id, packing.compression.unwrap_or(Compression::Gzip), packing.level)?,

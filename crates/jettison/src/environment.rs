@@ -66,6 +66,14 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE", "Amazon's files, if they are not in ~/.aws."),
     ("AWS_BUCKET, AWS_REGION", "Bucket and region of caches that do not name theirs."),
     ("AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL", "The service that speaks S3, if it is not Amazon's."),
+    (
+        "ACTIONS_RUNTIME_TOKEN, ACTIONS_RESULTS_URL, ACTIONS_CACHE_URL, ACTIONS_CACHE_SERVICE_V2",
+        "Where GitHub's runner has its cache, and the token to it, for caches of type=gha.",
+    ),
+    (
+        "BUILDKIT_AZURE_STORAGE_ACCOUNT_URL, BUILDKIT_AZURE_STORAGE_ACCOUNT_NAME, BUILDKIT_AZURE_STORAGE_CONTAINER, BUILDKIT_AZURE_STORAGE_PREFIX",
+        "Account, container and prefix of caches of type=azblob that do not name theirs.",
+    ),
     ("SSL_CERT_FILE", "The host's bundle of certificate authorities."),
     ("XDG_RUNTIME_DIR", "Where sockets and containers/auth.json of a plain user are."),
     ("XDG_DATA_HOME", "Where a plain user's store is; the default is ~/.local/share."),

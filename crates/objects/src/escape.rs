@@ -22,6 +22,26 @@ fn escape(text: &str, kept: &[u8]) -> String {
     out
 }
 
+/// A value of a query without its escapes.
+pub(crate) fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +50,8 @@ mod tests {
     fn what_is_escaped() {
         assert_eq!(path("a/blobs/sha256:00 ü"), "a/blobs/sha256%3A00%20%C3%BC");
         assert_eq!(value("a/b+c=~"), "a%2Fb%2Bc%3D~");
+        for text in ["a/b+c=~%", "ü", "100%", ""] {
+            assert_eq!(unescape(&value(text)), text);
+        }
     }
 }

@@ -7,10 +7,15 @@
 //! ```text
 //! Objects            the trait: documents, blobs
 //!   s3               Amazon's protocol: one bucket, requests signed with a key (SigV4)
+//!   actions          GitHub's cache of Actions: a token for branches, entries that never change
+//!   azure            Azure's blob storage: one container, requests signed with the account's key
 //!     service        one request with its tries; bodies into sinks and out of files
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod actions;
+pub mod azure;
+mod blocks;
 mod error;
 mod escape;
 mod parts;

@@ -2,8 +2,8 @@
 //!
 //! A request is made anew for each try, since its signature has a time. Answers that may pass (408, 429, 5xx) and broken
 //! or stalled connections are tried again, with growing waits, no sooner than the service asks for. A blob that breaks off
-//! is taken up where it broke; how often is unlimited as long as something comes. What comes slower than [`SLOWEST`] counts
-//! as stalled.
+//! is taken up where it broke, which is no new try as long as something comes. What comes slower than [`SLOWEST`] counts as
+//! stalled.
 
 use crate::{Blob, Error, Result, xml};
 use bytes::Bytes;
@@ -195,6 +195,7 @@ impl Service {
         self.wait(async {
             let retry = &self.options.web.retry;
             let (mut failed, mut left) = (0, retry.attempts.saturating_mul(TRIES_WITH_PROGRESS));
+            let progress = SLOWEST * self.stall().as_secs().max(1);
             loop {
                 let before = receiver.hasher.size();
                 let mut request = make(before)?;
@@ -208,13 +209,21 @@ impl Service {
                     Err(error) => Err(error),
                 };
                 let Err(error) = done else { return receiver.finish(&service) };
-                failed = if receiver.hasher.size() > before { 1 } else { failed + 1 };
+                failed = if receiver.hasher.size() - before >= progress { 1 } else { failed + 1 };
                 left = left.saturating_sub(1);
                 if left == 0 {
                     return Err(error);
                 }
                 self.pause(failed, error).await?;
             }
+        })
+    }
+
+    /// Waits, as long as the work is wanted.
+    pub(crate) fn sleep(&self, time: Duration) -> Result<()> {
+        self.wait(async {
+            tokio::time::sleep(time).await;
+            Ok(())
         })
     }
 

@@ -65,6 +65,15 @@ pub struct Remote {
     pub descriptor: Descriptor,
 }
 
+impl Remote {
+    /// Whether whoever comes later finds it by this name alone, as in a registry or a layout. In other places, which have
+    /// a scheme of their own, only who was given them does.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.reference.split_once("://").is_none_or(|(scheme, _)| scheme == "oci-layout")
+    }
+}
+
 /// The digest of a layer's tar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiffId {

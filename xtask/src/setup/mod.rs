@@ -1,5 +1,6 @@
-//! Installs what the chores need, on Debian and Ubuntu, as root or by sudo; some tools come from PyPI.
+//! Installs what the chores need, on Debian and Ubuntu, as root or by sudo; some tools come from PyPI and npm.
 
+mod node;
 pub(crate) mod python;
 
 use std::process::Command;
@@ -58,7 +59,8 @@ const TESTS: &[Need] = &[
 pub(crate) fn for_tests() -> Result<()> {
     install(&[BASES, TESTS])?;
     ubuntu_keyring()?;
-    python::TESTS.iter().try_for_each(python::Tool::ready)
+    python::TESTS.iter().try_for_each(python::Tool::ready)?;
+    node::TESTS.iter().try_for_each(node::Tool::ready)
 }
 
 /// Installs what making the base images needs.

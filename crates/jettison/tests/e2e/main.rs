@@ -5,6 +5,7 @@
 //! [`harness::unique`] names; what needs an empty store makes its own ([`harness::own`]).
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 
+mod actions_cache;
 mod advice;
 mod agents;
 mod archives;
@@ -20,6 +21,7 @@ mod emulation;
 mod epoch;
 mod errors;
 mod faults;
+mod foreign_cache;
 mod full_disk;
 mod guide_000;
 mod guide_001;

@@ -1,8 +1,10 @@
-//! Caches in stores of objects: S3. (What is common to all shared caches is in `shared_cache.rs`.)
+//! Caches in stores of objects: S3 and Azure's blobs. (GitHub's are in `actions_cache.rs`; what is common to all shared caches is in `shared_cache.rs`.)
 
-use crate::harness::{Bucket, Built, Context, House, LIMIT, own_with_busybox, run};
+use crate::harness::{Azure, Bucket, Context, LIMIT, folder, own_with_busybox, run};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Two stages; the first one's own steps leave no layer in the image.
 fn stages() -> Context {
@@ -12,18 +14,6 @@ fn stages() -> Context {
     );
     context.write("f", "f\n");
     context
-}
-
-/// A build with more variables in the environment.
-fn build_with(house: &House, context: &Context, args: &[&str], variables: &[(&str, &str)]) -> Built {
-    let mut all = vec!["build", "--progress", "plain"];
-    all.extend(args);
-    all.push(context.text());
-    let mut command = house.command(&all);
-    command.envs(variables.iter().copied());
-    let built = Built::new(run(command, LIMIT));
-    assert_eq!(built.out.code, Some(0), "{}\n{}", built.out.what, built.out.stderr);
-    built
 }
 
 #[test]
@@ -42,10 +32,10 @@ fn another_machine_runs_nothing_with_a_cache_in_a_bucket() {
         format!("[ci]\naws_access_key_id = {}\naws_secret_access_key = {}\n", bucket.id, bucket.secret);
     fs::write(two.home().join(".aws/credentials"), profile).unwrap();
     fs::write(two.home().join(".aws/config"), "[profile ci]\nregion = eu-west-1\n").unwrap();
-    let endpoint = format!("http://127.0.0.1:{}", bucket.port);
+    let endpoint = bucket.url();
     let from = "type=s3,bucket=cache,prefix=team/,name=feature";
     let variables = [("AWS_PROFILE", "ci"), ("AWS_ENDPOINT_URL_S3", &endpoint)];
-    build_with(&two, &stages(), &["--tag", "a", "--cache-from", from], &variables).all_cached();
+    two.build_with(&stages(), &["--tag", "a", "--cache-from", from], &variables).all_cached();
     assert_eq!(one.inspect("a")["Id"], two.inspect("a")["Id"], "the same image");
     // Without the cache it stays.
     two.build(&stages(), &[]).all_cached();
@@ -58,23 +48,23 @@ fn only_what_hits_is_fetched_and_nothing_is_sent_twice() {
     // The bucket in the host's name, as it is with Amazon.
     let place = bucket.place().replace("127.0.0.1", "localhost");
     let to = format!("{place},mode=max");
-    build_with(&one, &stages(), &["--cache-to", &to], &key);
+    one.build_with(&stages(), &["--cache-to", &to], &key);
     let sent = bucket.requests();
     let count =
         |requests: &[String], begin: &str| requests.iter().filter(|one| one.starts_with(begin)).count();
     assert!(count(&sent, "PUT /blobs/sha256") >= 4, "{sent:?}");
-    build_with(&one, &stages(), &["--cache-to", &to], &key);
+    one.build_with(&stages(), &["--cache-to", &to], &key);
     let again = bucket.requests().split_off(sent.len());
     assert_eq!(count(&again, "PUT /blobs/sha256"), 0, "{again:?}");
     assert_eq!(count(&again, "HEAD /blobs/sha256"), count(&sent, "PUT /blobs/sha256"), "{again:?}");
     // What was written before is touched where that is asked for: a copy onto itself.
     let before = bucket.requests().len();
-    build_with(&one, &stages(), &["--cache-to", &format!("{to},touch_refresh=0s")], &key);
+    one.build_with(&stages(), &["--cache-to", &format!("{to},touch_refresh=0s")], &key);
     let touched = bucket.requests().split_off(before);
     assert_eq!(count(&touched, "PUT /blobs/sha256"), count(&sent, "PUT /blobs/sha256"), "{touched:?}");
     // Only the layers that the image is made of are fetched: not the builder's own.
     let before = bucket.requests().len();
-    build_with(&two, &stages(), &["--tag", "a", "--cache-from", &place], &key).all_cached();
+    two.build_with(&stages(), &["--tag", "a", "--cache-from", &place], &key).all_cached();
     let fetched = bucket.requests().split_off(before);
     let blobs: BTreeMap<&str, usize> = fetched
         .iter()
@@ -114,4 +104,105 @@ fn a_bucket_that_refuses_costs_a_warning_and_shows_no_key() {
     let requests = bucket.requests().len();
     house.build(&another("two"), &["--cache-from", &elsewhere]).all_cached();
     assert_eq!(bucket.requests().len(), requests);
+}
+
+/// A layer so large that it is sent in parts, and no time is spent on compressing it.
+const LARGE: &str = "compression=uncompressed,force-compression=true";
+
+fn large(bytes: u64) -> Context {
+    Context::dockerfile(&format!(
+        "FROM busybox\nRUN head -c {bytes} /dev/zero > /big && stat -c %s /big > /size\n"
+    ))
+}
+
+#[test]
+fn large_layers_go_to_a_bucket_in_parts() {
+    let (one, two, bucket) = (own_with_busybox(), own_with_busybox(), Bucket::start());
+    let cache = format!("{},{LARGE}", bucket.attributes());
+    one.build(&large(70_000_000), &["--tag", "a", "--cache-to", &cache]);
+    let requests = bucket.requests();
+    assert_eq!(requests.iter().filter(|request| request.contains("?partNumber=")).count(), 3, "{requests:?}");
+    assert!(!requests.iter().any(|request| request.starts_with("DELETE")), "{requests:?}");
+    two.build(&large(70_000_000), &["--tag", "a", "--cache-from", &bucket.attributes()]).all_cached();
+    assert_eq!(two.files("a").text("size"), "70000000\n");
+}
+
+#[test]
+fn another_machine_runs_nothing_with_a_cache_in_a_container_of_azures() {
+    let (one, two, azure) = (own_with_busybox(), own_with_busybox(), Azure::start());
+    let cache = format!("{},prefix=team,name=main;feature,{LARGE}", azure.attributes());
+    one.build(&large(40_000_000), &["--tag", "a", "--cache-to", &cache]);
+    let requests = azure.requests();
+    let count = |part: &str| requests.iter().filter(|request| request.contains(part)).count();
+    assert!(count("?comp=block&blockid=") == 2 && count("?comp=blocklist") == 1, "{requests:?}");
+    assert_eq!(count("PUT /devstoreaccount1/buildkit-cache/team/manifests/"), 2, "{requests:?}");
+    let from = format!("{},prefix=team,name=nothing;feature", azure.attributes());
+    two.build(&large(40_000_000), &["--tag", "a", "--cache-from", &from]).all_cached();
+    assert_eq!(one.inspect("a")["Id"], two.inspect("a")["Id"], "the same image");
+    // A second machine sends nothing that is there.
+    let before = azure.requests().len();
+    two.build(&large(40_000_000), &["--cache-to", &cache]);
+    let again = azure.requests().split_off(before);
+    assert!(
+        !again.iter().any(|request| request.starts_with("PUT") && request.contains("/blobs/")),
+        "{again:?}"
+    );
+    // Without a key, and with a wrong one.
+    let url = azure.attributes();
+    let (place, _) = url.split_once(",secret_access_key=").unwrap();
+    let fresh = Context::dockerfile("FROM busybox\nRUN echo fresh\n");
+    let built = two.build(&fresh, &["--cache-from", place]);
+    built.out.says("warning: a cache is not used: there is no key to the storage account `devstoreaccount1`");
+    let wrong = format!("{place},secret_access_key=bm9Vc2U=");
+    let failed = two.try_build(&fresh, &["--cache-to", &wrong]);
+    assert_eq!(failed.out.code, Some(1));
+    failed.out.says("AuthorizationFailure");
+    assert!(!failed.out.stderr.contains("bm9Vc2U="), "{}", failed.out.stderr);
+}
+
+/// The files below a folder that hold a text.
+fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut grep = Command::new("grep");
+    grep.args(["--recursive", "--files-with-matches", "--text", "--fixed-strings", "--", text]).arg(folder);
+    run(grep, LIMIT).stdout.lines().map(PathBuf::from).collect()
+}
+
+#[test]
+fn keys_reach_no_log_no_document_and_no_file() {
+    let (one, two, bucket, out) = (own_with_busybox(), own_with_busybox(), Bucket::start(), folder());
+    let token = "t0k3nOfNoUse";
+    let key = bucket.attributes();
+    // A token that the service does not know: what fails must not show it either.
+    let cases = [("plain", &key), ("rawjson", &key), ("plain", &format!("{key},session_token={token}"))]
+        .map(|(progress, cache)| (progress, cache.clone()));
+    for (at, (progress, cache)) in cases.iter().enumerate() {
+        let path = |name: &str| out.path().join(format!("{name}-{at}")).display().to_string();
+        let layout = format!("type=oci,tar=false,dest={}", path("layout"));
+        let (metadata, to) = (path("metadata"), format!("{cache},mode=max,ignore-error=true"));
+        for (house, flag, value) in [(&one, "--cache-to", &to), (&two, "--cache-from", cache)] {
+            let context = stages();
+            let mut args = vec!["build", "--progress", progress, "--tag", "a", "--output", &layout];
+            args.extend([
+                "--metadata-file",
+                &metadata,
+                "--provenance",
+                "mode=max",
+                flag,
+                value,
+                context.text(),
+            ]);
+            let built = house.run(&args);
+            assert_eq!(built.code, Some(0), "{}", built.stderr);
+            for text in [bucket.secret.as_str(), token] {
+                assert!(!built.stderr.contains(text) && !built.stdout.contains(text), "{}", built.stderr);
+            }
+        }
+    }
+    for text in [bucket.secret.as_str(), token] {
+        for place in [one.root(), one.home(), two.root(), two.home(), out.path().to_owned()] {
+            assert_eq!(holding(&place, text), Vec::<PathBuf>::new());
+        }
+    }
+    // A name is no secret, and this would find it: the second store knows where layers came from.
+    assert!(!holding(&two.root(), "s3://").is_empty());
 }

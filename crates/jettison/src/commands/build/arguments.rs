@@ -63,10 +63,10 @@ pub(crate) struct BuildArgs {
     /// Build everything once more without the cache, and show the files that differ
     #[arg(long)]
     pub(crate) verify_reproducible: bool,
-    /// A cache to use: `type=registry|local|s3,ref=NAME|src=FOLDER|bucket=NAME`, or an image's name
+    /// A cache to use: `type=registry|local|s3|gha|azblob,ref=NAME|src=FOLDER|bucket=NAME`, or an image's name
     #[arg(long = "cache-from", value_name = "CACHE")]
     pub(crate) cache_from: Vec<String>,
-    /// A cache to write: `type=registry|local|inline|s3,ref=NAME|dest=FOLDER|bucket=NAME,mode=min|max`
+    /// A cache to write: `type=registry|local|inline|s3|gha|azblob,ref=NAME|dest=FOLDER|bucket=NAME,mode=min|max`
     #[arg(long = "cache-to", value_name = "CACHE")]
     pub(crate) cache_to: Vec<String>,
     /// Put the image into the store, which is what happens anyway

@@ -38,6 +38,24 @@ impl House {
         built
     }
 
+    /// A build that must succeed, with more variables in the environment.
+    #[track_caller]
+    pub(crate) fn build_with(
+        &self,
+        context: &Context,
+        args: &[&str],
+        variables: &[(&str, impl AsRef<str>)],
+    ) -> Built {
+        let mut all = vec!["build", "--progress", "plain"];
+        all.extend(args);
+        all.push(context.text());
+        let mut command = self.command(&all);
+        command.envs(variables.iter().map(|(name, value)| (name, value.as_ref())));
+        let built = Built::new(run_with_input(command, None, LIMIT));
+        assert_eq!(built.out.code, Some(0), "{}\n{}", built.out.what, built.out.stderr);
+        built
+    }
+
     /// A build that may fail.
     pub(crate) fn try_build(&self, context: &Context, args: &[&str]) -> Built {
         self.build_from(context.text(), args, None)

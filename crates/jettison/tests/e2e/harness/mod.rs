@@ -9,6 +9,8 @@
 //! ```
 //! A run removes what earlier runs left (their locks are free), so at most one store stays behind.
 
+mod actions;
+mod azure;
 mod bucket;
 mod build;
 mod container;
@@ -19,11 +21,14 @@ mod git;
 mod http;
 mod output;
 mod registry;
+mod server;
 mod site;
 mod ssh;
 mod terminal;
 mod wire;
 
+pub(crate) use actions::Actions;
+pub(crate) use azure::Azure;
 pub(crate) use bucket::Bucket;
 pub(crate) use build::Built;
 pub(crate) use container::Container;
@@ -233,6 +238,10 @@ impl House {
             "AWS_PROFILE",
             "AWS_REGION",
             "AWS_ENDPOINT_URL",
+            "ACTIONS_RUNTIME_TOKEN",
+            "ACTIONS_RESULTS_URL",
+            "ACTIONS_CACHE_URL",
+            "ACTIONS_CACHE_SERVICE_V2",
         ] {
             command.env_remove(name);
         }

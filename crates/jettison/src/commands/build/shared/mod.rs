@@ -5,7 +5,7 @@
 //! | `registry` | `ref` | `ref`, `image-manifest`, `oci-mediatypes` |
 //! | `local` | `src`, `tag`, `digest` | `dest`, `tag`, `image-manifest`, `oci-mediatypes` |
 //! | `inline` | as `registry` | no attributes: the image itself has the records |
-//! | `s3` | as module `services` has it | the same |
+//! | `s3`, `gha`, `azblob` | as module `services` has it | the same |
 //!
 //! All of `--cache-to` know `mode=min|max` (not inline), `compression`, `compression-level`, `force-compression` and
 //! `ignore-error`. A name alone is `type=registry,ref=NAME`. A cache that cannot be read costs a warning and a limited
@@ -30,7 +30,7 @@ use export::place::LayoutName;
 use import::{Asked, Imported};
 use layer::Compression;
 use oci::{Digest, Reference};
-use services::Service;
+use services::{Given, Service};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -62,7 +62,11 @@ impl CacheTo {
 
 fn no_type(flag: &str, kind: &str) -> CommandError {
     CommandError::usage(format!("{flag}: the type `{kind}` is not supported"))
-        .hint("there are registry, local, inline and s3")
+        .hint("there are registry, local, inline, s3, gha and azblob")
+}
+
+fn say_left_out(flag: &str, kind: &str, reason: &str) {
+    screen::say(&format!("warning: {flag}: type={kind} is left out; {reason}"));
 }
 
 fn reference(attributes: &mut Attributes) -> Outcome<Reference> {
@@ -119,15 +123,19 @@ pub(crate) fn to(texts: &[String], environment: &Environment) -> Outcome<Vec<Cac
             }
             "inline" => None,
             other => match Service::parse(other, &mut attributes, environment)? {
-                Some(service) => Some(At::Objects(service)),
-                None => return Err(no_type(FLAG, other)),
+                Given::Service(service) => Some(At::Objects(service)),
+                Given::LeftOut(reason) => {
+                    say_left_out(FLAG, other, reason);
+                    return Ok(None);
+                }
+                Given::Other => return Err(no_type(FLAG, other)),
             },
         };
         attributes.end(&kind)?;
         let packing = Packing { compression, level, force, docker: !oci, ..Packing::default() };
-        Ok(CacheTo { to, mode, packing, as_index: !as_manifest, ignore_error })
+        Ok(Some(CacheTo { to, mode, packing, as_index: !as_manifest, ignore_error }))
     };
-    texts.iter().map(parse).collect()
+    texts.iter().filter_map(|text| parse(text).transpose()).collect()
 }
 
 /// The caches of `--cache-from`: the solver asks them for results, and `engine` for blobs. `wanted`: whether the build
@@ -140,7 +148,7 @@ pub(crate) fn from<'a>(
     let mut caches = Vec::with_capacity(texts.len());
     for text in texts {
         match one_from(engine, text, wanted) {
-            Ok(imported) => caches.push(Arc::new(imported)),
+            Ok(imported) => caches.extend(imported.map(Arc::new)),
             Err(error) if error.code == USAGE => return Err(error),
             Err(error) => screen::say(&format!("warning: a cache is not used: {}", error.message)),
         }
@@ -149,7 +157,12 @@ pub(crate) fn from<'a>(
     Ok(caches.into_iter().map(|cache| Box::new(Asked(cache)) as Box<dyn SharedCache>).collect())
 }
 
-fn one_from(engine: &Engine, text: &str, wanted: &Arc<dyn Fn() -> bool + Send + Sync>) -> Outcome<Imported> {
+/// One cache; nothing where it is left out.
+fn one_from(
+    engine: &Engine,
+    text: &str,
+    wanted: &Arc<dyn Fn() -> bool + Send + Sync>,
+) -> Outcome<Option<Imported>> {
     const FLAG: &str = "--cache-from";
     let mut attributes = Attributes::parse(FLAG, text)?;
     let kind = attributes.take("type").unwrap_or_else(|| "registry".to_owned());
@@ -163,10 +176,14 @@ fn one_from(engine: &Engine, text: &str, wanted: &Arc<dyn Fn() -> bool + Send + 
             At::Layout(LayoutName { folder, tag, digest })
         }
         other => match Service::parse(other, &mut attributes, &engine.environment)? {
-            Some(service) => At::Objects(service),
-            None => return Err(no_type(FLAG, other)),
+            Given::Service(service) => At::Objects(service),
+            Given::LeftOut(reason) => {
+                say_left_out(FLAG, other, reason);
+                return Ok(None);
+            }
+            Given::Other => return Err(no_type(FLAG, other)),
         },
     };
     attributes.end(&kind)?;
-    Imported::new(engine, at, wanted.clone())
+    Imported::new(engine, at, wanted.clone()).map(Some)
 }

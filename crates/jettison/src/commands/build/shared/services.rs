@@ -3,15 +3,19 @@
 //! | type | attributes |
 //! |---|---|
 //! | `s3` | `bucket`, `region`, `prefix`, `blobs_prefix`, `manifests_prefix`, `name` (several by `;`), `endpoint_url`, `use_path_style`, `access_key_id`, `secret_access_key`, `session_token`, `touch_refresh`, `upload_parallelism`, `retry_max_attempts`; `retry_mode` and `disable_accept_encoding` have no effect |
+//! | `gha` | `scope`, `token`, `url`, `url_v2`, `version`, `timeout`; `repository` and `ghtoken` have no effect |
+//! | `azblob` | `account_url`, `account_name`, `secret_access_key`, `container`, `prefix`, `blobs_prefix`, `manifests_prefix`, `name` (several by `;`) |
 //!
 //! Names and defaults are BuildKit's. A key that is not among the attributes comes from the environment or a profile, as
-//! with Amazon's own tools.
+//! with Amazon's own tools; GitHub's runner says in the environment where its cache is, and outside of a run such a cache
+//! is left out.
 
+use super::super::output::boolean;
 use super::attributes::Attributes;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use objects::s3::{self, Credentials, Profile};
-use objects::{Objects, Options};
+use objects::{Objects, Options, actions, azure};
 use session::Hidden;
 use std::fs::File;
 use std::io::Read as _;
@@ -32,11 +36,25 @@ pub(super) struct Service {
     settings: Settings,
     /// How often a request is tried, where that was said.
     attempts: Option<u32>,
+    /// How long a request without a blob may take, where that was said.
+    timeout: Option<Duration>,
+}
+
+/// What the attributes lead to.
+pub(super) enum Given {
+    /// A cache.
+    Service(Service),
+    /// Nothing here, which is said and no error: why.
+    LeftOut(&'static str),
+    /// No type that is in a store of objects.
+    Other,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Settings {
     S3(Box<s3::Settings>),
+    Actions(actions::Settings),
+    Azure(Box<azure::Settings>),
 }
 
 /// Whether a cache is read or written.
@@ -47,7 +65,7 @@ pub(super) enum Use {
 }
 
 impl Service {
-    /// Reads the attributes of a type of cache that is in a store of objects; nothing for the other types.
+    /// Reads the attributes of a type of cache that is in a store of objects.
     ///
     /// # Errors
     /// A wrong command line; no key to the service, which has the exit code 1.
@@ -55,22 +73,37 @@ impl Service {
         kind: &str,
         attributes: &mut Attributes,
         environment: &Environment,
-    ) -> Outcome<Option<Self>> {
-        Ok(match kind {
+    ) -> Outcome<Given> {
+        let (mut attempts, mut timeout) = (None, None);
+        let settings = match kind {
             "s3" => {
                 let tries = attributes.count("retry_max_attempts")?;
-                let attempts = tries.map(|tries| u32::try_from(tries).unwrap_or(u32::MAX));
-                let settings = Settings::S3(Box::new(amazon(attributes, environment)?));
-                Some(Self { settings, attempts })
+                attempts = tries.map(|tries| u32::try_from(tries).unwrap_or(u32::MAX));
+                Settings::S3(Box::new(amazon(attributes, environment)?))
             }
-            _ => None,
-        })
+            "gha" => {
+                timeout = Some(attributes.duration("timeout", Duration::from_secs(600))?);
+                match github(attributes, environment)? {
+                    Some(settings) => Settings::Actions(settings),
+                    None => {
+                        return Ok(Given::LeftOut(
+                            "this is no run of GitHub Actions: there is no token or no URL",
+                        ));
+                    }
+                }
+            }
+            "azblob" => Settings::Azure(Box::new(microsoft(attributes, environment)?)),
+            _ => return Ok(Given::Other),
+        };
+        Ok(Given::Service(Self { settings, attempts, timeout }))
     }
 
     /// What the progress calls the writing of it.
     pub(super) fn writing(&self) -> &'static str {
         match self.settings {
             Settings::S3(_) => "exporting cache to Amazon S3",
+            Settings::Actions(_) => "exporting to GitHub Actions Cache",
+            Settings::Azure(_) => "exporting cache to Azure Blob Storage",
         }
     }
 
@@ -90,13 +123,92 @@ impl Service {
             options.web.retry.attempts = options.web.retry.attempts.min(2);
             options.web.retry.longest_delay = Duration::from_secs(2);
         }
+        if let Some(timeout) = self.timeout {
+            options.limit = if purpose == Use::Read { timeout.min(options.limit) } else { timeout };
+            // The service says when to come back, and the limit is for all tries.
+            options.web.retry.attempts = options.web.retry.attempts.saturating_mul(4);
+            options.web.retry.longest_delay = options.limit;
+        }
         if let Some(attempts) = self.attempts {
             options.web.retry.attempts = attempts;
         }
         Ok(match &self.settings {
             Settings::S3(settings) => Arc::new(s3::Store::new((**settings).clone(), options)?),
+            Settings::Actions(settings) => Arc::new(actions::Store::new(settings.clone(), options)?),
+            Settings::Azure(settings) => Arc::new(azure::Store::new((**settings).clone(), options)?),
         })
     }
+}
+
+/// The cache of GitHub Actions, as buildx finds it; nothing where there is no token or no URL.
+fn github(attributes: &mut Attributes, environment: &Environment) -> Outcome<Option<actions::Settings>> {
+    let is_true = |text: &str| boolean("ACTIONS_CACHE_SERVICE_V2", "it", text).unwrap_or(false);
+    let variable = |name: &str| environment.get(name).map(str::to_owned);
+    for unused in ["repository", "ghtoken"] {
+        attributes.take(unused);
+    }
+    let version = match attributes.take("version").as_deref() {
+        None => variable("ACTIONS_CACHE_SERVICE_V2").filter(|text| is_true(text)).map(|_| 2),
+        Some("1") => Some(1),
+        Some("2") => Some(2),
+        Some(_) => return Err(attributes.wrong("version is 1 or 2")),
+    };
+    let scope = attributes.take("scope").unwrap_or_else(|| "buildkit".to_owned());
+    let token = attributes.take("token").or_else(|| variable("ACTIONS_RUNTIME_TOKEN"));
+    let second = attributes
+        .take("url_v2")
+        .or_else(|| variable("ACTIONS_RESULTS_URL").filter(|_| version == Some(2)))
+        .filter(|_| version != Some(1));
+    let first = attributes
+        .take("url")
+        .or_else(|| variable("ACTIONS_CACHE_URL"))
+        .or_else(|| variable("ACTIONS_RESULTS_URL"));
+    let (url, version) = match (second, first) {
+        (Some(url), _) => (url, actions::Version::V2),
+        (None, Some(url))
+            if version != Some(1) && url.contains("results-receiver.actions.githubusercontent.com") =>
+        {
+            (url, actions::Version::V2)
+        }
+        (None, Some(url)) => (url, actions::Version::V1),
+        (None, None) => return Ok(None),
+    };
+    let settings = |token| actions::Settings { url, version, token: Hidden::new(token), scope };
+    Ok(token.map(settings))
+}
+
+/// A container in Azure's blob storage.
+fn microsoft(attributes: &mut Attributes, environment: &Environment) -> Outcome<azure::Settings> {
+    let given = |attributes: &mut Attributes, key: &str, variable: &str| {
+        attributes.take(key).or_else(|| environment.get(variable).map(str::to_owned))
+    };
+    let account_url =
+        given(attributes, "account_url", "BUILDKIT_AZURE_STORAGE_ACCOUNT_URL").ok_or_else(|| {
+            attributes.wrong("type=azblob needs an account_url (or BUILDKIT_AZURE_STORAGE_ACCOUNT_URL)")
+        })?;
+    let account = given(attributes, "account_name", "BUILDKIT_AZURE_STORAGE_ACCOUNT_NAME").or_else(|| {
+        let (_, rest) = account_url.split_once("://")?;
+        rest.split(['.', '/', ':']).next().map(str::to_owned)
+    });
+    let container = given(attributes, "container", "BUILDKIT_AZURE_STORAGE_CONTAINER");
+    let prefix = given(attributes, "prefix", "BUILDKIT_AZURE_STORAGE_PREFIX").unwrap_or_default();
+    let key = attributes.take("secret_access_key");
+    let settings = azure::Settings {
+        account: account.unwrap_or_default(),
+        key: Hidden::new(key.clone().unwrap_or_default()),
+        container: container.unwrap_or_else(|| "buildkit-cache".to_owned()),
+        prefix,
+        blobs_prefix: attributes.take("blobs_prefix").unwrap_or_else(|| "blobs".to_owned()),
+        manifests_prefix: attributes.take("manifests_prefix").unwrap_or_else(|| "manifests".to_owned()),
+        names: names(attributes),
+        account_url,
+    };
+    if key.is_none() {
+        let account = &settings.account;
+        return Err(CommandError::new(format!("there is no key to the storage account `{account}`"))
+            .hint("give it as secret_access_key; identities of Azure's are not supported"));
+    }
+    Ok(settings)
 }
 
 fn amazon(attributes: &mut Attributes, environment: &Environment) -> Outcome<s3::Settings> {
