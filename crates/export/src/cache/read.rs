@@ -244,3 +244,63 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
     }
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn key(mark: &str) -> Digest {
+        Digest::of(mark.as_bytes())
+    }
+
+    fn layer(mark: &str) -> serde_json::Value {
+        let kind = media_type::layer(media_type::Compression::Gzip, false);
+        let diff_id = key(&format!("{mark} unpacked"));
+        json!({ "blob": key(mark), "parent": -1, "annotations": { "mediaType": kind, "diffID": diff_id, "size": 5 } })
+    }
+
+    fn read(documents: &[serde_json::Value]) -> Result<Found> {
+        let documents: Vec<Vec<u8>> = documents.iter().map(|one| one.to_string().into_bytes()).collect();
+        read_documents("a cache", &documents)
+    }
+
+    #[test]
+    fn documents_of_several_builders_are_read_together() {
+        let ours = json!({
+            "jettison": OURS,
+            "layers": [layer("a"), layer("b")],
+            "records": [
+                { "digest": key("step"), "chains": [{ "layers": [0, 1] }] },
+                { "digest": key("definition"), "inputs": [[{ "link": 0 }]] },
+                { "digest": key("beyond"), "chains": [{ "layers": [0, 2] }] },
+            ],
+        });
+        let theirs = json!({
+            "layers": [layer("c")],
+            "records": [{ "digest": key("step"), "layers": [{ "layer": 0 }] }],
+        });
+        let found = read(&[ours, theirs.clone()]).unwrap();
+        assert_eq!(found.keys, Keys::Ours);
+        let result = found.records.result(&key("step")).unwrap();
+        let digests: Vec<Digest> = result.iter().map(|(_, blob)| blob.digest).collect();
+        assert_eq!(digests, [key("a"), key("b")]);
+        assert_eq!(found.records.link(&key("definition")), Some(key("step")));
+        // A record of a layer that is not there is none.
+        assert!(found.records.result(&key("beyond")).is_none());
+        let found = read(&[theirs]).unwrap();
+        assert_eq!(found.keys, Keys::Foreign);
+        assert!(found.records.result(&key("step")).is_none());
+        let blob = |size| Descriptor::new("", key("c"), size);
+        assert!(found.records.has_blob(&blob(5)) && !found.records.has_blob(&blob(6)));
+        assert_eq!(read(&[]).unwrap().keys, Keys::None);
+    }
+
+    #[test]
+    fn what_is_no_cache_is_an_error_that_names_it() {
+        for document in ["", "<html>", "{\"layers\":[{\"blob\":\"md5:0\"}]}", "{\"records\":7}"] {
+            let error = read_documents("a cache", &[document.as_bytes().to_vec()]).unwrap_err();
+            assert!(error.to_string().starts_with("cannot use the cache `a cache`"), "{error}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Caches in GitHub's Actions, against a service of the tests' own that has its rules (`harness/actions.rs`).
 
-use crate::harness::{Actions, Built, Context, House, Reply, own_with_busybox};
+use crate::harness::{Actions, Built, Context, House, LIMIT, Reply, own_with_busybox};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const MAIN: &str = "refs/heads/main";
@@ -132,4 +133,24 @@ fn outside_of_a_run_it_is_left_out() {
     ];
     let built = build(&house, &["--cache-from", "type=gha", "--no-cache"], &old);
     assert!(!built.out.stderr.contains("no.token"), "{}", built.out.stderr);
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_a_cache() {
+    let (house, service) = (own_with_busybox(), Actions::start());
+    service.break_down("/twirp/", Reply { pause: Duration::from_secs(3600), ..Reply::ok("late") });
+    let context = context();
+    let mut command = house.command(&["build", "--cache-from", "type=gha", context.text()]);
+    command.envs(runner(&service, 2, &Actions::token(&[(MAIN, true)])));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    while service.requests().is_empty() && begun.elapsed() < LIMIT {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let begun = Instant::now();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
 }

@@ -140,6 +140,27 @@ fn base_layers_are_shared_by_diff_id() {
 }
 
 #[test]
+fn a_place_that_lasts_counts_before_a_cache_that_one_build_was_given() {
+    let (_dir, store) = store();
+    let layers = [(key(1), Descriptor::new("application/x", key(11), 100))];
+    let known = |reference: &str| {
+        let ids = store.remote_layers(reference, &layers).unwrap();
+        store.layer(ids[0]).unwrap().unwrap().remote.unwrap()
+    };
+    for (reference, counts, lasts) in [
+        ("s3://bucket/one", "s3://bucket/one", false),
+        ("s3://bucket/two", "s3://bucket/two", false),
+        ("oci-layout:///folder", "oci-layout:///folder", true),
+        ("docker.io/library/debian:12", "docker.io/library/debian:12", true),
+        ("s3://bucket/one", "docker.io/library/debian:12", true),
+        ("docker.io/other/image:1", "docker.io/library/debian:12", true),
+    ] {
+        let remote = known(reference);
+        assert_eq!((remote.reference.as_str(), remote.is_lasting()), (counts, lasts), "{reference}");
+    }
+}
+
+#[test]
 fn many_steps_are_found_at_once() {
     let (_dir, store) = store();
     let mut stack = Vec::new();
