@@ -19,7 +19,6 @@ pub mod indexes;
 pub mod layout;
 pub mod load;
 pub mod local;
-mod parallel;
 pub mod place;
 pub mod push;
 pub mod reproducible;
