@@ -5,24 +5,23 @@
 //! none) and the copy keeps them. Every field has its length before it. Times are not covered, nor is the directory
 //! itself whose content is copied: the destination's mode and owner come from elsewhere.
 
-use crate::select::{Taken, select, tree};
+use crate::select::{Take, select};
 use crate::worker::Worker;
 use crate::{Error, Result};
-use graph::{Copy, FileAction, FileChange, MountKind, Node, Op};
-use layer::{Entry, Kind, Listing, View};
+use graph::{FileAction, FileChange, MountKind, Node, Op};
+use layer::{Entry, Kind, Listing, ListingBuilder, View, compare_paths};
 use oci::{Digest, Hasher};
 use solver::Input;
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 /// How many changed files are named.
 const SHOWN: usize = 3;
 
 /// The digest of what `node` takes from input number `at`.
 pub(crate) fn digest(worker: &Worker, node: &Node, at: usize, source: &Input) -> Result<Digest> {
-    let view = worker.view(source)?;
     let mut hasher = Hasher::new();
     for take in takes(node, at) {
-        hash(worker, source, &view, &take, &mut hasher)?;
+        hash(worker, source, &take, &mut hasher)?;
     }
     Ok(hasher.finish())
 }
@@ -30,38 +29,32 @@ pub(crate) fn digest(worker: &Worker, node: &Node, at: usize, source: &Input) ->
 /// The digest of the tree at a path of a source, as a mount shows it.
 pub(crate) fn tree_digest(worker: &Worker, source: &Input, path: &str) -> Result<Digest> {
     let mut hasher = Hasher::new();
-    hash(worker, source, &worker.view(source)?, &Take::Tree(path), &mut hasher)?;
+    hash(worker, source, &Take::Tree(path), &mut hasher)?;
     Ok(hasher.finish())
 }
 
-fn hash(worker: &Worker, source: &Input, view: &View, take: &Take<'_>, hasher: &mut Hasher) -> Result<()> {
-    let (taken, is_tree, chown) = match take {
-        Take::Copy(copy) => (select(view, copy)?, false, copy.chown.is_some()),
-        Take::Tree(source) => (vec![tree(view, source)?], true, false),
+fn hash(worker: &Worker, source: &Input, take: &Take<'_>, hasher: &mut Hasher) -> Result<()> {
+    let view = worker.view_of(source, |view| take.select(view))?;
+    let taken = take.select(&view)?;
+    let (is_tree, chown) = match take {
+        Take::Copy(copy) => (false, copy.chown.is_some()),
+        Take::Tree(_) => (true, false),
     };
-    let known = Known::of(worker, source, &taken)?;
     let owners = matches!(source, Input::Snapshot(_)) && !chown;
     number(hasher, taken.len() as u64);
     for one in &taken {
         number(hasher, one.below.len() as u64);
         match &one.root {
             Some(root) if is_tree || !one.is_directory() => {
-                entry(hasher, &one.name, known.completed(root.entry), owners);
+                entry(hasher, &one.name, &root.entry(), owners);
             }
             _ => number(hasher, u64::MAX),
         }
         for found in &one.below {
-            entry(hasher, one.relative(found), known.completed(found.entry), owners);
+            entry(hasher, one.relative(found), &found.entry(), owners);
         }
     }
     Ok(())
-}
-
-/// A way of taking files.
-enum Take<'a> {
-    Copy(&'a Copy),
-    /// The tree at a path, as a mount shows it.
-    Tree(&'a str),
 }
 
 /// What a node takes from an input.
@@ -90,47 +83,8 @@ fn takes(node: &Node, at: usize) -> Vec<Take<'_>> {
     }
 }
 
-/// What was found out about taken files that the source's listing does not say: of a context, the digests and
-/// attributes of files that the stat index did not know.
-pub(crate) struct Known(Listing);
-
-impl Known {
-    pub(crate) fn of(worker: &Worker, source: &Input, taken: &[Taken<'_>]) -> Result<Self> {
-        let Input::Local(name) = source else { return Ok(Self(Listing::default())) };
-        let context = worker.tree(name)?;
-        let entries = taken.iter().flat_map(Taken::all).map(|found| found.entry);
-        // A device 0:0 is no file to be completed, but the source refuses it: overlayfs takes it as removed.
-        let unclear = |entry: &&Entry| {
-            source::is_pending(entry) || matches!(entry.kind, Kind::CharDevice { major: 0, minor: 0 })
-        };
-        let mut entries: Vec<Entry> = entries.filter(unclear).cloned().collect();
-        context.complete_keeping(&mut entries, Some(&worker.spools.keep(&worker.store))).map_err(changed)?;
-        Ok(Self(Listing::new(entries, Vec::new())))
-    }
-
-    /// The entry with all that is known of it.
-    pub(crate) fn completed<'a>(&'a self, entry: &'a Entry) -> &'a Entry {
-        if source::is_pending(entry) { self.0.get(&entry.path).unwrap_or(entry) } else { entry }
-    }
-}
-
-/// A file that was there when the context was walked and is another thing now, or none, changed as one does whose
-/// content did.
-fn changed(error: source::Error) -> Error {
-    let shown = |path: &std::path::Path| path.display().to_string();
-    match &error {
-        source::Error::Changing { path } | source::Error::NotAFile { path } => {
-            Error::Changed { path: shown(path) }
-        }
-        source::Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Error::Changed { path: shown(path) }
-        }
-        _ => error.into(),
-    }
-}
-
 /// The content digest of a file.
-fn digest_of(entry: &Entry) -> Option<Digest> {
+fn digest_of(entry: &Entry<'_>) -> Option<Digest> {
     match &entry.kind {
         Kind::File { digest, .. } => Some(*digest),
         _ => None,
@@ -146,7 +100,7 @@ fn field(hasher: &mut Hasher, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-fn entry(hasher: &mut Hasher, path: &[u8], entry: &Entry, owners: bool) {
+fn entry(hasher: &mut Hasher, path: &[u8], entry: &Entry<'_>, owners: bool) {
     field(hasher, path);
     number(hasher, u64::from(entry.mode));
     if owners {
@@ -173,7 +127,7 @@ fn entry(hasher: &mut Hasher, path: &[u8], entry: &Entry, owners: bool) {
         Kind::Whiteout => number(hasher, 6),
     }
     number(hasher, entry.xattrs.len() as u64);
-    for (name, value) in &entry.xattrs {
+    for (name, value) in &*entry.xattrs {
         field(hasher, name);
         field(hasher, value);
     }
@@ -190,84 +144,115 @@ pub(crate) fn changes(
     let Op::File(op) = &node.op else { return Ok((Vec::new(), 0)) };
     let Some(Some(hit)) = worker.store.find_many(&[[old]])?.pop() else { return Ok((Vec::new(), 0)) };
     let Some(top) = hit.record.stack.last() else { return Ok((Vec::new(), 0)) };
-    let before = worker.store.listing(*top)?;
     let base = match inputs.first() {
         Some(input) => worker.view(input)?,
         None => View::default(),
     };
-    let mut now: BTreeMap<Vec<u8>, (String, Option<Digest>, u32)> = BTreeMap::new();
-    let mut prefixes: Vec<(Vec<u8>, String)> = Vec::new();
+    // What is taken now, at the paths where it goes. The owner of each says which match it is of.
+    let mut now = ListingBuilder::default();
+    let mut matches: Vec<Match> = Vec::new();
     for action in &op.actions {
         let FileAction::Copy(copy) = action else { continue };
         let Some(source) = inputs.get(copy.input) else { continue };
-        let view = worker.view(source)?;
-        let taken = select(&view, copy)?;
-        let known = Known::of(worker, source, &taken)?;
+        let view = worker.view_of(source, |view| select(view, copy))?;
         let target = base
             .resolve(copy.destination.as_bytes(), true)
             .map_err(|source| Error::Layer { what: "destination".into(), source })?;
-        for one in &taken {
-            let into =
-                if one.is_directory() || !(copy.destination.ends_with('/') || base.is_directory(&target)) {
-                    target.clone()
-                } else {
-                    join(&target, &one.name)
-                };
-            if one.is_directory() {
-                prefixes.push((into.clone(), String::from_utf8_lossy(&one.real).into_owned()));
-            }
-            for found in one.all() {
-                if found.entry.is_directory() {
-                    continue;
+        for one in &select(&view, copy)? {
+            let is_directory = one.is_directory();
+            let into = if is_directory || !(copy.destination.ends_with('/') || base.is_directory(&target)) {
+                target.clone()
+            } else {
+                join(&target, &one.name)
+            };
+            for found in one.all().filter(|found| !found.is_directory()) {
+                let mut entry = found.entry();
+                entry.path =
+                    if is_directory { join(&into, one.relative(found)) } else { into.clone() }.into();
+                entry.uid = matches.len() as u32;
+                if copy.chmod.is_some() {
+                    entry.mode = 0;
                 }
-                let path = if one.is_directory() { join(&into, one.relative(found)) } else { into.clone() };
-                let shown = String::from_utf8_lossy(&found.entry.path).into_owned();
-                let mode = if copy.chmod.is_some() { 0 } else { found.entry.mode };
-                now.insert(path, (shown, digest_of(known.completed(found.entry)), mode));
+                now.push(&entry);
             }
+            matches.push(Match { into, from: one.real.clone(), is_directory });
         }
     }
-    Ok(compare(&before, &now, &prefixes))
+    Ok(compare(&*worker.store.listing(*top)?, &now.finish(Vec::new()), &matches))
 }
 
-fn compare(
-    before: &Listing,
-    now: &BTreeMap<Vec<u8>, (String, Option<Digest>, u32)>,
-    prefixes: &[(Vec<u8>, String)],
-) -> (Vec<FileChange>, usize) {
-    let mut changes = Vec::new();
-    for (path, (shown, digest, mode)) in now {
-        match before.get(path) {
-            None => changes.push(FileChange::Added(shown.clone())),
-            Some(old) => {
-                let content = digest_of(old);
-                let same_mode = *mode == 0 || *mode == old.mode || matches!(old.kind, Kind::Symlink { .. });
-                if content != *digest || !same_mode {
-                    changes.push(FileChange::Changed(shown.clone()));
+/// A match of a source: where it goes, and where it is.
+struct Match {
+    into: Vec<u8>,
+    from: Vec<u8>,
+    is_directory: bool,
+}
+
+impl Match {
+    /// The path in the source of what goes to `path`, if it is of this match.
+    fn source(&self, path: &[u8]) -> Option<String> {
+        let rest = match self.into.is_empty() {
+            true => path,
+            false => path.strip_prefix(&self.into[..])?,
+        };
+        let rest = match rest.strip_prefix(b"/") {
+            Some(rest) => rest,
+            None if rest.is_empty() || self.into.is_empty() => rest,
+            None => return None,
+        };
+        let source = if rest.is_empty() { self.from.clone() } else { join(&self.from, rest) };
+        Some(String::from_utf8_lossy(&source).into_owned())
+    }
+}
+
+/// The first changes by name, and how many there are: what is new or another, then what is gone.
+fn compare(before: &Listing, now: &Listing, matches: &[Match]) -> (Vec<FileChange>, usize) {
+    let (mut changes, mut gone, mut count) = (Vec::new(), Vec::new(), 0);
+    let mut tell = |list: &mut Vec<FileChange>, change: &dyn Fn() -> FileChange| {
+        count += 1;
+        if list.len() < SHOWN {
+            list.push(change());
+        }
+    };
+    let mut old = before.entries().filter(|entry| !entry.is_directory()).peekable();
+    let mut new = now.entries().peekable();
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => compare_paths(&old.path, &new.path),
+        };
+        let was = if order == Ordering::Greater { None } else { old.next() };
+        let is = if order == Ordering::Less { None } else { new.next() };
+        let here = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+        match (was, is) {
+            (Some(was), None) => tell(&mut gone, &|| {
+                let of = matches.iter().filter(|one| one.is_directory);
+                FileChange::Removed(
+                    of.filter_map(|one| one.source(&was.path)).next().unwrap_or_else(|| here(&was.path)),
+                )
+            }),
+            (was, Some(is)) => {
+                let shown = || matches[is.uid as usize].source(&is.path).unwrap_or_else(|| here(&is.path));
+                match was {
+                    None => tell(&mut changes, &|| FileChange::Added(shown())),
+                    Some(was) if !is_same(&was, &is) => tell(&mut changes, &|| FileChange::Changed(shown())),
+                    Some(_) => {}
                 }
             }
+            (None, None) => {}
         }
     }
-    for old in before.entries() {
-        if old.is_directory() || now.contains_key(&old.path[..]) {
-            continue;
-        }
-        let shown = prefixes.iter().find_map(|(target, source)| {
-            let rest = if target.is_empty() {
-                &old.path[..]
-            } else {
-                old.path.strip_prefix(&target[..])?.strip_prefix(b"/")?
-            };
-            let rest = String::from_utf8_lossy(rest);
-            Some(if source.is_empty() { rest.into_owned() } else { format!("{source}/{rest}") })
-        });
-        changes.push(FileChange::Removed(
-            shown.unwrap_or_else(|| String::from_utf8_lossy(&old.path).into_owned()),
-        ));
-    }
-    let count = changes.len();
+    changes.append(&mut gone);
     changes.truncate(SHOWN);
     (changes, count)
+}
+
+/// Whether a file is what was copied; without a mode it has the one that the copy gives it.
+fn is_same(was: &Entry<'_>, is: &Entry<'_>) -> bool {
+    let same_mode = is.mode == 0 || is.mode == was.mode || matches!(was.kind, Kind::Symlink { .. });
+    digest_of(was) == digest_of(is) && same_mode
 }
 
 fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {

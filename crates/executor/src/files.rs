@@ -1,10 +1,9 @@
 //! The file operation: a plan, its bytes taken into the store, and its record.
 
-use crate::content::Known;
 use crate::mode::Chmod;
 use crate::owner::{Ids, look_up};
-use crate::place::{Manner, Plan};
-use crate::select::{Taken, clean, select, tree};
+use crate::place::{Localize, Manner, Plan};
+use crate::select::{Take, Taken, clean};
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{Copy, FileAction, FileOp};
@@ -43,7 +42,7 @@ impl Worker {
         self.commit(task, vec![draft], &made)?;
         if task.record.is_some() {
             for (context, files) in &taken_in {
-                self.tree(context)?.keep(id, files.iter().map(|(path, offset)| (&**path, *offset)));
+                self.tree(context)?.keep(id, files.iter().copied());
             }
         }
         Ok(made)
@@ -78,7 +77,7 @@ impl Worker {
             }
         }
         let (borrowed, taken_in) = bytes.finish()?;
-        Ok((Listing::new(plan.into_entries(), borrowed), taken_in))
+        Ok((plan.finish(borrowed), taken_in))
     }
 
     fn copy(
@@ -93,16 +92,15 @@ impl Worker {
         let owner = self.owner(base, stack, copy.chown.as_deref())?;
         let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose()?;
         let manner = Manner { owner, chmod: chmod.as_ref(), replace: false };
-        let view = self.view(source)?;
-        let taken = select(&view, copy)?;
-        let known = Known::of(self, source, &taken)?;
-        for one in &taken {
+        let take = Take::Copy(copy);
+        let view = self.view_of(source, |view| take.select(view))?;
+        for one in &take.select(&view)? {
             if copy.unpack && !one.is_directory() && self.is_archive(source, one)? {
                 self.unpack(plan, bytes, source, one, &copy.destination, owner)?;
                 continue;
             }
             bytes.links.clear();
-            plan.copy(one, &copy.destination, manner, &mut |found| bytes.localize(source, found, &known))?;
+            plan.copy(one, &copy.destination, manner, &mut |found| bytes.localize(source, found))?;
         }
         Ok(())
     }
@@ -115,22 +113,23 @@ impl Worker {
         at_root: bool,
         draft: &LayerDraft,
     ) -> Result<Listing> {
-        let view = self.view(source)?;
-        let taken = tree(&view, path)?;
-        let known = Known::of(self, source, std::slice::from_ref(&taken))?;
+        let take = Take::Tree(path);
+        let view = self.view_of(source, |view| take.select(view))?;
         let empty = View::default();
         let mut bytes = Bytes::new(self, draft);
         let mut plan = Plan::new(&empty, now());
-        let mut localize = |found: &Found<'_>| bytes.localize(source, found, &known);
-        if at_root {
-            let manner = Manner { owner: None, chmod: None, replace: false };
-            plan.copy(&taken, "/", manner, &mut localize)?;
-        } else {
-            plan.tree(&taken, &clean(path.as_bytes()), &mut localize)?;
+        for taken in &take.select(&view)? {
+            let localize: &mut Localize<'_> = &mut |found| bytes.localize(source, found);
+            if at_root {
+                let manner = Manner { owner: None, chmod: None, replace: false };
+                plan.copy(taken, "/", manner, localize)?;
+            } else {
+                plan.tree(taken, &clean(path.as_bytes()), localize)?;
+            }
         }
         let (borrowed, _) = bytes.finish()?;
         self.spools.settle(&self.store, &borrowed)?;
-        Ok(Listing::new(plan.into_entries(), borrowed))
+        Ok(plan.finish(borrowed))
     }
 
     /// ADD of an archive: its content goes into the destination folder, and nowhere else. `--chmod` does not apply.
@@ -144,7 +143,7 @@ impl Worker {
         owner: Option<Ids>,
     ) -> Result<()> {
         let Some(root) = &taken.root else { return Ok(()) };
-        let what = || format!("archive {}", String::from_utf8_lossy(&root.entry.path));
+        let what = || format!("archive {}", String::from_utf8_lossy(root.path()));
         let archive_error = |source| Error::Layer { what: what(), source };
         let options = UnpackOptions { whiteouts: false, clamp: true, ..UnpackOptions::default() };
         let file = self.open(source, root)?;
@@ -157,10 +156,9 @@ impl Worker {
         }
         if let Input::Local(name) = source {
             // What was unpacked must be what the key has: a file that changed meanwhile is another one still.
-            let known = Known::of(self, source, std::slice::from_ref(taken))?;
-            let Kind::File { digest, .. } = &known.completed(root.entry).kind else { return Ok(()) };
-            if self.digest_now(name, root.entry)? != *digest {
-                return Err(changed(root.entry));
+            let Kind::File { digest, .. } = root.entry().kind else { return Ok(()) };
+            if self.digest_now(name, &root.entry())? != digest {
+                return Err(changed(&root.entry()));
             }
         }
         let listing = unpacked.map_err(archive_error)?;
@@ -172,7 +170,7 @@ impl Worker {
     }
 
     /// The digest of a context's file as it is now.
-    fn digest_now(&self, context: &str, entry: &Entry) -> Result<Digest> {
+    fn digest_now(&self, context: &str, entry: &Entry<'_>) -> Result<Digest> {
         let file = self.tree(context)?.open(entry)?;
         let mut hashing = PackWriter::new(std::io::sink());
         Ok(hashing.add_reader(file, &entry.path).map_err(pack_error)?.digest)
@@ -181,14 +179,14 @@ impl Worker {
     /// The bytes of a file of a context or of a snapshot.
     fn open(&self, source: &Input, found: &Found<'_>) -> Result<Box<dyn Read>> {
         let snapshot = match source {
-            Input::Local(name) => return Ok(Box::new(self.tree(name)?.open(found.entry)?)),
+            Input::Local(name) => return Ok(Box::new(self.tree(name)?.open(&found.entry())?)),
             Input::Snapshot(snapshot) => snapshot,
         };
-        let id = snapshot.stack[found.layer];
+        let id = snapshot.stack[found.layer()];
         let listing = self.store.listing(id)?;
         let mut content = self.forms.content(id, &listing)?;
-        let what = || format!("file {}", String::from_utf8_lossy(&found.entry.path));
-        let bytes = content.bytes(found.entry).map_err(|source| Error::Layer { what: what(), source })?;
+        let what = || format!("file {}", String::from_utf8_lossy(found.path()));
+        let bytes = content.bytes(&found.entry()).map_err(|source| Error::Layer { what: what(), source })?;
         Ok(match bytes {
             layer::Bytes::Here(bytes) => Box::new(std::io::Cursor::new(bytes.to_vec())),
             layer::Bytes::In { file, offset } => {
@@ -197,7 +195,7 @@ impl Worker {
                     path: what().into(),
                     source,
                 })?;
-                Box::new(Section { file, offset, left: found.entry.size() })
+                Box::new(Section { file, offset, left: found.entry().size() })
             }
         })
     }
@@ -206,7 +204,7 @@ impl Worker {
     /// that is only compressed, or all zeros, is none.
     fn is_archive(&self, source: &Input, taken: &Taken<'_>) -> Result<bool> {
         let Some(root) = &taken.root else { return Ok(false) };
-        if !matches!(root.entry.kind, Kind::File { .. }) {
+        if !matches!(root.entry().kind, Kind::File { .. }) {
             return Ok(false);
         }
         let file = self.open(source, root)?;
@@ -214,7 +212,7 @@ impl Worker {
             Ok(tar) => tar,
             // It is known what it is packed with, and that nobody here can unpack it.
             Err(source @ layer::Error::Compression { .. }) => {
-                let what = format!("archive {}", String::from_utf8_lossy(&root.entry.path));
+                let what = format!("archive {}", String::from_utf8_lossy(root.path()));
                 return Err(Error::Layer { what, source });
             }
             Err(_) => return Ok(false),
@@ -262,8 +260,8 @@ pub(crate) fn now() -> Time {
     Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
 }
 
-/// Files of contexts that were read into a new layer's pack, by context: their paths there and where they are.
-type TakenIn = HashMap<String, Vec<(Box<[u8]>, u64)>>;
+/// Files of contexts that were read into a new layer's pack, by context: their numbers there and where they are.
+type TakenIn = HashMap<String, Vec<(usize, u64)>>;
 
 /// Where the bytes of a new layer come from.
 struct Bytes<'a> {
@@ -275,12 +273,10 @@ struct Bytes<'a> {
     links: HashMap<(LayerId, u32), u32>,
     last_link: u32,
     /// Context files under several names that are in the pack, by their group.
-    linked: HashMap<u32, Kind>,
+    linked: HashMap<u32, Kind<'static>>,
     /// Holds one small file after the other.
     small: Vec<u8>,
     taken_in: TakenIn,
-    /// The context asked last, and where the store keeps bytes of its files.
-    kept: Option<(String, Vec<LayerId>)>,
 }
 
 /// Reads until the build is not wanted any more.
@@ -327,7 +323,6 @@ impl<'a> Bytes<'a> {
             linked: HashMap::new(),
             small: Vec::new(),
             taken_in: TakenIn::new(),
-            kept: None,
         }
     }
 
@@ -342,26 +337,28 @@ impl<'a> Bytes<'a> {
     }
 
     /// An entry of a source with its bytes in this layer's reach.
-    fn localize(&mut self, source: &Input, found: &Found<'_>, known: &Known) -> Result<Entry> {
-        let entry = known.completed(found.entry);
-        let kind = match (&entry.kind, source) {
+    fn localize<'f>(&mut self, source: &Input, found: &Found<'f>) -> Result<Entry<'f>> {
+        let mut entry = found.entry();
+        entry.kind = match (entry.kind, source) {
             (
                 Kind::File { size, digest, link, content: Content::Borrowed { layer, place } },
-                Input::Local(name),
+                Input::Local(_),
             ) => {
-                let layer = self.kept_in(name, *layer)?;
-                self.kept_kind(*size, *digest, *link, Content::Borrowed { layer, place: place.clone() })
+                let layer = self.number(found.borrowed()[layer as usize]);
+                self.kept_kind(size, digest, link, Content::Borrowed { layer, place })
             }
-            (Kind::File { .. }, Input::Local(name)) => self.take_in(name, entry)?,
+            (Kind::File { size, digest, link, .. }, Input::Local(name)) => {
+                self.take_in(name, found, size, digest, link)?
+            }
             (Kind::File { .. }, Input::Snapshot(snapshot)) => self.borrow(&snapshot.stack, found)?,
-            (kind, _) => kind.clone(),
+            (kind, _) => kind,
         };
-        Ok(Entry { kind, ..entry.clone() })
+        Ok(entry)
     }
 
     /// A file of a context whose bytes are in the store. Names of one file that differ, for it changed between them, are
     /// files of their own.
-    fn kept_kind(&mut self, size: u64, digest: Digest, link: u32, content: Content) -> Kind {
+    fn kept_kind<'f>(&mut self, size: u64, digest: Digest, link: u32, content: Content<'f>) -> Kind<'f> {
         if link == 0 {
             return Kind::File { size, digest, link, content };
         }
@@ -371,20 +368,10 @@ impl<'a> Bytes<'a> {
             Some(_) => Kind::File { size, digest, link: 0, content },
             None => {
                 let kind = Kind::File { size, digest, link, content };
-                self.linked.insert(link, kind.clone());
+                self.linked.insert(link, kind.clone().into_owned());
                 kind
             }
         }
-    }
-
-    /// The number here of a layer that keeps bytes of a context's files.
-    fn kept_in(&mut self, context: &str, layer: u32) -> Result<u32> {
-        let at = layer as usize;
-        if !self.kept.as_ref().is_some_and(|(of, layers)| of == context && at < layers.len()) {
-            self.kept = Some((context.to_owned(), self.worker.tree(context)?.kept_layers()));
-        }
-        let kept = self.kept.as_ref().and_then(|(_, layers)| layers.get(at)).copied();
-        Ok(self.number(kept.expect("because a context names every layer that its entries borrow from")))
     }
 
     /// The number of a layer among those that are borrowed from.
@@ -396,7 +383,7 @@ impl<'a> Bytes<'a> {
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
-    fn text(&mut self, content: &[u8]) -> Result<Kind> {
+    fn text(&mut self, content: &[u8]) -> Result<Kind<'static>> {
         let packed = self.pack()?.add(content).map_err(pack_error)?;
         Ok(Kind::File {
             size: content.len() as u64,
@@ -406,16 +393,23 @@ impl<'a> Bytes<'a> {
         })
     }
 
-    /// Takes a context file into the store whose bytes are nowhere in it yet. It is hashed as it is written: a file that changed since it was hashed
-    /// for the key makes the step fail, and the build starts it over.
-    fn take_in(&mut self, context: &str, entry: &Entry) -> Result<Kind> {
-        let Kind::File { digest, link, .. } = &entry.kind else { return Ok(entry.kind.clone()) };
-        let link = if *link == 0 { 0 } else { self.group(LayerId::from_bytes([0; 16]), *link) };
+    /// Takes a context file into the store whose bytes are nowhere in it yet. It is hashed as it is written: a file that
+    /// changed since it was hashed for the key makes the step fail, and the build starts it over.
+    fn take_in(
+        &mut self,
+        context: &str,
+        found: &Found<'_>,
+        size: u64,
+        digest: Digest,
+        link: u32,
+    ) -> Result<Kind<'static>> {
+        let link = if link == 0 { 0 } else { self.group(LayerId::from_bytes([0; 16]), link) };
         if let Some(kind @ Kind::File { digest: taken, .. }) = self.linked.get(&link)
-            && taken == digest
+            && *taken == digest
         {
             return Ok(kind.clone());
         }
+        let entry = &found.entry();
         let file = match self.worker.tree(context)?.open(entry) {
             Ok(file) => file,
             Err(source::Error::NotAFile { .. }) => return Err(changed(entry)),
@@ -428,7 +422,6 @@ impl<'a> Bytes<'a> {
             return Err(Error::Cancelled);
         }
         // One that grows is not read to an end that may never come.
-        let size = entry.size();
         let file = Stoppable { inner: file.take(size.saturating_add(1)), worker: self.worker };
         let packed = if size <= SMALL {
             // Where the pack reads itself, it makes room for more than most files have.
@@ -449,10 +442,10 @@ impl<'a> Bytes<'a> {
             }
             added.map_err(pack_error)?
         };
-        if *digest != packed.digest {
+        if digest != packed.digest {
             return Err(changed(entry));
         }
-        let place = (entry.path.clone(), packed.offset);
+        let place = (found.number(), packed.offset);
         match self.taken_in.get_mut(context) {
             Some(files) => files.push(place),
             None => drop(self.taken_in.insert(context.to_owned(), vec![place])),
@@ -466,8 +459,8 @@ impl<'a> Bytes<'a> {
     }
 
     /// An entry of an unpacked archive: its link groups are its own.
-    fn renumbered(&mut self, found: &Found<'_>) -> Entry {
-        let mut entry = found.entry.clone();
+    fn renumbered<'f>(&mut self, found: &Found<'f>) -> Entry<'f> {
+        let mut entry = found.entry();
         if let Kind::File { link, .. } = &mut entry.kind
             && *link != 0
         {
@@ -485,25 +478,21 @@ impl<'a> Bytes<'a> {
     }
 
     /// Refers to a file of another layer.
-    fn borrow(&mut self, stack: &[LayerId], found: &Found<'_>) -> Result<Kind> {
-        let Kind::File { size, digest, link, content } = &found.entry.kind else {
-            return Ok(found.entry.kind.clone());
-        };
-        let owner = stack[found.layer];
+    fn borrow<'f>(&mut self, stack: &[LayerId], found: &Found<'f>) -> Result<Kind<'f>> {
+        let kind = found.entry().kind;
+        let Kind::File { size, digest, link, content } = kind else { return Ok(kind) };
+        let owner = stack[found.layer()];
         let (layer, place) = match content {
-            Content::Own(place) => (owner, place.clone()),
-            Content::Borrowed { layer, place } => {
-                let listing = self.worker.store.listing(owner)?;
-                (listing.borrowed()[*layer as usize], place.clone())
-            }
+            Content::Own(place) => (owner, place),
+            Content::Borrowed { layer, place } => (found.borrowed()[layer as usize], place),
         };
         let place = match place {
-            Place::Folder => Place::FolderAt(found.entry.path.clone()),
+            Place::Folder => Place::FolderAt(found.path().into()),
             place => place,
         };
-        let link = if *link == 0 { 0 } else { self.group(owner, *link) };
+        let link = if link == 0 { 0 } else { self.group(owner, link) };
         let layer = self.number(layer);
-        Ok(Kind::File { size: *size, digest: *digest, link, content: Content::Borrowed { layer, place } })
+        Ok(Kind::File { size, digest, link, content: Content::Borrowed { layer, place } })
     }
 
     fn finish(self) -> Result<(Vec<LayerId>, TakenIn)> {
@@ -514,7 +503,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-fn changed(entry: &Entry) -> Error {
+fn changed(entry: &Entry<'_>) -> Error {
     Error::Changed { path: String::from_utf8_lossy(&entry.path).into_owned() }
 }
 

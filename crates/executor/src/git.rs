@@ -6,7 +6,7 @@
 use crate::worker::Worker;
 use crate::{Error, Result};
 use graph::{GitOp, Key, NodeId};
-use layer::{Entry, Kind, LayerId, Listing, Time};
+use layer::{Kind, LayerId, Listing, ListingBuilder, Time};
 use progress::{Stream, VertexHandle};
 use rustix::fs::{AtFlags, Mode, Timespec, Timestamps};
 use session::Forward;
@@ -90,7 +90,7 @@ impl Worker {
             let folder = snapshot::open_directory(&files)?;
             let scanned = layer::scan(folder.as_fd(), &self.scan_options())
                 .map_err(|source| Error::Layer { what: "files of the commit".into(), source })?;
-            let listing = settle(folder.as_fd(), scanned, git.keep_git_dir, time).map_err(|source| {
+            let listing = settle(folder.as_fd(), &scanned, git.keep_git_dir, time).map_err(|source| {
                 Error::Io { action: "set modes and times below", path: files, source: source.into() }
             })?;
             draft.write_listing(&listing)?;
@@ -179,23 +179,22 @@ fn is_ssh(remote: &str) -> bool {
 /// only a kept `.git` says so: without it, theirs would lead nowhere.
 fn settle(
     folder: BorrowedFd<'_>,
-    scanned: Listing,
+    scanned: &Listing,
     keep_git_dir: bool,
     time: Option<i64>,
 ) -> rustix::io::Result<Listing> {
-    let (mut entries, borrowed) = scanned.into_parts();
-    if !keep_git_dir {
-        let leads_nowhere =
-            |entry: &Entry| entry.name() == b".git" && matches!(entry.kind, Kind::File { .. });
-        for entry in entries.iter().filter(|entry| leads_nowhere(entry)) {
+    let mut settled = ListingBuilder::with_capacity(scanned.len(), 0);
+    for mut entry in scanned.entries() {
+        if !keep_git_dir && entry.name() == b".git" && matches!(entry.kind, Kind::File { .. }) {
             rustix::fs::unlinkat(folder, &*entry.path, AtFlags::empty())?;
+            continue;
         }
-        entries.retain(|entry| !leads_nowhere(entry));
-    }
-    for entry in &mut entries {
         (entry.uid, entry.gid) = (0, 0);
+        if let Some(seconds) = time {
+            entry.mtime = Time { seconds, nanoseconds: 0 };
+        }
         let wanted = match entry.kind {
-            Kind::Symlink { .. } => continue,
+            Kind::Symlink { .. } => entry.mode,
             _ if entry.is_directory() || entry.mode & 0o100 != 0 => 0o755,
             _ if entry.mode & 0o200 == 0 => 0o444,
             _ => 0o644,
@@ -204,17 +203,18 @@ fn settle(
             rustix::fs::chmodat(folder, &*entry.path, Mode::from_raw_mode(wanted), AtFlags::empty())?;
             entry.mode = wanted;
         }
+        settled.push(&entry);
     }
+    let settled = settled.finish(scanned.borrowed().to_vec());
     if let Some(seconds) = time {
         let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
         let times = Timestamps { last_access: time, last_modification: time };
         // What is in a folder before the folder itself.
-        for entry in entries.iter_mut().rev() {
-            rustix::fs::utimensat(folder, &*entry.path, &times, AtFlags::SYMLINK_NOFOLLOW)?;
-            entry.mtime = Time { seconds, nanoseconds: 0 };
+        for at in (0..settled.len()).rev() {
+            rustix::fs::utimensat(folder, settled.path(at), &times, AtFlags::SYMLINK_NOFOLLOW)?;
         }
     }
-    Ok(Listing::new(entries, borrowed))
+    Ok(settled)
 }
 
 /// A folder for one socket, whose path is short enough for a socket.

@@ -17,7 +17,7 @@ use progress::VertexHandle;
 use serde::{Deserialize, Serialize};
 use solver::{Cancel, NewRecord, Pinned, Task};
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use store::{Commit, LayerDraft, Store};
 use web::{Get, Got, Head, Sink};
 
@@ -38,6 +38,9 @@ struct Note {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     modified: Option<i64>,
 }
+
+/// A longer note is none of ours.
+const MOST_NOTE: u64 = 1 << 20;
 
 /// A file that came.
 struct Fetched {
@@ -73,7 +76,7 @@ impl Worker {
         self.keep(http, fetched, key.digest(), record, Vec::new())?;
         if note.etag.is_some() || note.modified_since.is_some() {
             let text = serde_json::to_vec(&note).expect("because a note holds only values that JSON has");
-            self.store.put_context_index(&name, &text)?;
+            self.store.put_context_index(&name, |file| file.write_all(&text))?;
         }
         self.pins().https.insert(http.clone(), key.clone());
         Ok(Pinned { key, brought: true })
@@ -108,7 +111,10 @@ impl Worker {
 
     fn note(&self, name: &str) -> Note {
         // A damaged or lost note costs a download, nothing more.
-        let bytes = self.store.context_index(name).ok().flatten().unwrap_or_default();
+        let mut bytes = Vec::new();
+        if let Ok(Some(file)) = self.store.context_index(name) {
+            let _ = file.take(MOST_NOTE).read_to_end(&mut bytes);
+        }
         serde_json::from_slice::<Note>(&bytes).ok().filter(|note| note.digest.is_some()).unwrap_or_default()
     }
 
@@ -173,7 +179,7 @@ impl Worker {
             uid: 0,
             gid: 0,
             mtime: Time { seconds: modified.unwrap_or(0), nanoseconds: 0 },
-            xattrs: Vec::new(),
+            xattrs: Vec::new().into(),
         };
         draft.write_listing(&Listing::new(vec![entry], Vec::new()))?;
         record.stack = vec![draft.id()];

@@ -21,6 +21,7 @@ mod mode;
 mod mounts;
 mod owner;
 mod place;
+mod placed;
 mod run;
 mod select;
 mod spool;

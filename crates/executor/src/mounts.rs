@@ -167,7 +167,7 @@ impl Worker {
         let mut content = self.forms.content_at(draft.dir(), &listing)?;
         self.forms.write_folder(&listing, &mut content, cache, &layer::View::default())?;
         let view = self.view(input)?;
-        let root = crate::select::tree(&view, source)?.root.map(|found| found.entry);
+        let root = crate::select::tree(&view, source)?.root.map(|found| found.entry());
         Ok(root.map_or((0o755, 0, 0), |entry| (entry.mode & 0o7777, entry.uid, entry.gid)))
     }
 

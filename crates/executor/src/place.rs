@@ -9,16 +9,16 @@
 
 use crate::mode::Chmod;
 use crate::owner::Ids;
+use crate::placed::Placed;
 use crate::select::Taken;
 use crate::{Error, Result};
-use layer::{Entry, Found, Kind, Time, View, is_below};
-use std::collections::{HashMap, HashSet};
+use layer::{Entry, Found, Kind, LayerId, Listing, Time, View, is_below};
+use std::collections::HashSet;
 
 /// A layer in the making over a snapshot.
 pub(crate) struct Plan<'a> {
     base: &'a View,
-    entries: Vec<Entry>,
-    places: HashMap<Box<[u8]>, usize>,
+    entries: Placed,
     /// Directories of the plan under which the snapshot below shows nothing.
     bare: HashSet<Box<[u8]>>,
     now: Time,
@@ -35,7 +35,7 @@ pub(crate) struct Manner<'a> {
 
 /// What turns an entry of a source into one of the new layer: its bytes are taken in or referred to. The path is the
 /// source's.
-pub(crate) type Localize<'l> = dyn FnMut(&Found<'_>) -> Result<Entry> + 'l;
+pub(crate) type Localize<'l> = dyn for<'f> FnMut(&Found<'f>) -> Result<Entry<'f>> + 'l;
 
 /// What stands at a place at the moment.
 enum There {
@@ -46,11 +46,12 @@ enum There {
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(base: &'a View, now: Time) -> Self {
-        Self { base, entries: Vec::new(), places: HashMap::new(), bare: HashSet::new(), now }
+        Self { base, entries: Placed::default(), bare: HashSet::new(), now }
     }
 
-    pub(crate) fn into_entries(self) -> Vec<Entry> {
-        self.entries
+    /// What was placed. `borrowed` are the layers that entries refer to.
+    pub(crate) fn finish(self, borrowed: Vec<LayerId>) -> Listing {
+        self.entries.finish(borrowed)
     }
 
     fn there(&self, path: &[u8]) -> There {
@@ -65,21 +66,11 @@ impl<'a> Plan<'a> {
     }
 
     /// What the plan has at `path`, or the snapshot below.
-    fn standing(&self, path: &[u8]) -> Option<&Entry> {
-        match self.places.get(path) {
-            Some(at) => Some(&self.entries[*at]),
+    fn standing(&self, path: &[u8]) -> Option<Entry<'_>> {
+        match self.entries.get(path) {
+            Some(entry) => Some(entry),
             None if self.bare.contains(parent(path)) => None,
-            None => self.base.get(path).map(|found| found.entry),
-        }
-    }
-
-    fn put(&mut self, entry: Entry) {
-        match self.places.get(&entry.path) {
-            Some(at) => self.entries[*at] = entry,
-            None => {
-                self.places.insert(entry.path.clone(), self.entries.len());
-                self.entries.push(entry);
-            }
+            None => self.base.get(path).map(|found| found.entry()),
         }
     }
 
@@ -94,7 +85,7 @@ impl<'a> Plan<'a> {
         let cuts: Vec<usize> = cuts.chain((!dir.is_empty()).then_some(dir.len())).collect();
         for cut in cuts {
             let path = &dir[..cut];
-            if self.places.contains_key(path) {
+            if self.entries.get(path).is_some() {
                 if !matches!(self.there(path), There::Directory) {
                     return Err(not_a_directory(path));
                 }
@@ -102,21 +93,20 @@ impl<'a> Plan<'a> {
             }
             match self.standing(path) {
                 Some(there) if there.is_directory() => {
-                    let mut entry = there.clone();
-                    entry.kind = Kind::Directory { opaque: false };
-                    self.put(entry);
+                    let entry = Entry { kind: Kind::Directory { opaque: false }, ..there.into_owned() };
+                    self.entries.put(&entry);
                 }
                 Some(_) => return Err(not_a_directory(path)),
                 None => {
                     self.bare.insert(path.into());
-                    self.put(Entry {
+                    self.entries.put(&Entry {
                         path: path.into(),
                         kind: Kind::Directory { opaque: false },
                         mode,
                         uid: owner.uid,
                         gid: owner.gid,
                         mtime: self.now,
-                        xattrs: Vec::new(),
+                        xattrs: Vec::new().into(),
                     });
                 }
             }
@@ -132,7 +122,14 @@ impl<'a> Plan<'a> {
 
     /// A file at a path, over whatever file is there.
     /// In a directory it gets `name`, where it has one.
-    pub(crate) fn file(&mut self, path: &str, name: &str, mode: u32, owner: Ids, kind: Kind) -> Result<()> {
+    pub(crate) fn file(
+        &mut self,
+        path: &str,
+        name: &str,
+        mode: u32,
+        owner: Ids,
+        kind: Kind<'_>,
+    ) -> Result<()> {
         let mut path = self.resolve(path.as_bytes())?;
         if !name.is_empty() && matches!(self.there(&path), There::Directory) {
             self.directories(&path, mode, owner)?;
@@ -152,9 +149,9 @@ impl<'a> Plan<'a> {
             uid: owner.uid,
             gid: owner.gid,
             mtime,
-            xattrs: Vec::new(),
+            xattrs: Vec::new().into(),
         };
-        self.put(entry);
+        self.entries.put(&entry);
         Ok(())
     }
 
@@ -174,8 +171,9 @@ impl<'a> Plan<'a> {
         let is_new = matches!(self.there(&target), There::Nothing);
         self.directories(above, parent_mode, owner)?;
         if taken.is_directory() {
-            if let (true, Some(root), Some(at)) = (is_new, &taken.root, self.places.get(&target[..])) {
-                self.entries[*at].mtime = root.entry.mtime;
+            if let (true, Some(root), Some(there)) = (is_new, &taken.root, self.entries.get(&target)) {
+                let entry = Entry { mtime: root.entry().mtime, ..there.into_owned() };
+                self.entries.put(&entry);
             }
             return self.below(taken, &target, manner, localize);
         }
@@ -219,7 +217,7 @@ impl<'a> Plan<'a> {
                 Some((from, to)) => join(to, &relative[from.len() + 1..]),
                 None => join(target, relative),
             };
-            match (self.there(&path), found.entry.is_directory()) {
+            match (self.there(&path), found.is_directory()) {
                 (There::Other, true) if manner.replace => {
                     if let Some(to) = self.linked(&path, target) {
                         self.directories(&to, 0o755, Ids::default())?;
@@ -244,7 +242,7 @@ impl<'a> Plan<'a> {
 
     /// Where a link to a directory leads, if it stays within `target`.
     fn linked(&self, path: &[u8], target: &[u8]) -> Option<Vec<u8>> {
-        if self.places.contains_key(path) {
+        if self.entries.get(path).is_some() {
             return None;
         }
         let to = self.base.resolve(path, true).ok()?;
@@ -255,10 +253,8 @@ impl<'a> Plan<'a> {
     /// Takes `path` and what the plan has below it out again.
     fn remove(&mut self, path: &[u8]) {
         let gone = |other: &[u8]| other == path || is_below(other, path);
-        self.entries.retain(|entry| !gone(&entry.path));
+        self.entries.retain(|other| !gone(other));
         self.bare.retain(|other| !gone(other));
-        let paths = self.entries.iter().enumerate();
-        self.places = paths.map(|(at, entry)| (entry.path.clone(), at)).collect();
     }
 
     fn entry(
@@ -268,11 +264,9 @@ impl<'a> Plan<'a> {
         manner: Manner<'_>,
         localize: &mut Localize<'_>,
     ) -> Result<()> {
-        let mut entry = match &found.entry.kind {
-            Kind::Directory { .. } => {
-                Entry { kind: Kind::Directory { opaque: false }, ..found.entry.clone() }
-            }
-            _ => localize(found)?,
+        let mut entry = match found.is_directory() {
+            true => Entry { kind: Kind::Directory { opaque: false }, ..found.entry() },
+            false => localize(found)?,
         };
         entry.path = path.into();
         if let Some(owner) = manner.owner {
@@ -283,7 +277,7 @@ impl<'a> Plan<'a> {
         {
             entry.mode = chmod.apply(entry.mode, entry.is_directory());
         }
-        self.put(entry);
+        self.entries.put(&entry);
         Ok(())
     }
 }

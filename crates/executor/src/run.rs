@@ -93,7 +93,7 @@ impl Worker {
         let scanned = layer::scan(open_directory(&upper)?.as_fd(), &self.scan_options())
             .map_err(|source| Error::Layer { what: "files that the command left".into(), source })?;
         let view = self.forms.view(below)?;
-        let scanned = if self.options.single_id { with_owners_below(scanned, &view) } else { scanned };
+        let scanned = if self.options.single_id { with_owners_below(&scanned, &view) } else { scanned };
         // Overlayfs copies a directory up to make a mount point in it; what is as it was belongs to no layer.
         let changed = layer::prune_unchanged(scanned, &view, &[]);
         draft.write_listing(&changed)?;
@@ -249,16 +249,16 @@ fn foreign(error: sandbox::Error, run: &RunOp) -> Error {
 
 /// With one id alone no command can change an owner, and files on disk have none to tell: what was there keeps that of
 /// its listing.
-fn with_owners_below(scanned: Listing, below: &View) -> Listing {
-    let (mut entries, borrowed) = scanned.into_parts();
-    for entry in &mut entries {
-        if let Some(found) = below.get(&entry.path)
-            && std::mem::discriminant(&found.entry.kind) == std::mem::discriminant(&entry.kind)
+fn with_owners_below(scanned: &Listing, below: &View) -> Listing {
+    let entries = scanned.entries().map(|mut entry| {
+        if let Some(below) = below.get(&entry.path).map(|found| found.entry())
+            && std::mem::discriminant(&below.kind) == std::mem::discriminant(&entry.kind)
         {
-            (entry.uid, entry.gid) = (found.entry.uid, found.entry.gid);
+            (entry.uid, entry.gid) = (below.uid, below.gid);
         }
-    }
-    Listing::new(entries, borrowed)
+        entry
+    });
+    Listing::new(entries, scanned.borrowed().to_vec())
 }
 
 /// Where mounts really go: through links of the snapshot, those to nothing too, such as an /etc/resolv.conf that leads

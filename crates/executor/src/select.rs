@@ -29,18 +29,34 @@ pub(crate) struct Taken<'a> {
 impl<'a> Taken<'a> {
     /// Whether the match is a directory: then its content is copied, not itself.
     pub(crate) fn is_directory(&self) -> bool {
-        self.root.is_none_or(|found| found.entry.is_directory())
+        self.root.is_none_or(|found| found.is_directory())
     }
 
     /// The path of an entry relative to the match.
     pub(crate) fn relative(&self, found: &Found<'a>) -> &'a [u8] {
         let skip = if self.real.is_empty() { 0 } else { self.real.len() + 1 };
-        found.entry.path.get(skip..).unwrap_or_default()
+        found.path().get(skip..).unwrap_or_default()
     }
 
     /// All entries.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Found<'a>> {
         self.root.iter().chain(&self.below)
+    }
+}
+
+/// A way of taking files.
+pub(crate) enum Take<'a> {
+    Copy(&'a Copy),
+    /// The tree at a path, as a mount shows it.
+    Tree(&'a str),
+}
+
+impl Take<'_> {
+    pub(crate) fn select<'v>(&self, view: &'v View) -> Result<Vec<Taken<'v>>> {
+        match self {
+            Self::Copy(copy) => select(view, copy),
+            Self::Tree(source) => Ok(vec![tree(view, source)?]),
+        }
     }
 }
 
@@ -81,7 +97,7 @@ fn at<'a>(view: &'a View, source: &str, path: &[u8]) -> Result<Taken<'a>> {
         let shown = if has_wildcard(source.as_bytes()) { text(path) } else { source.to_owned() };
         return Err(Error::NoSource { path: shown, near: near(view, &real) });
     }
-    let is_directory = root.is_none_or(|found| found.entry.is_directory());
+    let is_directory = root.is_none_or(|found| found.is_directory());
     let below = if is_directory { view.below(&real) } else { Vec::new() };
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default().to_vec();
     Ok(Taken { name, root, real, below })
@@ -126,13 +142,13 @@ fn keep(taken: &mut Taken<'_>, wanted: impl Fn(&str) -> bool) {
     // Directories that wait for something wanted below them.
     let mut waiting: Vec<Found<'_>> = Vec::new();
     for found in &taken.below {
-        while waiting.last().is_some_and(|dir| !layer::is_below(&found.entry.path, &dir.entry.path)) {
+        while waiting.last().is_some_and(|dir| !layer::is_below(found.path(), dir.path())) {
             waiting.pop();
         }
         if wanted(&text(taken.relative(found))) {
             kept.append(&mut waiting);
             kept.push(*found);
-        } else if found.entry.is_directory() {
+        } else if found.is_directory() {
             waiting.push(*found);
         }
     }
@@ -192,7 +208,7 @@ fn expand(view: &View, dir: &[u8], pattern: &[u8], begun: bool, matches: &mut Ve
         let Ok(pattern) = NamePattern::parse(&text(part)) else { return };
         children
             .iter()
-            .map(|found| found.entry.name().to_vec())
+            .map(|found| found.entry().name().to_vec())
             .filter(|name| pattern.matches(&text(name)))
             .collect()
     } else {
@@ -222,7 +238,7 @@ fn expand(view: &View, dir: &[u8], pattern: &[u8], begun: bool, matches: &mut Ve
 fn near(view: &View, missing: &[u8]) -> Option<String> {
     let cut = missing.iter().rposition(|b| *b == b'/');
     let (dir, name) = cut.map_or((&[][..], missing), |at| (&missing[..at], &missing[at + 1..]));
-    let names: Vec<String> = view.children(dir).iter().map(|found| text(found.entry.name())).collect();
+    let names: Vec<String> = view.children(dir).iter().map(|found| text(found.entry().name())).collect();
     let found = dockerfile::suggest::nearest(&text(name), names.iter().map(String::as_str), true)?;
     Some(if dir.is_empty() { found } else { format!("{}/{found}", text(dir)) })
 }
@@ -234,14 +250,14 @@ mod tests {
     use std::sync::Arc;
 
     fn view() -> View {
-        let entry = |path: &str, kind: Kind| Entry {
-            path: path.as_bytes().into(),
+        let entry = |path: &str, kind: Kind<'static>| Entry {
+            path: path.as_bytes().to_vec().into(),
             kind,
             mode: 0o644,
             uid: 0,
             gid: 0,
             mtime: Time::default(),
-            xattrs: Vec::new(),
+            xattrs: Vec::new().into(),
         };
         let file = || Kind::File {
             size: 0,
@@ -273,7 +289,7 @@ mod tests {
         Ok(taken
             .iter()
             .map(|one| {
-                let below: Vec<String> = one.below.iter().map(|found| text(&found.entry.path)).collect();
+                let below: Vec<String> = one.below.iter().map(|found| text(found.path())).collect();
                 format!("{}: {}", text(&one.name), below.join(" "))
             })
             .collect())

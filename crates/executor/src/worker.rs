@@ -2,6 +2,7 @@
 
 use crate::content;
 use crate::devices::{DeviceOptions, Registry};
+use crate::select::Taken;
 use crate::spool::Spools;
 use crate::{Error, Result};
 use dockerfile::ignore::Patterns;
@@ -201,7 +202,7 @@ impl Worker {
             self.options.contexts.get(name).ok_or_else(|| Error::Context { name: name.to_owned() })?;
         let known = self.store.context_index(&index_name(context))?;
         // A damaged index costs a hash of every file, nothing more.
-        let mut index = known.and_then(|bytes| StatIndex::decode(&bytes).ok()).unwrap_or_default();
+        let mut index = known.and_then(|file| StatIndex::open(file).ok()).unwrap_or_default();
         self.forget_lost(&mut index)?;
         let scan = ScanOptions { ignore: context.ignore.as_ref(), index, ..ScanOptions::default() };
         let tree = Arc::new(Root::open(&context.path)?.scan(scan)?);
@@ -215,12 +216,12 @@ impl Worker {
         if index.layers().is_empty() {
             return Ok(());
         }
-        let layers = index.layers().to_vec();
+        let layers: Vec<LayerId> = index.layers().iter().map(|(id, _)| *id).collect();
         let mut worth: Vec<(u64, LayerId)> = Vec::with_capacity(layers.len());
-        for ((id, info), kept) in layers.iter().zip(self.store.layers(&layers)?).zip(index.kept_bytes()) {
+        for ((id, kept), info) in index.layers().iter().zip(self.store.layers(&layers)?) {
             let size = info.filter(|info| info.pack).map(|info| info.size);
-            if size.is_some_and(|size| size < SMALL_PACK || size / 4 <= kept) {
-                worth.push((kept, *id));
+            if size.is_some_and(|size| size < SMALL_PACK || size / 4 <= *kept) {
+                worth.push((*kept, *id));
             }
         }
         worth.sort_unstable_by_key(|(kept, _)| std::cmp::Reverse(*kept));
@@ -251,11 +252,9 @@ impl Worker {
     pub fn keep_indexes(&self) -> Result<()> {
         let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, tree) in trees.iter() {
-            if let (Some(mut index), Some(context)) = (tree.index(), self.options.contexts.get(name)) {
-                if let Some(lost) = self.spools.unsettled() {
-                    index.retain_layers(|id| *id != lost);
-                }
-                self.store.put_context_index(&index_name(context), &index.encode())?;
+            if let (true, Some(context)) = (tree.has_learned(), self.options.contexts.get(name)) {
+                let lost = self.spools.unsettled();
+                self.store.put_context_index(&index_name(context), |file| tree.write_index(file, lost))?;
             }
         }
         Ok(())
@@ -284,8 +283,44 @@ impl Worker {
     pub(crate) fn view(&self, input: &Input) -> Result<View> {
         match input {
             Input::Snapshot(snapshot) => Ok(self.forms.view(&snapshot.stack)?),
-            Input::Local(name) => Ok(View::new(vec![self.tree(name)?.listing().clone()])),
+            Input::Local(name) => Ok(View::new(vec![self.tree(name)?.listing()])),
         }
+    }
+
+    /// The view of an input in which the files that `select` takes of it have their digests.
+    pub(crate) fn view_of(
+        &self,
+        input: &Input,
+        select: impl for<'v> Fn(&'v View) -> Result<Vec<Taken<'v>>>,
+    ) -> Result<View> {
+        if let Input::Local(name) = input {
+            let tree = self.tree(name)?;
+            if tree.is_incomplete() {
+                // What is found here goes before the tree is completed, which needs no second listing then.
+                let numbers: Vec<u32> = {
+                    let view = self.view(input)?;
+                    let taken = select(&view)?;
+                    taken.iter().flat_map(Taken::all).map(|found| found.number() as u32).collect()
+                };
+                tree.complete_keeping(&numbers, Some(&self.spools.keep(&self.store))).map_err(changed)?;
+            }
+        }
+        self.view(input)
+    }
+}
+
+/// A file that was there when the context was walked and is another thing now, or none, changed as one does whose
+/// content did.
+fn changed(error: source::Error) -> Error {
+    let shown = |path: &std::path::Path| path.display().to_string();
+    match &error {
+        source::Error::Changing { path } | source::Error::NotAFile { path } => {
+            Error::Changed { path: shown(path) }
+        }
+        source::Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::Changed { path: shown(path) }
+        }
+        _ => error.into(),
     }
 }
 

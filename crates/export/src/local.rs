@@ -6,7 +6,7 @@
 use crate::stated::Stated;
 use crate::{Error, Result};
 use attest::Attestation;
-use layer::{Bytes, Content, ContentSource, Entry, Kind, LayerId, Listing, Place, Time};
+use layer::{Bytes, Content, ContentSource, Entry, Kind, LayerId, Listing, ListingBuilder, Place, Time};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use snapshot::{Forms, open_directory};
 use std::collections::{HashMap, HashSet};
@@ -58,7 +58,7 @@ pub fn write(forms: &Forms, results: &[(&[LayerId], Options)], folder: &Path, de
     let merged = merged(forms, results)?;
     if delete {
         let keep: HashSet<&[u8]> =
-            merged.iter().flat_map(|(listing, _)| listing.entries()).map(|entry| &entry.path[..]).collect();
+            merged.iter().flat_map(|(listing, _)| (0..listing.len()).map(|at| listing.path(at))).collect();
         remove_others(open_directory(folder)?, folder, &mut Vec::new(), &keep)?;
     }
     for (listing, mut content) in merged {
@@ -102,11 +102,14 @@ fn merged(forms: &Forms, results: &[(&[LayerId], Options)]) -> Result<Vec<(Listi
         let is_plain =
             options.folder.is_empty() && options.epoch.is_none() && options.attestations.is_empty();
         if is_plain && results.len() == 1 {
-            return Ok(vec![(listing, Stated::new(content, &mut Vec::new(), options))]);
+            return Ok(vec![Stated::new(content, listing, options)]);
         }
-        let (mut entries, borrowed) = listing.into_parts();
-        let content = Stated::new(content, &mut entries, options);
-        for entry in &mut entries {
+        let (listing, content) = Stated::new(content, listing, options);
+        let mut entries = ListingBuilder::with_capacity(listing.len() + 1, 0);
+        if !options.folder.is_empty() {
+            entries.push(&platform_folder(options));
+        }
+        for mut entry in listing.entries() {
             if let Some(epoch) = options.epoch {
                 entry.mtime = epoch;
             }
@@ -118,20 +121,18 @@ fn merged(forms: &Forms, results: &[(&[LayerId], Options)]) -> Result<Vec<(Listi
                 }
                 entry.path = [options.folder.as_bytes(), b"/", &entry.path].concat().into();
             }
-            if !entry.is_directory() && !seen.insert(entry.path.clone()) {
+            if !entry.is_directory() && !seen.insert(Box::from(&*entry.path)) {
                 let path = String::from_utf8_lossy(&entry.path).into_owned();
                 return Err(Error::SamePath { path });
             }
+            entries.push(&entry);
         }
-        if !options.folder.is_empty() {
-            entries.insert(0, platform_folder(options));
-        }
-        all.push((Listing::new(entries, borrowed), content));
+        all.push((entries.finish(listing.borrowed().to_vec()), content));
     }
     Ok(all)
 }
 
-fn platform_folder(options: &Options) -> Entry {
+fn platform_folder(options: &Options) -> Entry<'_> {
     Entry {
         path: options.folder.as_bytes().into(),
         kind: Kind::Directory { opaque: false },
@@ -139,7 +140,7 @@ fn platform_folder(options: &Options) -> Entry {
         uid: 0,
         gid: 0,
         mtime: options.epoch.unwrap_or_default(),
-        xattrs: Vec::new(),
+        xattrs: Vec::new().into(),
     }
 }
 
@@ -207,7 +208,7 @@ struct FolderWriter<'a> {
     root: OwnedFd,
     folder: &'a Path,
     /// Directories whose mode and time are set when all is in them.
-    directories: Vec<&'a Entry>,
+    directories: Vec<Entry<'a>>,
     /// The first path of each link group.
     links: HashMap<u32, Vec<u8>>,
 }
@@ -220,7 +221,7 @@ impl<'a> FolderWriter<'a> {
         Error::Io { action, path, source: error.into() }
     }
 
-    fn entry<'e: 'a>(&mut self, entry: &'e Entry, content: &mut dyn ContentSource) -> Result<()> {
+    fn entry(&mut self, entry: Entry<'a>, content: &mut dyn ContentSource) -> Result<()> {
         let path = &entry.path[..];
         let (parent, name) = match path.iter().rposition(|b| *b == b'/') {
             Some(at) => (&path[..at], &path[at + 1..]),
@@ -254,7 +255,7 @@ impl<'a> FolderWriter<'a> {
                     return rustix::fs::linkat(&self.root, &first[..], &parent, name, AtFlags::empty())
                         .map_err(|error| self.fail("link", path, error));
                 }
-                self.file(&parent, name, entry, content)?;
+                self.file(&parent, name, &entry, content)?;
                 if *link != 0 {
                     self.links.insert(*link, path.to_vec());
                 }
@@ -271,7 +272,7 @@ impl<'a> FolderWriter<'a> {
         &self,
         parent: &OwnedFd,
         name: &[u8],
-        entry: &Entry,
+        entry: &Entry<'_>,
         content: &mut dyn ContentSource,
     ) -> Result<()> {
         let path = &entry.path[..];
@@ -320,7 +321,7 @@ impl<'a> FolderWriter<'a> {
     }
 }
 
-fn times(entry: &Entry) -> rustix::fs::Timestamps {
+fn times(entry: &Entry<'_>) -> rustix::fs::Timestamps {
     let time =
         rustix::fs::Timespec { tv_sec: entry.mtime.seconds, tv_nsec: i64::from(entry.mtime.nanoseconds) };
     rustix::fs::Timestamps { last_access: time, last_modification: time }

@@ -40,13 +40,12 @@ pub fn differences(
         }
         let listing = |id: &LayerId| Ok::<_, crate::Error>(forms.view(&[*id])?.layers()[0].clone());
         let (one, other) = (listing(one)?, listing(other)?);
-        let mut others: BTreeMap<&[u8], &Entry> =
-            other.entries().iter().map(|entry| (&entry.path[..], entry)).collect();
+        let mut others: BTreeMap<&[u8], usize> = (0..other.len()).map(|at| (other.path(at), at)).collect();
         for entry in one.entries() {
             match others.remove(&entry.path[..]) {
                 None => tell(at, &entry.path, "is only in the first build".to_owned()),
-                Some(other) => {
-                    if let Some(what) = difference(entry, other, latest) {
+                Some(it) => {
+                    if let Some(what) = difference(&entry, &other.entry(it), latest) {
                         tell(at, &entry.path, what);
                     }
                 }
@@ -62,8 +61,8 @@ pub fn differences(
     Ok((found, count))
 }
 
-fn difference(one: &Entry, other: &Entry, latest: Option<Time>) -> Option<String> {
-    let kind = |entry: &Entry| match &entry.kind {
+fn difference(one: &Entry<'_>, other: &Entry<'_>, latest: Option<Time>) -> Option<String> {
+    let kind = |entry: &Entry<'_>| match &entry.kind {
         Kind::Directory { .. } => "a directory".to_owned(),
         Kind::File { .. } => "a file".to_owned(),
         Kind::Symlink { target } => format!("a link to {}", String::from_utf8_lossy(target)),
@@ -95,7 +94,7 @@ fn difference(one: &Entry, other: &Entry, latest: Option<Time>) -> Option<String
     if one.xattrs != other.xattrs {
         return Some("has other extended attributes".to_owned());
     }
-    let time = |entry: &Entry| latest.map_or(entry.mtime, |latest| entry.mtime.min(latest));
+    let time = |entry: &Entry<'_>| latest.map_or(entry.mtime, |latest| entry.mtime.min(latest));
     let (a, b) = (time(one), time(other));
     (a != b).then(|| format!("has the time {}, and {} the second time", shown(a), shown(b)))
 }

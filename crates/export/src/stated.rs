@@ -4,7 +4,7 @@
 
 use crate::local::Options;
 use attest::Subject;
-use layer::{Bytes, Content, ContentSource, Entry, Kind, Place, StoredContent};
+use layer::{Bytes, Content, ContentSource, Entry, Kind, Listing, Place, StoredContent};
 use oci::Digest;
 
 /// The mode of such a file.
@@ -19,14 +19,15 @@ pub(crate) struct Stated {
 }
 
 impl Stated {
-    /// Adds the statements that `options` ask for to the entries of a result.
-    pub(crate) fn new(files: StoredContent, entries: &mut Vec<Entry>, options: &Options) -> Self {
+    /// A result's listing with the statements that `options` ask for.
+    pub(crate) fn new(files: StoredContent, listing: Listing, options: &Options) -> (Listing, Self) {
         let mut stated = Self { files, statements: Vec::new() };
         let wanted: Vec<_> = options.attestations.iter().filter(|one| !one.inline_only).collect();
         if wanted.is_empty() {
-            return stated;
+            return (listing, stated);
         }
-        let subjects: Vec<Subject> = entries.iter().filter_map(subject).collect();
+        let subjects: Vec<Subject> = listing.entries().filter_map(subject).collect();
+        let mut entries = Vec::with_capacity(wanted.len());
         for attestation in wanted {
             let text = attestation.statement(&subjects).to_text();
             let offset = stated.statements.len() as u64;
@@ -38,20 +39,21 @@ impl Stated {
             };
             stated.statements.extend_from_slice(text.as_bytes());
             let path = options.statement_name(&attestation.file).into_bytes().into();
-            let mtime = options.epoch.unwrap_or(options.now);
-            entries.push(Entry { path, kind, mode: MODE, uid: 0, gid: 0, mtime, xattrs: Vec::new() });
+            let (mtime, xattrs) = (options.epoch.unwrap_or(options.now), Vec::new().into());
+            entries.push(Entry { path, kind, mode: MODE, uid: 0, gid: 0, mtime, xattrs });
         }
-        stated
+        let borrowed = listing.borrowed().to_vec();
+        (Listing::new(listing.entries().chain(entries), borrowed), stated)
     }
 }
 
-fn subject(entry: &Entry) -> Option<Subject> {
+fn subject(entry: Entry<'_>) -> Option<Subject> {
     let Kind::File { digest, .. } = &entry.kind else { return None };
     Some(Subject::new(String::from_utf8_lossy(&entry.path).into_owned(), digest))
 }
 
 impl ContentSource for Stated {
-    fn bytes(&mut self, entry: &Entry) -> layer::Result<Bytes<'_>> {
+    fn bytes(&mut self, entry: &Entry<'_>) -> layer::Result<Bytes<'_>> {
         if let Kind::File { size, content: Content::Own(Place::Pack(offset)), .. } = &entry.kind {
             let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
             if let Some(bytes) = self.statements.get(place(*offset)..place(offset + size)) {

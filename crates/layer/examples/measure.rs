@@ -18,10 +18,10 @@ fn folder(base: &Path, name: &str) -> OwnedFd {
     std::fs::File::open(path).expect("because it was just made").into()
 }
 
-fn entry(path: String, kind: Kind) -> Entry {
+fn entry(path: String, kind: Kind<'static>) -> Entry<'static> {
     let mtime = Time { seconds: 1_700_000_000, nanoseconds: 0 };
     let mode = if matches!(kind, Kind::File { .. }) { 0o644 } else { 0o755 };
-    Entry { path: path.into_bytes().into(), kind, mode, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
+    Entry { path: path.into_bytes().into(), kind, mode, uid: 0, gid: 0, mtime, xattrs: Vec::new().into() }
 }
 
 fn main() -> Result<()> {

@@ -12,32 +12,31 @@ use std::collections::HashSet;
 pub fn compare(parent: &View, tree: &Listing) -> Listing {
     let below = parent.below(b"");
     let mut lower = below.iter().peekable();
-    let entries = tree.entries();
-    let mut keep = vec![false; entries.len()];
-    let mut removed: Vec<Entry> = Vec::new();
+    let mut keep = vec![false; tree.len()];
+    let mut removed: Vec<Entry<'static>> = Vec::new();
     // What is below a lower directory that is gone or is no directory now needs no whiteout of its own.
     let mut hidden: Option<&[u8]> = None;
     let mut gone = |path: &[u8], hidden: Option<&[u8]>| {
         let covered = hidden.is_some_and(|hidden| is_below(path, hidden));
         if !covered {
-            removed.push(whiteout(path.into()));
+            removed.push(whiteout(path.to_vec()));
         }
         !covered
     };
-    for (at, entry) in entries.iter().enumerate() {
+    for (at, entry) in tree.entries().enumerate() {
         let mut same = false;
         while let Some(found) = lower.peek() {
-            match crate::compare_paths(&found.entry.path, &entry.path) {
+            match crate::compare_paths(found.path(), &entry.path) {
                 std::cmp::Ordering::Less => {
-                    if gone(&found.entry.path, hidden) {
-                        hidden = Some(&found.entry.path);
+                    if gone(found.path(), hidden) {
+                        hidden = Some(found.path());
                     }
                     lower.next();
                 }
                 std::cmp::Ordering::Equal => {
-                    same = equal(found.entry, entry);
-                    if found.entry.is_directory() && !entry.is_directory() {
-                        hidden = Some(&found.entry.path);
+                    same = equal(&found.entry(), &entry);
+                    if found.is_directory() && !entry.is_directory() {
+                        hidden = Some(found.path());
                     }
                     lower.next();
                     break;
@@ -48,17 +47,17 @@ pub fn compare(parent: &View, tree: &Listing) -> Listing {
         keep[at] = !same;
     }
     for found in lower {
-        if gone(&found.entry.path, hidden) {
-            hidden = Some(&found.entry.path);
+        if gone(found.path(), hidden) {
+            hidden = Some(found.path());
         }
     }
-    keep_groups(entries, &mut keep);
+    keep_groups(tree, &mut keep);
     let changed: Vec<&[u8]> = removed.iter().map(|entry| &*entry.path).collect();
-    keep_parents(entries, &mut keep, &changed);
-    let kept = entries.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(entry, _)| entry.clone());
-    let mut all: Vec<Entry> = kept.chain(removed).collect();
-    crate::links::renumber(&mut all);
-    Listing::new(all, tree.borrowed().to_vec())
+    keep_parents(tree, &mut keep, &changed);
+    let kept = tree.entries().zip(&keep).filter_map(|(entry, keep)| keep.then_some(entry));
+    let mut all = Listing::new(kept.chain(removed), tree.borrowed().to_vec());
+    all.renumber_links();
+    all
 }
 
 /// Drops entries of an upper directory that are as they are below: what was copied up and not changed. A directory
@@ -66,52 +65,51 @@ pub fn compare(parent: &View, tree: &Listing) -> Listing {
 /// the time of their parents and nothing else, which does not count.
 #[must_use]
 pub fn prune_unchanged(upper: Listing, parent: &View, touched: &[Box<[u8]>]) -> Listing {
-    let entries = upper.entries();
     let mounts: HashSet<&[u8]> = touched.iter().map(|path| crate::folder::split(path).0).collect();
-    let mut keep: Vec<bool> = entries
-        .iter()
+    let mut keep: Vec<bool> = upper
+        .entries()
         .map(|entry| {
             let Some(found) = parent.get(&entry.path) else {
                 // A whiteout of nothing hides nothing.
                 return entry.kind != Kind::Whiteout;
             };
             if mounts.contains(&*entry.path) && entry.is_directory() {
-                let mut timeless = entry.clone();
-                timeless.mtime = found.entry.mtime;
-                return !equal(found.entry, &timeless);
+                let below = found.entry();
+                return !equal(&below, &Entry { mtime: below.mtime, ..entry });
             }
-            !equal(found.entry, entry)
+            !equal(&found.entry(), &entry)
         })
         .collect();
-    keep_groups(entries, &mut keep);
-    keep_parents(entries, &mut keep, &[]);
+    keep_groups(&upper, &mut keep);
+    keep_parents(&upper, &mut keep, &[]);
     if keep.iter().all(|keep| *keep) {
         return upper;
     }
-    let (entries, borrowed) = upper.into_parts();
-    let mut kept: Vec<Entry> =
-        entries.into_iter().zip(keep).filter_map(|(entry, keep)| keep.then_some(entry)).collect();
-    crate::links::renumber(&mut kept);
-    Listing::new(kept, borrowed)
+    let mut kept = upper.picked(&keep);
+    kept.renumber_links();
+    kept
 }
 
 /// If one name of a link group counts, all do: a link needs its other end in the same layer.
-fn keep_groups(entries: &[Entry], keep: &mut [bool]) {
-    let group = |entry: &Entry| match entry.kind {
+fn keep_groups(listing: &Listing, keep: &mut [bool]) {
+    let group = |entry: Entry<'_>| match entry.kind {
         Kind::File { link, .. } if link != 0 => Some(link),
         _ => None,
     };
-    let kept: HashSet<u32> =
-        entries.iter().zip(&*keep).filter(|(_, keep)| **keep).filter_map(|(entry, _)| group(entry)).collect();
-    for (entry, keep) in entries.iter().zip(keep) {
+    let kept: HashSet<u32> = listing
+        .entries()
+        .zip(&*keep)
+        .filter_map(|(entry, keep)| if *keep { group(entry) } else { None })
+        .collect();
+    for (entry, keep) in listing.entries().zip(keep) {
         *keep |= group(entry).is_some_and(|group| kept.contains(&group));
     }
 }
 
 /// The directories above what counts count, as in an upper directory.
-fn keep_parents(entries: &[Entry], keep: &mut [bool], more: &[&[u8]]) {
+fn keep_parents(listing: &Listing, keep: &mut [bool], more: &[&[u8]]) {
     let mut needed: HashSet<&[u8]> = HashSet::new();
-    let kept = entries.iter().zip(&*keep).filter(|(_, keep)| **keep).map(|(entry, _)| &*entry.path);
+    let kept = (0..listing.len()).filter(|at| keep[*at]).map(|at| listing.path(at));
     for mut path in kept.chain(more.iter().copied()) {
         loop {
             path = crate::folder::split(path).0;
@@ -120,13 +118,13 @@ fn keep_parents(entries: &[Entry], keep: &mut [bool], more: &[&[u8]]) {
             }
         }
     }
-    for (entry, keep) in entries.iter().zip(keep) {
-        *keep |= needed.contains(&*entry.path);
+    for (at, keep) in keep.iter_mut().enumerate() {
+        *keep |= needed.contains(listing.path(at));
     }
 }
 
 /// Whether two entries are one in all that a layer can say, wherever their bytes are.
-fn equal(a: &Entry, b: &Entry) -> bool {
+fn equal(a: &Entry<'_>, b: &Entry<'_>) -> bool {
     let kind = match (&a.kind, &b.kind) {
         (Kind::File { size, digest, .. }, Kind::File { size: other, digest: its, .. }) => {
             size == other && digest == its

@@ -30,7 +30,7 @@ pub trait ContentSource {
     ///
     /// # Errors
     /// [`Error::Io`] where they cannot be opened or read, [`Error::Changed`] where their size is another.
-    fn bytes(&mut self, entry: &Entry) -> Result<Bytes<'_>>;
+    fn bytes(&mut self, entry: &Entry<'_>) -> Result<Bytes<'_>>;
 }
 
 /// Where one layer keeps bytes: its folder, its pack file, or both.
@@ -69,12 +69,12 @@ impl StoredContent {
     }
 }
 
-fn missing(entry: &Entry, what: &'static str) -> Error {
+fn missing(entry: &Entry<'_>, what: &'static str) -> Error {
     Error::io(what, &entry.path, std::io::Error::from(std::io::ErrorKind::NotFound))
 }
 
 impl ContentSource for StoredContent {
-    fn bytes(&mut self, entry: &Entry) -> Result<Bytes<'_>> {
+    fn bytes(&mut self, entry: &Entry<'_>) -> Result<Bytes<'_>> {
         let Kind::File { size, content, .. } = &entry.kind else {
             return Err(missing(entry, "find the bytes of what is no file:"));
         };
@@ -150,7 +150,7 @@ impl ContentSource for StoredContent {
 }
 
 /// The error of a file whose size is not the listing's.
-pub(crate) fn cut(entry: &Entry) -> Error {
+pub(crate) fn cut(entry: &Entry<'_>) -> Error {
     Error::Changed { path: crate::error::shown(&entry.path), reason: "its size is another" }
 }
 

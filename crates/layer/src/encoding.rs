@@ -11,31 +11,50 @@
 //! 4 character device, 5 block device, 6 fifo, 7 whiteout. Content: 0 own folder, 1 own folder at another path,
 //! 2 own pack, 3 to 5 the same in a borrowed layer, whose index comes first.
 
-use crate::{Content, Entry, Error, Kind, LayerId, Listing, Place, Result, Time};
+use crate::{Content, Entry, Error, Kind, LayerId, Listing, ListingBuilder, Place, Result, Time};
 use oci::Digest;
+use std::io::Write;
 
 const MAGIC: &[u8] = b"JLST\x01";
+
+/// About so many bytes are written at once.
+const PART: usize = 1 << 16;
 
 impl Listing {
     /// The stored form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(16 + self.entries().len() * 80);
-        out.extend_from_slice(MAGIC);
-        number(&mut out, self.entries().len() as u64);
-        number(&mut out, self.borrowed().len() as u64);
+        let mut out = Vec::with_capacity(16 + self.len() * 80);
+        self.encode_to(&mut out).expect("because memory takes what is written");
+        out
+    }
+
+    /// Writes the stored form, a part at a time: `out` needs no buffer around it.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn encode_to(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let mut part = Vec::with_capacity(PART + (PART >> 4));
+        part.extend_from_slice(MAGIC);
+        number(&mut part, self.len() as u64);
+        number(&mut part, self.borrowed().len() as u64);
         for layer in self.borrowed() {
-            out.extend_from_slice(layer.as_bytes());
+            part.extend_from_slice(layer.as_bytes());
         }
         let mut before: &[u8] = b"";
-        for entry in self.entries() {
-            let shared = entry.path.iter().zip(before).take_while(|(a, b)| a == b).count();
-            number(&mut out, shared as u64);
-            bytes(&mut out, &entry.path[shared..]);
-            before = &entry.path;
-            encode_entry(&mut out, entry);
+        for at in 0..self.len() {
+            let path = self.path(at);
+            let shared = path.iter().zip(before).take_while(|(a, b)| a == b).count();
+            number(&mut part, shared as u64);
+            bytes(&mut part, &path[shared..]);
+            before = path;
+            encode_entry(&mut part, &self.entry(at));
+            if part.len() >= PART {
+                out.write_all(&part)?;
+                part.clear();
+            }
         }
-        out
+        out.write_all(&part)
     }
 
     /// Reads the stored form. It is checked throughout: a damaged listing is an error, never a panic.
@@ -47,27 +66,26 @@ impl Listing {
         let borrowed = input.count(16)?;
         let borrowed =
             (0..borrowed).map(|_| input.array().map(LayerId::from_bytes)).collect::<Result<Vec<_>>>()?;
-        let mut entries: Vec<Entry> = Vec::with_capacity(count);
+        let mut entries = ListingBuilder::with_capacity(count, 0);
+        let mut path = Vec::new();
         for _ in 0..count {
             let shared = input.number()? as usize;
             let tail = input.bytes()?;
-            let before = entries.last().map_or(&[][..], |entry| &entry.path);
-            let head =
-                before.get(..shared).ok_or(Error::Listing { reason: "a path shares more than there is" })?;
-            let mut path = Vec::with_capacity(shared + tail.len());
-            path.extend_from_slice(head);
+            if shared > path.len() {
+                return Err(Error::Listing { reason: "a path shares more than there is" });
+            }
+            path.truncate(shared);
             path.extend_from_slice(tail);
-            let entry = decode_entry(&mut input, path.into_boxed_slice(), borrowed.len())?;
-            entries.push(entry);
+            entries.push(&decode_entry(&mut input, &path, borrowed.len())?);
         }
         if !input.rest.is_empty() {
             return Err(Error::Listing { reason: "it goes on after its last entry" });
         }
-        Ok(Self::new(entries, borrowed))
+        Ok(entries.finish(borrowed))
     }
 }
 
-fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
+fn encode_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
     out.push(match entry.kind {
         Kind::Directory { opaque } => u8::from(opaque),
         Kind::File { .. } => 2,
@@ -83,7 +101,7 @@ fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
     number(out, zigzag(entry.mtime.seconds));
     number(out, u64::from(entry.mtime.nanoseconds));
     number(out, entry.xattrs.len() as u64);
-    for (name, value) in &entry.xattrs {
+    for (name, value) in &*entry.xattrs {
         bytes(out, name);
         bytes(out, value);
     }
@@ -121,7 +139,7 @@ fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
     }
 }
 
-fn decode_entry(input: &mut Input<'_>, path: Box<[u8]>, borrowed: usize) -> Result<Entry> {
+fn decode_entry<'a: 'p, 'p>(input: &mut Input<'a>, path: &'p [u8], borrowed: usize) -> Result<Entry<'p>> {
     let kind = input.byte()?;
     let (mode, uid, gid) = (input.small()?, input.small()?, input.small()?);
     let mtime = Time { seconds: unzigzag(input.number()?), nanoseconds: input.small()? };
@@ -158,7 +176,7 @@ fn decode_entry(input: &mut Input<'_>, path: Box<[u8]>, borrowed: usize) -> Resu
         7 => Kind::Whiteout,
         _ => return Err(Error::Listing { reason: "an entry is of an unknown kind" }),
     };
-    Ok(Entry { path, kind, mode, uid, gid, mtime, xattrs })
+    Ok(Entry { path: path.into(), kind, mode, uid, gid, mtime, xattrs: xattrs.into() })
 }
 
 fn number(out: &mut Vec<u8>, mut value: u64) {
@@ -242,7 +260,7 @@ mod tests {
         let mut borrowed = file("usr/lib/b", "bytes");
         let Kind::File { content, link, .. } = &mut borrowed.kind else { unreachable!() };
         (*content, *link) = (Content::Borrowed { layer: 0, place: Place::FolderAt(b"app/b"[..].into()) }, 3);
-        borrowed.xattrs = vec![(b"security.capability"[..].into(), b"\x01\x00"[..].into())];
+        borrowed.xattrs = vec![(b"security.capability"[..].into(), b"\x01\x00"[..].into())].into();
         let mut packed = file("usr/lib/c", "more");
         packed.mtime = Time { seconds: -5, nanoseconds: 999_999_999 };
         let Kind::File { content, .. } = &mut packed.kind else { unreachable!() };

@@ -98,13 +98,13 @@ impl<'a> FolderWriter<'a> {
             .map_err(|error| Error::io("set the mode of", path, error))
     }
 
-    fn changes_owner(&self, entry: &Entry) -> bool {
+    fn changes_owner(&self, entry: &Entry<'_>) -> bool {
         self.owners == Owners::Keep && (entry.uid, entry.gid) != self.own
     }
 
     /// Gives a file that [`Self::file`] made its owner, mode, attributes and time, in the order in which none undoes
     /// another. `fresh` says that it was made with the entry's own mode.
-    pub(crate) fn finish_file(&self, fd: &OwnedFd, entry: &Entry, fresh: bool) -> Result<()> {
+    pub(crate) fn finish_file(&self, fd: &OwnedFd, entry: &Entry<'_>, fresh: bool) -> Result<()> {
         let mut mode =
             !fresh || entry.mode & !0o777 != 0 || self.mask.is_none_or(|mask| entry.mode & mask != 0);
         if self.changes_owner(entry) {
@@ -117,7 +117,7 @@ impl<'a> FolderWriter<'a> {
         if mode {
             self.finish_mode(fd, &entry.path, entry.mode)?;
         }
-        for (name, value) in &entry.xattrs {
+        for (name, value) in &*entry.xattrs {
             let set = rustix::fs::fsetxattr(fd, &**name, value, XattrFlags::empty());
             self.judge_xattr(set, entry, name)?;
         }
@@ -127,7 +127,7 @@ impl<'a> FolderWriter<'a> {
 
     /// An attribute that the file system or the user namespace cannot hold stays in the listing alone, as container
     /// tools do it; all other failures count.
-    fn judge_xattr(&self, set: Result<(), Errno>, entry: &Entry, name: &[u8]) -> Result<()> {
+    fn judge_xattr(&self, set: Result<(), Errno>, entry: &Entry<'_>, name: &[u8]) -> Result<()> {
         match set {
             Ok(()) | Err(Errno::NOTSUP) => Ok(()),
             Err(Errno::PERM) if self.flavour == Flavour::User || name.starts_with(b"user.") => Ok(()),
@@ -136,7 +136,7 @@ impl<'a> FolderWriter<'a> {
     }
 
     /// Gives a directory its attributes; after all that is below it is done.
-    pub(crate) fn finish_directory(&mut self, entry: &Entry) -> Result<()> {
+    pub(crate) fn finish_directory(&mut self, entry: &Entry<'_>) -> Result<()> {
         let (parent, name) = split(&entry.path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(self.parent(parent)?, name, flags, Mode::empty())
@@ -149,7 +149,7 @@ impl<'a> FolderWriter<'a> {
     }
 
     /// Makes what is neither a directory nor a file with its own bytes.
-    pub(crate) fn node(&mut self, entry: &Entry) -> Result<()> {
+    pub(crate) fn node(&mut self, entry: &Entry<'_>) -> Result<()> {
         let (parent, name) = split(&entry.path);
         let (kind, device) = match &entry.kind {
             Kind::Symlink { target } => {
@@ -187,7 +187,7 @@ impl<'a> FolderWriter<'a> {
         }
     }
 
-    fn finish_node(&mut self, entry: &Entry, mode: bool) -> Result<()> {
+    fn finish_node(&mut self, entry: &Entry<'_>, mode: bool) -> Result<()> {
         let (parent, name) = split(&entry.path);
         let owner = self.changes_owner(entry).then(|| ids(entry)).transpose()?;
         let fd = self.parent(parent)?;
@@ -206,7 +206,7 @@ impl<'a> FolderWriter<'a> {
         if !entry.xattrs.is_empty() {
             // Attributes of what cannot be opened go by path; the directory's descriptor makes it safe.
             let path = [format!("/proc/self/fd/{raw}/").as_bytes(), name].concat();
-            for (key, value) in &entry.xattrs {
+            for (key, value) in &*entry.xattrs {
                 let set = rustix::fs::lsetxattr(&*path, &**key, value, XattrFlags::empty());
                 self.judge_xattr(set, entry, key)?;
             }
@@ -243,7 +243,7 @@ impl<'a> FolderWriter<'a> {
     }
 }
 
-fn ids(entry: &Entry) -> Result<(Uid, Gid)> {
+fn ids(entry: &Entry<'_>) -> Result<(Uid, Gid)> {
     if entry.uid == u32::MAX || entry.gid == u32::MAX {
         return Err(Error::Unfit {
             path: crate::error::shown(&entry.path),

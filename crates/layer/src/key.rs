@@ -20,7 +20,7 @@ use oci::{Digest, Hasher};
 /// whose path is `prefix` itself has the empty path. `with_owner` takes owner and group in.
 #[must_use]
 pub fn digest_of<'a>(
-    entries: impl IntoIterator<Item = &'a Entry>,
+    entries: impl IntoIterator<Item = Entry<'a>>,
     prefix: &[u8],
     with_owner: bool,
 ) -> Digest {
@@ -30,7 +30,7 @@ pub fn digest_of<'a>(
     let mut text = Vec::with_capacity(512);
     for entry in entries {
         text.clear();
-        encode(&mut text, entry, relative(&entry.path, prefix), with_owner);
+        encode(&mut text, &entry, relative(&entry.path, prefix), with_owner);
         hasher.update(&text);
     }
     hasher.finish()
@@ -47,7 +47,7 @@ fn relative<'a>(path: &'a [u8], prefix: &[u8]) -> &'a [u8] {
     }
 }
 
-fn encode(out: &mut Vec<u8>, entry: &Entry, path: &[u8], with_owner: bool) {
+fn encode(out: &mut Vec<u8>, entry: &Entry<'_>, path: &[u8], with_owner: bool) {
     bytes(out, path);
     out.push(match entry.kind {
         Kind::Directory { opaque: false } => 0,
@@ -65,7 +65,7 @@ fn encode(out: &mut Vec<u8>, entry: &Entry, path: &[u8], with_owner: bool) {
         number(out, entry.gid);
     }
     number(out, entry.xattrs.len() as u64);
-    for (name, value) in &entry.xattrs {
+    for (name, value) in &*entry.xattrs {
         bytes(out, name);
         bytes(out, value);
     }
@@ -106,9 +106,9 @@ mod tests {
         there[0].uid = 77;
         let Kind::File { content, link, .. } = &mut there[1].kind else { unreachable!() };
         (*content, *link) = (Content::Own(Place::Pack(9)), 4);
-        assert_eq!(digest_of(&here, b"a", false), digest_of(&there, b"src/b", false));
-        assert_ne!(digest_of(&here, b"a", true), digest_of(&there, b"src/b", true));
-        assert_ne!(digest_of(&here, b"", false), digest_of(&there, b"", false));
+        assert_eq!(digest_of(here.clone(), b"a", false), digest_of(there.clone(), b"src/b", false));
+        assert_ne!(digest_of(here.clone(), b"a", true), digest_of(there.clone(), b"src/b", true));
+        assert_ne!(digest_of(here.clone(), b"", false), digest_of(there.clone(), b"", false));
     }
 
     #[test]
@@ -117,9 +117,9 @@ mod tests {
         let mut others = vec![file("y", "1"), file("x", "2"), dir("x", false), entry("x", Kind::Fifo)];
         others.push(entry("x", Kind::Symlink { target: b"t"[..].into() }));
         others.push(Entry { mode: 0o644, ..base() });
-        others.push(Entry { xattrs: vec![(b"a"[..].into(), b"b"[..].into())], ..base() });
-        let mut digests = vec![digest_of(&[base()], b"", false), digest_of(&[], b"", false)];
-        digests.extend(others.iter().map(|other| digest_of([other], b"", false)));
+        others.push(Entry { xattrs: vec![(b"a"[..].into(), b"b"[..].into())].into(), ..base() });
+        let mut digests = vec![digest_of([base()], b"", false), digest_of([], b"", false)];
+        digests.extend(others.into_iter().map(|other| digest_of([other], b"", false)));
         let count = digests.len();
         digests.sort();
         digests.dedup();

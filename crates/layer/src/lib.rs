@@ -32,9 +32,9 @@ mod error;
 mod folder;
 mod id;
 pub mod key;
-mod links;
 mod listing;
 mod materialize;
+mod output;
 mod overlay;
 mod pack;
 mod scan;
@@ -49,7 +49,9 @@ pub use erofs::{EROFS_BLOCK_BITS, ErofsOptions, Packs, erofs_devices, write_erof
 pub use error::Error;
 pub use folder::Owners;
 pub use id::LayerId;
-pub use listing::{Content, Entry, Kind, Listing, Place, Time, Xattr, compare_paths, is_below};
+pub use listing::{
+    Content, Entries, Entry, Kind, Listing, ListingBuilder, Place, Time, Xattr, compare_paths, is_below,
+};
 pub use materialize::{MaterializeOptions, materialize};
 pub use overlay::Flavour;
 pub use pack::{PackWriter, Packed};

@@ -4,27 +4,27 @@
 //! Entries are sorted so that a directory stands directly before all that is below it: paths compare as bytes with
 //! `/` lower than every other byte. So a subtree is one slice and every look-up is a binary search.
 
-use crate::LayerId;
-use oci::Digest;
-use std::cmp::Ordering;
+mod builder;
+mod columns;
+mod table;
 
-/// What one layer sets and removes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    entries: Vec<Entry>,
-    borrowed: Vec<LayerId>,
-}
+pub use builder::ListingBuilder;
+pub use table::{Entries, Listing};
+
+use oci::Digest;
+use std::borrow::Cow;
+use std::cmp::Ordering;
 
 /// An extended attribute: its full name (`security.capability`) and its value.
 pub type Xattr = (Box<[u8]>, Box<[u8]>);
 
-/// One path of a layer.
+/// One path of a layer, with texts of its own (`'static`) or those of the [`Listing`] that it was asked of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<'a> {
     /// The path, relative to the root.
-    pub path: Box<[u8]>,
+    pub path: Cow<'a, [u8]>,
     /// What stands there.
-    pub kind: Kind,
+    pub kind: Kind<'a>,
     /// The permission bits with setuid, setgid and sticky: `mode & 0o7777`.
     pub mode: u32,
     /// The owner inside the image.
@@ -34,12 +34,12 @@ pub struct Entry {
     /// The time of the last change of the content.
     pub mtime: Time,
     /// Extended attributes, sorted by name; none of overlayfs's own.
-    pub xattrs: Vec<Xattr>,
+    pub xattrs: Cow<'a, [Xattr]>,
 }
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Kind<'a> {
     /// A directory. An opaque one hides what lower layers have below it.
     Directory {
         /// Whether lower layers' children are hidden.
@@ -54,12 +54,12 @@ pub enum Kind {
         /// Files of this layer with the same number (not 0) are one file under several names.
         link: u32,
         /// Where the store has its bytes.
-        content: Content,
+        content: Content<'a>,
     },
     /// A symbolic link.
     Symlink {
         /// Where it points, as written.
-        target: Box<[u8]>,
+        target: Cow<'a, [u8]>,
     },
     /// A character device.
     CharDevice {
@@ -83,25 +83,25 @@ pub enum Kind {
 
 /// Where a file's bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum Content<'a> {
     /// In this layer.
-    Own(Place),
+    Own(Place<'a>),
     /// In another layer, which this one keeps alive: an index into [`Listing::borrowed`].
     Borrowed {
         /// Which of the borrowed layers.
         layer: u32,
         /// Where in it.
-        place: Place,
+        place: Place<'a>,
     },
 }
 
 /// Where in a layer a file's bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Place<'a> {
     /// In its folder, at the entry's own path.
     Folder,
     /// In its folder, at another path than the entry's.
-    FolderAt(Box<[u8]>),
+    FolderAt(Cow<'a, [u8]>),
     /// In its pack file, at this offset, for the entry's size.
     Pack(u64),
 }
@@ -138,7 +138,7 @@ pub fn is_below(path: &[u8], dir: &[u8]) -> bool {
     path.len() > dir.len() && path[dir.len()] == b'/' && path.starts_with(dir)
 }
 
-impl Entry {
+impl Entry<'_> {
     /// Whether this is a directory.
     #[must_use]
     pub fn is_directory(&self) -> bool {
@@ -159,69 +159,47 @@ impl Entry {
     pub fn name(&self) -> &[u8] {
         self.path.rsplit(|b| *b == b'/').next().unwrap_or(&self.path)
     }
+
+    /// The same with texts of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Entry<'static> {
+        let Self { path, kind, mode, uid, gid, mtime, xattrs } = self;
+        let path = path.into_owned().into();
+        Entry { path, kind: kind.into_owned(), mode, uid, gid, mtime, xattrs: xattrs.into_owned().into() }
+    }
 }
 
-impl Listing {
-    /// A listing of these entries in any order; of equal paths the last counts. `borrowed` are the layers that
-    /// entries refer to by index.
+impl Kind<'_> {
+    /// The same with texts of its own.
     #[must_use]
-    pub fn new(mut entries: Vec<Entry>, borrowed: Vec<LayerId>) -> Self {
-        if !entries.is_sorted_by(|a, b| compare_paths(&a.path, &b.path) == Ordering::Less) {
-            // A stable sort keeps equal paths in the order given; the last of them stays.
-            entries.sort_by(|a, b| compare_paths(&a.path, &b.path));
-            entries.reverse();
-            entries.dedup_by(|a, b| a.path == b.path);
-            entries.reverse();
+    pub fn into_owned(self) -> Kind<'static> {
+        match self {
+            Self::Directory { opaque } => Kind::Directory { opaque },
+            Self::File { size, digest, link, content } => {
+                let content = match content {
+                    Content::Own(place) => Content::Own(place.into_owned()),
+                    Content::Borrowed { layer, place } => {
+                        Content::Borrowed { layer, place: place.into_owned() }
+                    }
+                };
+                Kind::File { size, digest, link, content }
+            }
+            Self::Symlink { target } => Kind::Symlink { target: target.into_owned().into() },
+            Self::CharDevice { major, minor } => Kind::CharDevice { major, minor },
+            Self::BlockDevice { major, minor } => Kind::BlockDevice { major, minor },
+            Self::Fifo => Kind::Fifo,
+            Self::Whiteout => Kind::Whiteout,
         }
-        Self { entries, borrowed }
     }
+}
 
-    /// The entries in order.
-    #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// The layers whose bytes this listing uses.
-    #[must_use]
-    pub fn borrowed(&self) -> &[LayerId] {
-        &self.borrowed
-    }
-
-    /// Gives the entries and the borrowed layers back.
-    #[must_use]
-    pub fn into_parts(self) -> (Vec<Entry>, Vec<LayerId>) {
-        (self.entries, self.borrowed)
-    }
-
-    /// The entry at `path`, a whiteout included.
-    #[must_use]
-    pub fn get(&self, path: &[u8]) -> Option<&Entry> {
-        let at = self.entries.binary_search_by(|entry| compare_paths(&entry.path, path)).ok()?;
-        self.entries.get(at)
-    }
-
-    /// All entries below `dir`, without `dir` itself.
-    #[must_use]
-    pub fn below(&self, dir: &[u8]) -> &[Entry] {
-        if dir.is_empty() {
-            return &self.entries;
+impl Place<'_> {
+    fn into_owned(self) -> Place<'static> {
+        match self {
+            Self::Folder => Place::Folder,
+            Self::FolderAt(path) => Place::FolderAt(path.into_owned().into()),
+            Self::Pack(offset) => Place::Pack(offset),
         }
-        let start =
-            self.entries.partition_point(|entry| compare_paths(&entry.path, dir) != Ordering::Greater);
-        let rest = &self.entries[start..];
-        &rest[..rest.partition_point(|entry| is_below(&entry.path, dir))]
-    }
-
-    /// The bytes of all regular files, each link group once.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        let mut seen = std::collections::HashSet::new();
-        let counts = |entry: &&Entry| match entry.kind {
-            Kind::File { link, .. } => link == 0 || seen.insert(link),
-            _ => false,
-        };
-        self.entries.iter().filter(counts).map(Entry::size).sum()
     }
 }
 
@@ -229,27 +207,27 @@ impl Listing {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn file(path: &str, text: &str) -> Entry {
+    pub(crate) fn file(path: &str, text: &str) -> Entry<'static> {
         let content = Content::Own(Place::Folder);
         let kind =
             Kind::File { size: text.len() as u64, digest: Digest::of(text.as_bytes()), link: 0, content };
         entry(path, kind)
     }
 
-    pub(crate) fn dir(path: &str, opaque: bool) -> Entry {
+    pub(crate) fn dir(path: &str, opaque: bool) -> Entry<'static> {
         entry(path, Kind::Directory { opaque })
     }
 
-    pub(crate) fn entry(path: &str, kind: Kind) -> Entry {
+    pub(crate) fn entry(path: &str, kind: Kind<'static>) -> Entry<'static> {
         let time = Time { seconds: 7, nanoseconds: 8 };
         Entry {
-            path: path.as_bytes().into(),
+            path: path.as_bytes().to_vec().into(),
             kind,
             mode: 0o755,
             uid: 1,
             gid: 2,
             mtime: time,
-            xattrs: Vec::new(),
+            xattrs: Vec::new().into(),
         }
     }
 
@@ -266,12 +244,8 @@ pub(crate) mod tests {
             ],
             Vec::new(),
         );
-        let paths = |entries: &[Entry]| {
-            entries
-                .iter()
-                .map(|e| String::from_utf8_lossy(&e.path).into_owned())
-                .collect::<Vec<_>>()
-                .join(" ")
+        let paths = |entries: Entries<'_>| {
+            entries.map(|e| String::from_utf8_lossy(&e.path).into_owned()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(paths(listing.entries()), "a a/b a/b/c a/z a-b a.b");
         assert_eq!(paths(listing.below(b"a")), "a/b a/b/c a/z");

@@ -34,60 +34,60 @@ pub fn materialize(
     options: &MaterializeOptions<'_>,
 ) -> Result<()> {
     let mut writer = FolderWriter::new(folder, options.flavour, options.owners)?;
-    let mut first: HashMap<u32, &Entry> = HashMap::new();
+    let mut first: HashMap<u32, usize> = HashMap::new();
     // Directories that the listing lacks, and all of them in order for the end.
-    let mut extra: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
+    let mut extra: BTreeMap<Vec<u8>, Entry<'static>> = BTreeMap::new();
     let mut known: &[u8] = b"";
     let mut sharing = true;
-    for entry in listing.entries() {
-        let (parent, _) = split(&entry.path);
+    for (at, entry) in listing.entries().enumerate() {
+        let (parent, _) = split(listing.path(at));
         if parent != known {
-            imply(listing, &mut writer, &mut extra, parent, entry, options.lower)?;
+            imply(listing, &mut writer, &mut extra, parent, &entry, options.lower)?;
             known = parent;
         }
         match &entry.kind {
             Kind::Directory { .. } => writer.directory(&entry.path)?,
             Kind::File { size, link, .. } => {
                 if let Some(source) = (*link != 0).then(|| first.get(link)).flatten() {
-                    writer.hard_link(&source.path, &entry.path)?;
+                    writer.hard_link(listing.path(*source), &entry.path)?;
                     continue;
                 }
                 if *link != 0 {
-                    first.insert(*link, entry);
+                    first.insert(*link, at);
                 }
                 let (fd, fresh) = writer.file(&entry.path, entry.mode)?;
                 let file = File::from(fd);
                 if *size > 0 {
-                    match content.bytes(entry)? {
+                    match content.bytes(&entry)? {
                         Bytes::Here(bytes) if bytes.len() as u64 == *size => (&file)
                             .write_all(bytes)
                             .map_err(|error| Error::io("write", &entry.path, error))?,
-                        Bytes::Here(_) => return Err(cut(entry)),
+                        Bytes::Here(_) => return Err(cut(&entry)),
                         Bytes::In { file: source, offset } => {
-                            copy(source, offset, &file, entry, &mut sharing)?;
+                            copy(source, offset, &file, &entry, &mut sharing)?;
                         }
                     }
                 }
-                writer.finish_file(&OwnedFd::from(file), entry, fresh)?;
+                writer.finish_file(&OwnedFd::from(file), &entry, fresh)?;
             }
-            _ => writer.node(entry)?,
+            _ => writer.node(&entry)?,
         }
     }
-    let listed = listing.entries().iter().filter(|entry| entry.is_directory());
+    let listed = listing.entries().filter(Entry::is_directory);
     if extra.is_empty() {
-        return listed.rev().try_for_each(|entry| writer.finish_directory(entry));
+        return listed.rev().try_for_each(|entry| writer.finish_directory(&entry));
     }
-    let all = Listing::new(listed.cloned().chain(extra.into_values()).collect(), Vec::new());
-    all.entries().iter().rev().try_for_each(|entry| writer.finish_directory(entry))
+    let all = Listing::new(listed.chain(extra.into_values()), Vec::new());
+    all.entries().rev().try_for_each(|entry| writer.finish_directory(&entry))
 }
 
 /// Makes the ancestors that the listing lacks.
 fn imply(
     listing: &Listing,
     writer: &mut FolderWriter<'_>,
-    extra: &mut BTreeMap<Vec<u8>, Entry>,
+    extra: &mut BTreeMap<Vec<u8>, Entry<'static>>,
     parent: &[u8],
-    entry: &Entry,
+    entry: &Entry<'_>,
     lower: Option<&View>,
 ) -> Result<()> {
     let ends = parent.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
@@ -102,7 +102,7 @@ fn imply(
 }
 
 /// Copies a file's bytes: a reflink of the whole, else by the kernel, else through memory.
-fn copy(source: &File, offset: u64, to: &File, entry: &Entry, sharing: &mut bool) -> Result<()> {
+fn copy(source: &File, offset: u64, to: &File, entry: &Entry<'_>, sharing: &mut bool) -> Result<()> {
     let size = entry.size();
     let write = |error: std::io::Error| Error::io("write", &entry.path, error);
     if *sharing && offset == 0 {

@@ -36,7 +36,7 @@ pub struct Packed {
 impl Packed {
     /// The file's place, for a listing of the layer that owns the pack.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> Place<'static> {
         Place::Pack(self.offset)
     }
 }

@@ -48,7 +48,7 @@ enum Job {
 
 /// An entry, and the inode it shares with others.
 struct Seen {
-    entry: Entry,
+    entry: Entry<'static>,
     inode: Option<(u64, u64)>,
 }
 
@@ -108,16 +108,17 @@ pub fn scan(folder: BorrowedFd<'_>, options: &ScanOptions) -> Result<Listing> {
             hashed.insert(link, work.hash(&seen[first].entry.path, size)?);
         }
     }
-    let mut entries: Vec<Entry> = seen.into_iter().map(|seen| seen.entry).collect();
+    let mut entries: Vec<Entry<'static>> = seen.into_iter().map(|seen| seen.entry).collect();
     for entry in &mut entries {
         if let Kind::File { digest, link, .. } = &mut entry.kind
-            && let Some(known) = hashed.get(link).copied().or_else(|| digests.remove(&entry.path))
+            && let Some(known) = hashed.get(link).copied().or_else(|| digests.remove(&*entry.path))
         {
             *digest = known;
         }
     }
-    crate::links::renumber(&mut entries);
-    Ok(Listing::new(entries, Vec::new()))
+    let mut listing = Listing::new(entries, Vec::new());
+    listing.renumber_links();
+    Ok(listing)
 }
 
 /// Numbers the files that share an inode; gives the first of each group and its size.
@@ -268,7 +269,7 @@ impl Work<'_> {
                 let file = open(OFlags::NONBLOCK)?;
                 let marks = attributes(file.as_fd(), path)?;
                 if marks.whiteout && stat.stx_size == 0 {
-                    seen.push(Seen { entry: whiteout(path.into()), inode });
+                    seen.push(Seen { entry: whiteout(path.to_vec()), inode });
                     return Ok(());
                 }
                 xattrs = marks.xattrs;
@@ -290,7 +291,7 @@ impl Work<'_> {
                 Kind::Symlink { target: target.into_bytes().into() }
             }
             FileType::CharacterDevice if stat.stx_rdev_major == 0 && stat.stx_rdev_minor == 0 => {
-                seen.push(Seen { entry: whiteout(path.into()), inode });
+                seen.push(Seen { entry: whiteout(path.to_vec()), inode });
                 return Ok(());
             }
             FileType::CharacterDevice => {
@@ -307,14 +308,15 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn entry(&self, path: &[u8], kind: Kind, stat: &Statx, xattrs: Vec<Xattr>) -> Entry {
+    fn entry(&self, path: &[u8], kind: Kind<'static>, stat: &Statx, xattrs: Vec<Xattr>) -> Entry<'static> {
         let (mut uid, mut gid) = (stat.stx_uid, stat.stx_gid);
         if let Some(owner) = self.options.owner {
             uid = if uid == self.own.0 { owner.0 } else { uid };
             gid = if gid == self.own.1 { owner.1 } else { gid };
         }
         let mtime = Time { seconds: stat.stx_mtime.tv_sec, nanoseconds: stat.stx_mtime.tv_nsec };
-        Entry { path: path.into(), kind, mode: u32::from(stat.stx_mode) & 0o7777, uid, gid, mtime, xattrs }
+        let (path, mode) = (path.to_vec().into(), u32::from(stat.stx_mode) & 0o7777);
+        Entry { path, kind, mode, uid, gid, mtime, xattrs: xattrs.into() }
     }
 
     /// The digest of a file by its path.

@@ -134,9 +134,9 @@ impl<'a, W: Write> Unpacker<'a, W> {
                 writer.finish_directory(entry)?;
             }
         }
-        let mut entries: Vec<Entry> = self.tree.nodes.into_values().collect();
-        crate::links::renumber(&mut entries);
-        Ok(Listing::new(entries, Vec::new()))
+        let mut listing = Listing::new(self.tree.nodes.into_values(), Vec::new());
+        listing.renumber_links();
+        Ok(listing)
     }
 
     fn too_many(&self, limit: u64, unit: &'static str) -> Error {
@@ -194,7 +194,7 @@ impl<'a, W: Write> Unpacker<'a, W> {
                 if member.link.is_empty() || member.link.len() > LONGEST_PATH || member.link.contains(&0) {
                     return Err(wrong(&path, "is a symbolic link with an impossible target"));
                 }
-                Kind::Symlink { target: member.link.as_slice().into() }
+                Kind::Symlink { target: member.link.clone().into() }
             }
             MemberKind::CharDevice { major: 0, minor: 0 } => {
                 return Err(wrong(&path, "is a character device 0:0, which overlayfs takes as removed"));
@@ -331,7 +331,7 @@ impl<'a, W: Write> Unpacker<'a, W> {
         let hidden = self.tree.get(target).is_some();
         let lower = self.lower.as_mut().filter(|_| !hidden).ok_or_else(missing)?;
         let found = lower.view.get(target).ok_or_else(missing)?;
-        let mut entry = found.entry.clone();
+        let mut entry = found.entry().into_owned();
         let Kind::File { size, digest, link, content } = &mut entry.kind else { return Err(missing()) };
         let (size, digest) = (*size, *digest);
         *link = 0;
@@ -393,7 +393,7 @@ impl<'a, W: Write> Unpacker<'a, W> {
             Some(Kind::Directory { opaque }) => *opaque = true,
             Some(_) => {}
             None => {
-                let entry = whiteout(path.into());
+                let entry = whiteout(path);
                 if let Target::Folder(writer) = &mut self.target {
                     writer.node(&entry)?;
                 }
@@ -411,7 +411,7 @@ impl<'a, W: Write> Unpacker<'a, W> {
             });
         };
         let names: Vec<Vec<u8>> =
-            lower.view.children(b"").iter().map(|found| found.entry.path.to_vec()).collect();
+            lower.view.children(b"").iter().map(|found| found.path().to_vec()).collect();
         names.into_iter().try_for_each(|name| self.hide(name))
     }
 
@@ -490,23 +490,24 @@ impl<'a, W: Write> Unpacker<'a, W> {
 }
 
 /// The attributes of a directory that a layer has only because of what is below it: the lower one's, else root's.
-pub(crate) fn implied(lower: Option<&View>, path: &[u8], opaque: bool, time: Time) -> Entry {
-    if let Some(Found { entry, .. }) = lower.and_then(|view| view.get(path))
-        && entry.is_directory()
+pub(crate) fn implied(lower: Option<&View>, path: &[u8], opaque: bool, time: Time) -> Entry<'static> {
+    if let Some(found) = lower.and_then(|view| view.get(path))
+        && found.is_directory()
     {
-        return Entry { kind: Kind::Directory { opaque }, ..entry.clone() };
+        return Entry { kind: Kind::Directory { opaque }, ..found.entry().into_owned() };
     }
-    let kind = Kind::Directory { opaque };
-    Entry { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, mtime: time, xattrs: Vec::new() }
+    let (path, kind) = (path.to_vec().into(), Kind::Directory { opaque });
+    Entry { path, kind, mode: 0o755, uid: 0, gid: 0, mtime: time, xattrs: Vec::new().into() }
 }
 
 /// A whiteout has no attributes of its own.
-pub(crate) fn whiteout(path: Box<[u8]>) -> Entry {
-    Entry { path, kind: Kind::Whiteout, mode: 0, uid: 0, gid: 0, mtime: Time::default(), xattrs: Vec::new() }
+pub(crate) fn whiteout(path: Vec<u8>) -> Entry<'static> {
+    let (path, xattrs, mtime) = (path.into(), Vec::new().into(), Time::default());
+    Entry { path, kind: Kind::Whiteout, mode: 0, uid: 0, gid: 0, mtime, xattrs }
 }
 
-fn entry(path: Vec<u8>, kind: Kind, member: &Member) -> Entry {
-    let xattrs = clean_xattrs(member.xattrs.clone());
+fn entry(path: Vec<u8>, kind: Kind<'static>, member: &Member) -> Entry<'static> {
+    let xattrs = clean_xattrs(member.xattrs.clone()).into();
     let mode = if member.kind == MemberKind::Symlink { 0o777 } else { member.mode };
     Entry { path: path.into(), kind, mode, uid: member.uid, gid: member.gid, mtime: member.mtime, xattrs }
 }

@@ -4,8 +4,9 @@
 //! a layer hides all that is lower. A subtree is merged two listings at a time, in order, in one pass each.
 
 use crate::listing::{compare_paths, is_below};
-use crate::{Entry, Error, Kind, Listing, Result};
+use crate::{Entry, Error, Kind, LayerId, Listing, Result};
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A stack of listings, lowest first.
@@ -14,13 +15,54 @@ pub struct View {
     layers: Vec<Arc<Listing>>,
 }
 
-/// An entry and the layer that has it.
+/// An entry of one of the layers.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
+    listing: &'a Listing,
+    layer: u32,
+    at: u32,
+}
+
+impl<'a> Found<'a> {
+    fn new(listing: &'a Listing, layer: usize, at: usize) -> Self {
+        Self { listing, layer: layer as u32, at: at as u32 }
+    }
+
     /// The index of the layer in the stack, 0 the lowest.
-    pub layer: usize,
+    #[must_use]
+    pub fn layer(&self) -> usize {
+        self.layer as usize
+    }
+
+    /// Its number in the layer's listing.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.at as usize
+    }
+
+    /// The layers that its layer borrows from; the entry names them by index.
+    #[must_use]
+    pub fn borrowed(&self) -> &'a [LayerId] {
+        self.listing.borrowed()
+    }
+
     /// The entry.
-    pub entry: &'a Entry,
+    #[must_use]
+    pub fn entry(&self) -> Entry<'a> {
+        self.listing.entry(self.number())
+    }
+
+    /// The entry's path.
+    #[must_use]
+    pub fn path(&self) -> &'a [u8] {
+        self.listing.path(self.number())
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.listing.is_directory(self.number())
+    }
 }
 
 /// As Linux, more than 40 links in one resolution are a loop; builders allow 255.
@@ -43,8 +85,9 @@ impl View {
     #[must_use]
     pub fn get(&self, path: &[u8]) -> Option<Found<'_>> {
         for (layer, listing) in self.layers.iter().enumerate().rev() {
-            if let Some(entry) = listing.get(path) {
-                return (!matches!(entry.kind, Kind::Whiteout)).then_some(Found { layer, entry });
+            if let Some(at) = listing.find(path) {
+                let found = Found::new(listing, layer, at);
+                return (!matches!(found.entry().kind, Kind::Whiteout)).then_some(found);
             }
             if hides(listing, path) {
                 return None;
@@ -56,7 +99,7 @@ impl View {
     /// Whether `path` is a directory; the root always is.
     #[must_use]
     pub fn is_directory(&self, path: &[u8]) -> bool {
-        path.is_empty() || self.get(path).is_some_and(|found| found.entry.is_directory())
+        path.is_empty() || self.get(path).is_some_and(|found| found.is_directory())
     }
 
     /// All that is below `dir`, in order; nothing where `dir` is no directory.
@@ -71,9 +114,9 @@ impl View {
             if hidden {
                 merged.clear();
             }
-            let upper = listing.below(dir);
+            let upper = listing.range_below(dir);
             if !upper.is_empty() {
-                merged = lay_over(&merged, layer, upper);
+                merged = lay_over(&merged, layer, listing, upper);
             }
         }
         merged
@@ -84,7 +127,7 @@ impl View {
     pub fn children(&self, dir: &[u8]) -> Vec<Found<'_>> {
         let skip = if dir.is_empty() { 0 } else { dir.len() + 1 };
         let mut all = self.below(dir);
-        all.retain(|found| !found.entry.path[skip..].contains(&b'/'));
+        all.retain(|found| !found.path()[skip..].contains(&b'/'));
         all
     }
 
@@ -108,7 +151,8 @@ impl View {
             if todo.is_empty() && !follow_last {
                 break;
             }
-            let Some(Found { entry: Entry { kind: Kind::Symlink { target }, .. }, .. }) = self.get(&done)
+            let Some(Entry { kind: Kind::Symlink { target }, .. }) =
+                self.get(&done).map(|found| found.entry())
             else {
                 continue;
             };
@@ -117,7 +161,7 @@ impl View {
                 return Err(Error::Loop { path: String::from_utf8_lossy(path).into_owned() });
             }
             done.truncate(if target.starts_with(b"/") { 0 } else { before });
-            todo.extend(components(target).rev().map(Box::from));
+            todo.extend(components(&target).rev().map(Box::from));
         }
         Ok(done)
     }
@@ -136,9 +180,14 @@ fn hides(listing: &Listing, path: &[u8]) -> bool {
 }
 
 /// One pass over two sorted runs: `upper` over `lower`.
-fn lay_over<'a>(lower: &[Found<'a>], layer: usize, upper: &'a [Entry]) -> Vec<Found<'a>> {
+fn lay_over<'a>(
+    lower: &[Found<'a>],
+    layer: usize,
+    listing: &'a Listing,
+    upper: Range<usize>,
+) -> Vec<Found<'a>> {
     let mut merged = Vec::with_capacity(lower.len() + upper.len());
-    let (mut low, mut up) = (lower.iter().peekable(), upper.iter().peekable());
+    let (mut low, mut up) = (lower.iter().peekable(), upper.peekable());
     // The subtree of the lower run that the upper run hides at the moment.
     let mut hidden: Option<&[u8]> = None;
     loop {
@@ -146,24 +195,25 @@ fn lay_over<'a>(lower: &[Found<'a>], layer: usize, upper: &'a [Entry]) -> Vec<Fo
             (None, None) => return merged,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(l), Some(u)) => compare_paths(&l.entry.path, &u.path),
+            (Some(l), Some(u)) => compare_paths(l.path(), listing.path(*u)),
         };
         if order != Ordering::Less {
-            let entry = up.next().expect("because the order says that the upper run has an entry");
+            let at = up.next().expect("because the order says that the upper run has an entry");
+            let (entry, path) = (listing.entry(at), listing.path(at));
             if order == Ordering::Equal {
                 low.next();
             }
             if !matches!(entry.kind, Kind::Directory { opaque: false })
-                && !hidden.is_some_and(|h| is_below(&entry.path, h))
+                && !hidden.is_some_and(|h| is_below(path, h))
             {
-                hidden = Some(&entry.path);
+                hidden = Some(path);
             }
             if !matches!(entry.kind, Kind::Whiteout) {
-                merged.push(Found { layer, entry });
+                merged.push(Found::new(listing, layer, at));
             }
         } else {
             let found = low.next().expect("because the order says that the lower run has an entry");
-            if !hidden.is_some_and(|h| is_below(&found.entry.path, h)) {
+            if !hidden.is_some_and(|h| is_below(found.path(), h)) {
                 merged.push(*found);
             }
         }
@@ -175,21 +225,17 @@ mod tests {
     use super::*;
     use crate::listing::tests::{dir, entry, file};
 
-    fn view(layers: Vec<Vec<Entry>>) -> View {
+    fn view(layers: Vec<Vec<Entry<'static>>>) -> View {
         View::new(layers.into_iter().map(|entries| Arc::new(Listing::new(entries, Vec::new()))).collect())
     }
 
     fn shown(view: &View, below: &str) -> String {
         let names = view.below(below.as_bytes());
-        names
-            .iter()
-            .map(|f| String::from_utf8_lossy(&f.entry.path).into_owned())
-            .collect::<Vec<_>>()
-            .join(" ")
+        names.iter().map(|f| String::from_utf8_lossy(f.path()).into_owned()).collect::<Vec<_>>().join(" ")
     }
 
-    fn link(path: &str, target: &str) -> Entry {
-        entry(path, Kind::Symlink { target: target.as_bytes().into() })
+    fn link(path: &str, target: &str) -> Entry<'static> {
+        entry(path, Kind::Symlink { target: target.as_bytes().to_vec().into() })
     }
 
     #[test]
@@ -217,7 +263,7 @@ mod tests {
             assert_eq!(view.get(path.as_bytes()).is_some(), there, "{path}");
         }
         let names: Vec<_> =
-            view.children(b"").iter().map(|f| String::from_utf8_lossy(&f.entry.path).into_owned()).collect();
+            view.children(b"").iter().map(|f| String::from_utf8_lossy(f.path()).into_owned()).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
     }
 

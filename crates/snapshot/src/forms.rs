@@ -399,11 +399,12 @@ impl Forms {
         let layer_error = |source| Error::Layer { what: format!("file /{path}"), source };
         let real = view.resolve(path.as_bytes(), true).map_err(layer_error)?;
         let Some(found) = view.get(&real) else { return Ok(None) };
-        let Kind::File { size, .. } = found.entry.kind else { return Ok(None) };
+        let entry = found.entry();
+        let Kind::File { size, .. } = entry.kind else { return Ok(None) };
         let wanted = usize::try_from(how_much(size)?).unwrap_or(usize::MAX);
-        let listing = self.store.listing(stack[found.layer])?;
-        let mut content = self.content(stack[found.layer], &listing)?;
-        match content.bytes(found.entry).map_err(layer_error)? {
+        let listing = self.store.listing(stack[found.layer()])?;
+        let mut content = self.content(stack[found.layer()], &listing)?;
+        match content.bytes(&entry).map_err(layer_error)? {
             layer::Bytes::Here(bytes) => Ok(Some(bytes[..wanted.min(bytes.len())].to_vec())),
             layer::Bytes::In { file, offset } => {
                 let mut bytes = vec![0; wanted];

@@ -114,7 +114,7 @@ impl Forms {
             Some(path) => path,
             None => {
                 let listing = self.store().listing(id)?;
-                if listing.entries().len() < MANY && listing.size() < LARGE {
+                if listing.len() < MANY && listing.size() < LARGE {
                     return Ok(None);
                 }
                 let fill = self.fill(id)?;
@@ -143,7 +143,7 @@ impl Forms {
     /// The listing of a draft in `dir` as a mounted image, or nothing where a folder is better or an image not to be
     /// had.
     pub fn draft_image(&self, id: LayerId, dir: &Path, listing: &Listing) -> Result<Option<Arc<OwnedFd>>> {
-        if !self.has_images() || (listing.entries().len() < MANY && listing.size() < LARGE) {
+        if !self.has_images() || (listing.len() < MANY && listing.size() < LARGE) {
             return Ok(None);
         }
         let path = dir.join("image");

@@ -1,7 +1,7 @@
 //! A whole stack as one listing: what a container would see, for outputs that are no images.
 
 use crate::{Forms, Result};
-use layer::{Content, Entry, Kind, LayerFiles, LayerId, Listing, Place, StoredContent};
+use layer::{Content, Kind, LayerFiles, LayerId, Listing, ListingBuilder, Place, StoredContent};
 use std::collections::HashMap;
 
 impl Forms {
@@ -10,21 +10,21 @@ impl Forms {
         let view = self.view(stack)?;
         let mut borrowed: Vec<LayerId> = Vec::new();
         let mut links: HashMap<(usize, u32), u32> = HashMap::new();
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries = ListingBuilder::default();
         for found in view.below(b"") {
-            let mut entry = found.entry.clone();
+            let mut entry = found.entry();
             match &mut entry.kind {
                 Kind::Directory { opaque } => *opaque = false,
                 Kind::File { link, content, .. } => {
-                    let owner = stack[found.layer];
+                    let owner = stack[found.layer()];
                     let (layer, place) = match content {
                         Content::Own(place) => (owner, place.clone()),
                         Content::Borrowed { layer, place } => {
-                            (view.layers()[found.layer].borrowed()[*layer as usize], place.clone())
+                            (view.layers()[found.layer()].borrowed()[*layer as usize], place.clone())
                         }
                     };
                     let place = match place {
-                        Place::Folder => Place::FolderAt(entry.path.clone()),
+                        Place::Folder => Place::FolderAt(found.path().into()),
                         place => place,
                     };
                     let index = borrowed.iter().position(|known| *known == layer).unwrap_or_else(|| {
@@ -33,15 +33,15 @@ impl Forms {
                     });
                     if *link != 0 {
                         let fresh = u32::try_from(links.len() + 1).unwrap_or(0);
-                        *link = *links.entry((found.layer, *link)).or_insert(fresh);
+                        *link = *links.entry((found.layer(), *link)).or_insert(fresh);
                     }
                     *content = Content::Borrowed { layer: u32::try_from(index).unwrap_or(u32::MAX), place };
                 }
                 _ => {}
             }
-            entries.push(entry);
+            entries.push(&entry);
         }
-        let listing = Listing::new(entries, borrowed);
+        let listing = entries.finish(borrowed);
         let files = listing.borrowed().iter().map(|id| self.layer_files(*id)).collect::<Result<Vec<_>>>()?;
         Ok((listing, StoredContent::new(LayerFiles::default(), files)))
     }

@@ -15,7 +15,7 @@ impl Forms {
     /// The layer is gone, or the store cannot be written.
     pub fn rewritten(&self, id: LayerId, latest: Time) -> Result<LayerId> {
         let listing = self.view(&[id])?.layers()[0].clone();
-        if listing.entries().iter().all(|entry| entry.mtime <= latest) {
+        if listing.entries().all(|entry| entry.mtime <= latest) {
             return Ok(id);
         }
         let text = format!("{{\"rewritten\":\"{id}\",\"seconds\":{}}}", latest.seconds);
@@ -28,7 +28,7 @@ impl Forms {
         let mut borrowed = listing.borrowed().to_vec();
         borrowed.push(id);
         let own = u32::try_from(borrowed.len() - 1).map_err(|_| Error::NoLayer { id })?;
-        let entries = listing.entries().iter().map(|entry| rewrite(entry, latest, own)).collect();
+        let entries = listing.entries().map(|entry| rewrite(entry, latest, own));
         let mut draft = self.store().new_layer()?;
         draft.write_listing(&Listing::new(entries, borrowed))?;
         let made = draft.id();
@@ -42,8 +42,7 @@ impl Forms {
     }
 }
 
-fn rewrite(entry: &Entry, latest: Time, own: u32) -> Entry {
-    let mut entry = entry.clone();
+fn rewrite(mut entry: Entry<'_>, latest: Time, own: u32) -> Entry<'_> {
     entry.mtime = entry.mtime.min(latest);
     if let Kind::File { content, .. } = &mut entry.kind
         && let Content::Own(place) = content

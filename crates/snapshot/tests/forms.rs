@@ -212,7 +212,7 @@ fn a_stack_is_shown_as_one_listing() {
     let stack = kit.remote(&[ONE, &[("e/", ""), ("e/old", "x")], TWO], None);
     let (listing, mut content) = kit.forms.merged(&stack).unwrap();
     let paths: Vec<_> =
-        listing.entries().iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect();
+        listing.entries().map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect();
     assert_eq!(paths, ["d", "d/a", "d/b", "e"]);
     let mut bytes = Vec::new();
     layer::write_tar(&listing, &mut content, &mut bytes).unwrap();
@@ -246,7 +246,7 @@ fn a_layer_of_ones_own_has_the_same_bytes_each_time() {
         uid: 8,
         gid: 9,
         mtime: layer::Time { seconds: 5, nanoseconds: 6 },
-        xattrs: Vec::new(),
+        xattrs: Vec::new().into(),
     };
     draft.write_listing(&layer::Listing::new(vec![entry], Vec::new())).unwrap();
     let id = draft.id();

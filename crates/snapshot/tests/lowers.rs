@@ -118,9 +118,10 @@ fn forms(store: &Store) -> Forms {
     Forms::new(store.clone(), Arc::new(Nobody), false, 1)
 }
 
-fn entry(path: &str, kind: Kind) -> Entry {
+fn entry(path: &str, kind: Kind<'static>) -> Entry<'static> {
     let mtime = Time { seconds: 5, nanoseconds: 6 };
-    Entry { path: path.as_bytes().into(), kind, mode: 0o4750, uid: 8, gid: 9, mtime, xattrs: Vec::new() }
+    let (path, xattrs) = (path.as_bytes().to_vec().into(), Vec::new().into());
+    Entry { path, kind, mode: 0o4750, uid: 8, gid: 9, mtime, xattrs }
 }
 
 /// Linux before 6.15 makes no overlay of a detached mount.
@@ -211,10 +212,10 @@ fn where_owners_are_in_the_listing_alone_everything_is_a_folder() {
 fn what_no_image_can_hold_is_a_folder() {
     let kit = Kit::new();
     let mut draft = kit.store.new_layer().unwrap();
-    let mut entries: Vec<Entry> =
+    let mut entries: Vec<Entry<'_>> =
         (0..100).map(|n| entry(&format!("d{n}"), Kind::Directory { opaque: false })).collect();
     // The listing keeps it, though no file system of Linux could show it.
-    entries[3].xattrs = vec![(b"user.large"[..].into(), vec![7; 65_536].into())];
+    entries[3].xattrs = vec![(b"user.large"[..].into(), vec![7; 65_536].into())].into();
     draft.write_listing(&Listing::new(entries, Vec::new())).unwrap();
     let id = draft.id();
     kit.store.commit(Commit { layers: vec![draft], ..Commit::default() }).unwrap();
@@ -243,8 +244,8 @@ fn a_deep_stack_shows_the_same_as_one_overlay_of_all_its_folders() {
         layer::scan(mount.unwrap().as_fd(), &layer::ScanOptions::default()).unwrap()
     };
     let flat = show(&folders);
-    assert!(flat.entries().iter().any(|entry| &*entry.path == b"d/142"));
-    assert!(flat.entries().iter().all(|entry| &*entry.path != b"d/10"), "removed by the layer after it");
+    assert!(flat.entries().any(|entry| &*entry.path == b"d/142"));
+    assert!(flat.entries().all(|entry| &*entry.path != b"d/10"), "removed by the layer after it");
     assert!(show(lowers.paths()) == flat);
     if !nests() {
         assert_eq!(lowers.paths(), folders);

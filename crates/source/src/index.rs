@@ -9,22 +9,41 @@
 //! The index also says where the store keeps a file's bytes, if it does: a layer and an offset in its pack. So a build
 //! in which one file changed reads that file alone. Whoever reads an index asks which of its layers are still there.
 //!
+//! It is read from front to back beside a walk and written the same way, so that of millions of files one record at a
+//! time is in memory.
+//!
 //! ```text
-//! "JSTI" version(1 byte) layer-count, 16 bytes a layer, count, then a record after the other, sorted as listings are:
+//! "JSTI" version(1 byte), then a record after the other, sorted as listings are:
 //!   shared  length bytes      the path: how many bytes it shares with the one before, and the rest
 //!   dev ino size  mtime: seconds(zigzag) nanoseconds  ctime: seconds(zigzag) nanoseconds
 //!   32 bytes digest  length bytes      the value of security.capability, empty for none
 //!   layer [offset]            where its bytes are: 0 for nowhere, else the number of the layer, from 1, and the offset
+//! then of each layer 16 bytes id, 8 bytes how many bytes of files it keeps
+//! then 8 bytes how many records, 4 bytes how many layers
 //! ```
-//! Every number is a LEB128 of at most ten bytes. 50,000 records take 3.6 MB and are read in 7 ms.
+//! Numbers of records are LEB128 of at most ten bytes, those at the end have their little end first. 50,000 records
+//! take 3.6 MB.
 
 use crate::{Error, Result};
 use layer::{LayerId, Time, compare_paths};
 use oci::Digest;
 use std::cmp::Ordering;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-const MAGIC: &[u8] = b"JSTI\x02";
+const MAGIC: &[u8] = b"JSTI\x03";
+/// The counts at the very end.
+const COUNTS: u64 = 12;
+/// What the end says of a layer.
+const LAYER: u64 = 24;
+/// About so many bytes are read or written at once.
+const PART: usize = 256 << 10;
+/// No record takes more: a path, an attribute, a digest and ten numbers.
+const LONGEST: usize = LONGEST_TEXT * 2 + 32 + 10 * 10;
+/// Longer than the kernel takes a path.
+const LONGEST_TEXT: usize = 8 << 10;
 
 /// What a file is known again by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,200 +121,249 @@ pub(crate) struct Kept {
     pub(crate) offset: u64,
 }
 
-/// Files known by their stat. The caller keeps its bytes by context, as it likes; losing them costs hashing only.
-#[derive(Clone, Debug, Default)]
+/// Files known by their stat, in a file. The caller keeps it by context, as it likes; losing it costs hashing only.
+#[derive(Debug, Default)]
 pub struct StatIndex {
-    /// All paths after each other.
-    paths: Vec<u8>,
-    /// Sorted by path; the path is what lies between the end of the one before and this one's.
-    records: Vec<(usize, Known)>,
-    layers: Vec<LayerId>,
+    file: Option<File>,
+    /// Where the records end.
+    end: u64,
+    count: u64,
+    /// The layers that keep bytes of files, and how many.
+    layers: Vec<(LayerId, u64)>,
+    /// What the layers that records name are among those that stay.
+    numbers: Vec<Option<u32>>,
 }
-
-impl PartialEq for StatIndex {
-    fn eq(&self, other: &Self) -> bool {
-        self.paths == other.paths && self.records == other.records && self.layers == other.layers
-    }
-}
-
-impl Eq for StatIndex {}
 
 impl StatIndex {
+    /// Opens the stored form. Only its beginning and end are looked at: damage in the middle shows when it is read.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for anything that was not written by [`Tree::write_index`](crate::Tree::write_index).
+    pub fn open(file: File) -> Result<Self> {
+        let damaged = |reason| Error::Index { reason };
+        let unread = |_| damaged("it cannot be read");
+        let length = file.metadata().map_err(unread)?.len();
+        let mut magic = [0; MAGIC.len()];
+        let mut counts = [0; COUNTS as usize];
+        let counts_at = length.checked_sub(COUNTS).ok_or(damaged("it is cut"))?;
+        file.read_exact_at(&mut magic, 0).map_err(unread)?;
+        if magic != MAGIC {
+            return Err(damaged("it has another format"));
+        }
+        file.read_exact_at(&mut counts, counts_at).map_err(unread)?;
+        let (count, layers) = counts.split_at(8);
+        let count = u64::from_le_bytes(count.try_into().expect("because it has eight bytes"));
+        let layers = u32::from_le_bytes(layers.try_into().expect("because it has four bytes"));
+        let end = counts_at.checked_sub(u64::from(layers) * LAYER).filter(|end| *end >= MAGIC.len() as u64);
+        let end = end.ok_or(damaged("it says that it has more layers than there are"))?;
+        let mut bytes = vec![0; (counts_at - end) as usize];
+        file.read_exact_at(&mut bytes, end).map_err(unread)?;
+        let layers: Vec<(LayerId, u64)> = bytes
+            .chunks_exact(LAYER as usize)
+            .map(|layer| {
+                let (id, kept) = layer.split_at(16);
+                let id = LayerId::from_bytes(id.try_into().expect("because it has 16 bytes"));
+                (id, u64::from_le_bytes(kept.try_into().expect("because it has eight bytes")))
+            })
+            .collect();
+        let numbers = (0..layers.len() as u32).map(Some).collect();
+        Ok(Self { file: Some(file), end, count, layers, numbers })
+    }
+
     /// How many files are known.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
+    pub fn len(&self) -> u64 {
+        self.count
     }
 
     /// Whether no file is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.count == 0
     }
 
-    /// The layers that keep bytes of files.
+    /// The layers that keep bytes of files, and how many bytes each keeps.
     #[must_use]
-    pub fn layers(&self) -> &[LayerId] {
+    pub fn layers(&self) -> &[(LayerId, u64)] {
         &self.layers
-    }
-
-    /// How many bytes of the files each of [`layers`](Self::layers) keeps.
-    #[must_use]
-    pub fn kept_bytes(&self) -> Vec<u64> {
-        let mut bytes = vec![0; self.layers.len()];
-        for (_, known) in &self.records {
-            if let Some(kept) = known.kept {
-                bytes[kept.layer as usize] += known.stat.size;
-            }
-        }
-        bytes
     }
 
     /// Forgets what is kept in layers of which `is_there` does not answer true, and layers that keep nothing.
     pub fn retain_layers(&mut self, mut is_there: impl FnMut(&LayerId) -> bool) {
-        let bytes = self.kept_bytes();
-        let stays: Vec<bool> = self.layers.iter().zip(bytes).map(|(id, b)| b > 0 && is_there(id)).collect();
-        if stays.iter().all(|stays| *stays) {
+        let mut stay = Vec::with_capacity(self.layers.len());
+        for number in &mut self.numbers {
+            let layer = number.map(|at| self.layers[at as usize]);
+            *number = layer.filter(|(id, bytes)| *bytes > 0 && is_there(id)).map(|layer| {
+                stay.push(layer);
+                stay.len() as u32 - 1
+            });
+        }
+        self.layers = stay;
+    }
+
+    /// The records from the first on.
+    pub(crate) fn records(&self) -> Records<'_> {
+        let (left, offset) = (self.count, MAGIC.len() as u64);
+        let mut records =
+            Records { index: self, left, offset, part: Vec::new(), at: 0, path: Vec::new(), known: None };
+        records.advance();
+        records
+    }
+}
+
+/// Records of an index, one after the other.
+pub(crate) struct Records<'a> {
+    index: &'a StatIndex,
+    left: u64,
+    /// Where in the file the next part is.
+    offset: u64,
+    part: Vec<u8>,
+    /// Where in the part the next record is.
+    at: usize,
+    path: Vec<u8>,
+    known: Option<Result<Known>>,
+}
+
+impl Records<'_> {
+    /// The record that is next: its path, and what is known; nothing at the end.
+    pub(crate) fn peek(&self) -> Option<(&[u8], &Known)> {
+        match &self.known {
+            Some(Ok(known)) => Some((&self.path, known)),
+            _ => None,
+        }
+    }
+
+    /// Whether what ended the records was damage.
+    pub(crate) fn is_damaged(&self) -> bool {
+        matches!(self.known, Some(Err(_)))
+    }
+
+    /// Goes on to the record after.
+    pub(crate) fn advance(&mut self) {
+        if self.is_damaged() {
             return;
         }
-        let mut next = 0;
-        let numbers: Vec<Option<u32>> = stays
-            .iter()
-            .map(|stays| {
-                next += u32::from(*stays);
-                stays.then(|| next - 1)
-            })
-            .collect();
-        for (_, known) in &mut self.records {
-            known.kept =
-                known.kept.and_then(|kept| Some(Kept { layer: numbers[kept.layer as usize]?, ..kept }));
-        }
-        let mut stays = stays.into_iter();
-        self.layers.retain(|_| stays.next().unwrap_or(false));
-    }
-
-    /// Takes these as the layers that records name by number.
-    pub(crate) fn set_layers(&mut self, layers: Vec<LayerId>) {
-        self.layers = layers;
-    }
-
-    /// The digest of the file at `path`, if it is known by this stat.
-    #[must_use]
-    pub fn get(&self, path: &[u8], stat: &FileStat) -> Option<Digest> {
-        let (mut low, mut high) = (0, self.records.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match compare_paths(self.path(middle), path) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => {
-                    let known = &self.records[middle].1;
-                    return (known.stat == *stat).then_some(known.digest);
-                }
+        self.known = match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Some(self.read())
             }
-        }
-        None
+            None if self.at < self.part.len() || self.offset < self.index.end => {
+                Some(Err(Error::Index { reason: "it goes on after its last record" }))
+            }
+            None => None,
+        };
     }
 
-    /// Adds a record after all others; `path` comes after theirs.
-    pub(crate) fn push(&mut self, path: &[u8], known: Known) {
-        self.paths.extend_from_slice(path);
-        self.records.push((self.paths.len(), known));
+    /// Sees to it that the part has a whole record.
+    fn fill(&mut self) -> Result<()> {
+        let left = self.index.end.saturating_sub(self.offset);
+        if self.part.len() - self.at >= LONGEST || left == 0 {
+            return Ok(());
+        }
+        let Some(file) = &self.index.file else { return Ok(()) };
+        self.part.drain(..self.at);
+        self.at = 0;
+        let start = self.part.len();
+        self.part.resize(start + left.min(PART as u64) as usize, 0);
+        file.read_exact_at(&mut self.part[start..], self.offset)
+            .map_err(|_| Error::Index { reason: "it cannot be read" })?;
+        self.offset += (self.part.len() - start) as u64;
+        Ok(())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Known)> {
-        (0..self.records.len()).map(|at| (self.path(at), &self.records[at].1))
+    fn read(&mut self) -> Result<Known> {
+        self.fill()?;
+        let mut input = Input { rest: &self.part[self.at..] };
+        let shared = input.number()?;
+        let tail = input.bytes()?;
+        let rest = self
+            .path
+            .get(usize::try_from(shared).unwrap_or(usize::MAX)..)
+            .ok_or(Error::Index { reason: "a path shares more than there is" })?;
+        // What follows the part that both share decides.
+        if compare_paths(rest, tail) != Ordering::Less {
+            return Err(Error::Index { reason: "its paths are not in order" });
+        }
+        self.path.truncate(shared as usize);
+        self.path.extend_from_slice(tail);
+        let (dev, ino, size) = (input.number()?, input.number()?, input.number()?);
+        let stat = FileStat { dev, ino, size, mtime: input.time()?, ctime: input.time()? };
+        let digest = input.take(32)?.try_into().expect("because take gives as many bytes as asked for");
+        let capability = input.bytes()?.into();
+        let kept = match input.number()?.checked_sub(1) {
+            None => None,
+            Some(layer) => {
+                let number = usize::try_from(layer).ok().and_then(|at| self.index.numbers.get(at));
+                let number =
+                    number.ok_or(Error::Index { reason: "a file is kept in a layer that is not named" })?;
+                let offset = input.number()?;
+                number.map(|layer| Kept { layer, offset })
+            }
+        };
+        self.at = self.part.len() - input.rest.len();
+        Ok(Known { stat, digest: Digest::from_bytes(digest), capability, kept })
+    }
+}
+
+/// Writes an index.
+pub(crate) struct Writer<W> {
+    out: W,
+    part: Vec<u8>,
+    before: Vec<u8>,
+    count: u64,
+    layers: Vec<(LayerId, u64)>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes to `out`, which needs no buffer around it. Records name these layers by number.
+    pub(crate) fn new(out: W, layers: &[LayerId]) -> Self {
+        let mut part = Vec::with_capacity(PART + LONGEST);
+        part.extend_from_slice(MAGIC);
+        let layers = layers.iter().map(|id| (*id, 0)).collect();
+        Self { out, part, before: Vec::new(), count: 0, layers }
     }
 
-    fn path(&self, at: usize) -> &[u8] {
-        let start = at.checked_sub(1).map_or(0, |before| self.records[before].0);
-        &self.paths[start..self.records[at].0]
+    /// Adds a record; `path` comes after those before.
+    pub(crate) fn push(&mut self, path: &[u8], known: &Known) -> std::io::Result<()> {
+        let out = &mut self.part;
+        let shared = path.iter().zip(&self.before).take_while(|(a, b)| a == b).count();
+        number(out, shared as u64);
+        bytes(out, &path[shared..]);
+        self.before.truncate(shared);
+        self.before.extend_from_slice(&path[shared..]);
+        let FileStat { dev, ino, size, mtime, ctime } = known.stat;
+        for value in [dev, ino, size] {
+            number(out, value);
+        }
+        for time in [mtime, ctime] {
+            number(out, ((time.seconds << 1) ^ (time.seconds >> 63)) as u64);
+            number(out, u64::from(time.nanoseconds));
+        }
+        out.extend_from_slice(known.digest.as_bytes());
+        bytes(out, &known.capability);
+        number(out, known.kept.map_or(0, |kept| u64::from(kept.layer) + 1));
+        if let Some(kept) = known.kept {
+            number(out, kept.offset);
+            self.layers[kept.layer as usize].1 += size;
+        }
+        self.count += 1;
+        if self.part.len() >= PART {
+            self.out.write_all(&self.part)?;
+            self.part.clear();
+        }
+        Ok(())
     }
 
-    /// The stored form.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(16 + self.paths.len() + self.records.len() * 80);
-        out.extend_from_slice(MAGIC);
-        number(&mut out, self.layers.len() as u64);
-        for layer in &self.layers {
-            out.extend_from_slice(layer.as_bytes());
+    /// Writes the end.
+    pub(crate) fn finish(mut self) -> std::io::Result<()> {
+        for (id, kept) in &self.layers {
+            self.part.extend_from_slice(id.as_bytes());
+            self.part.extend_from_slice(&kept.to_le_bytes());
         }
-        number(&mut out, self.records.len() as u64);
-        let mut before: &[u8] = b"";
-        for (path, known) in self.iter() {
-            let shared = path.iter().zip(before).take_while(|(a, b)| a == b).count();
-            number(&mut out, shared as u64);
-            bytes(&mut out, &path[shared..]);
-            before = path;
-            let FileStat { dev, ino, size, mtime, ctime } = known.stat;
-            for value in [dev, ino, size] {
-                number(&mut out, value);
-            }
-            for time in [mtime, ctime] {
-                number(&mut out, ((time.seconds << 1) ^ (time.seconds >> 63)) as u64);
-                number(&mut out, u64::from(time.nanoseconds));
-            }
-            out.extend_from_slice(known.digest.as_bytes());
-            bytes(&mut out, &known.capability);
-            number(&mut out, known.kept.map_or(0, |kept| u64::from(kept.layer) + 1));
-            if let Some(kept) = known.kept {
-                number(&mut out, kept.offset);
-            }
-        }
-        out
-    }
-
-    /// Reads the stored form.
-    ///
-    /// # Errors
-    /// [`Error::Index`] for anything that [`StatIndex::encode`] does not write.
-    pub fn decode(stored: &[u8]) -> Result<Self> {
-        let rest = stored.strip_prefix(MAGIC).ok_or(Error::Index { reason: "it has another format" })?;
-        let mut input = Input { rest };
-        let layers = input.count(16)?;
-        let id = |bytes: &[u8]| LayerId::from_bytes(bytes.try_into().expect("because 16 were taken"));
-        let layers = (0..layers).map(|_| input.take(16).map(id)).collect::<Result<Vec<_>>>()?;
-        let count = input.count(43)?;
-        let paths = Vec::with_capacity(rest.len() / 3);
-        let mut index = Self { paths, records: Vec::with_capacity(count as usize), layers };
-        // Where the path before begins.
-        let mut before = 0;
-        for at in 0..count {
-            let shared = input.number()?;
-            let tail = input.bytes()?;
-            let start = index.paths.len();
-            if shared > (start - before) as u64 {
-                return Err(Error::Index { reason: "a path shares more than there is" });
-            }
-            index.paths.extend_from_within(before..before + shared as usize);
-            index.paths.extend_from_slice(tail);
-            let ascends = at == 0
-                || compare_paths(&index.paths[before..start], &index.paths[start..]) == Ordering::Less;
-            if !ascends {
-                return Err(Error::Index { reason: "its paths are not in order" });
-            }
-            before = start;
-            let (dev, ino, size) = (input.number()?, input.number()?, input.number()?);
-            let stat = FileStat { dev, ino, size, mtime: input.time()?, ctime: input.time()? };
-            let digest = input.take(32)?.try_into().expect("because take gives as many bytes as asked for");
-            let capability = input.bytes()?.into();
-            let kept = match input.number()?.checked_sub(1) {
-                None => None,
-                Some(layer) if layer < index.layers.len() as u64 => {
-                    Some(Kept { layer: layer as u32, offset: input.number()? })
-                }
-                Some(_) => {
-                    return Err(Error::Index { reason: "a file is kept in a layer that is not named" });
-                }
-            };
-            let known = Known { stat, digest: Digest::from_bytes(digest), capability, kept };
-            index.records.push((index.paths.len(), known));
-        }
-        if !input.rest.is_empty() {
-            return Err(Error::Index { reason: "it goes on after its last record" });
-        }
-        Ok(index)
+        self.part.extend_from_slice(&self.count.to_le_bytes());
+        self.part.extend_from_slice(&(self.layers.len() as u32).to_le_bytes());
+        self.out.write_all(&self.part)
     }
 }
 
@@ -336,15 +404,6 @@ impl<'a> Input<'a> {
         Err(Error::Index { reason: "a number is too long" })
     }
 
-    /// A count of things that take at least `each` bytes: a forged one cannot ask for more memory than the file has.
-    fn count(&mut self, each: usize) -> Result<u64> {
-        let count = self.number()?;
-        if count > (self.rest.len() / each) as u64 {
-            return Err(Error::Index { reason: "it says that it has more records than there are" });
-        }
-        Ok(count)
-    }
-
     fn time(&mut self) -> Result<Time> {
         let seconds = self.number()?;
         let nanoseconds = u32::try_from(self.number()?).ok().filter(|value| *value < 1_000_000_000);
@@ -353,8 +412,8 @@ impl<'a> Input<'a> {
     }
 
     fn bytes(&mut self) -> Result<&'a [u8]> {
-        let length = self.number()?;
-        self.take(usize::try_from(length).map_err(|_| Error::Index { reason: "a length is too large" })?)
+        let length = usize::try_from(self.number()?).ok().filter(|length| *length <= LONGEST_TEXT);
+        self.take(length.ok_or(Error::Index { reason: "a length is too large" })?)
     }
 }
 
@@ -372,25 +431,31 @@ mod tests {
         Time { seconds, nanoseconds: milliseconds * 1_000_000 }
     }
 
-    #[test]
-    fn a_file_is_known_by_its_whole_stat() {
-        let mut index = StatIndex::default();
-        for (path, size) in [("a", 1), ("a/b", 2), ("a-b", 3), ("z", 4)] {
-            index.push(path.as_bytes(), known(size, at(5, 0)));
+    fn stored(records: &[(&str, Known)], layers: &[LayerId]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, layers);
+        for (path, known) in records {
+            writer.push(path.as_bytes(), known).unwrap();
         }
-        let stat = known(3, at(5, 0)).stat;
-        assert_eq!(index.get(b"a-b", &stat), Some(Digest::of(&3_u64.to_le_bytes())));
-        assert_eq!(index.get(b"a/b", &stat), None);
-        assert_eq!(index.get(b"nothing", &stat), None);
-        let mut others = [stat; 5];
-        others[0].dev += 1;
-        others[1].ino += 1;
-        others[2].size += 1;
-        others[3].mtime.nanoseconds += 1;
-        others[4].ctime.seconds += 1;
-        for other in others {
-            assert_eq!(index.get(b"a-b", &other), None, "{other:?}");
+        writer.finish().unwrap();
+        bytes
+    }
+
+    fn open(stored: &[u8]) -> Result<StatIndex> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(stored).unwrap();
+        StatIndex::open(file)
+    }
+
+    /// All records, or that they are damaged.
+    fn read(index: &StatIndex) -> Result<Vec<(String, Known)>, ()> {
+        let mut records = index.records();
+        let mut all = Vec::new();
+        while let Some((path, known)) = records.peek() {
+            all.push((String::from_utf8_lossy(path).into_owned(), known.clone()));
+            records.advance();
         }
+        if records.is_damaged() { Err(()) } else { Ok(all) }
     }
 
     #[test]
@@ -411,42 +476,55 @@ mod tests {
 
     #[test]
     fn what_layers_keep_goes_with_them() {
-        let mut index = StatIndex::default();
-        for (path, layer) in [("a", Some(0)), ("b", Some(2)), ("c", None), ("d", Some(1)), ("e", Some(2))] {
+        let files = [("a", Some(0)), ("b", Some(2)), ("c", None), ("d", Some(1)), ("e", Some(2))];
+        let records = files.map(|(path, layer)| {
             let kept = layer.map(|layer| Kept { layer, offset: 512 });
-            index.push(path.as_bytes(), Known { kept, ..known(10, at(5, 0)) });
-        }
-        index.set_layers(vec![id(1), id(2), id(3), id(4)]);
-        assert_eq!(index.kept_bytes(), [10, 10, 20, 0]);
+            (path, Known { kept, ..known(10, at(5, 0)) })
+        });
+        let mut index = open(&stored(&records, &[id(1), id(2), id(3), id(4)])).unwrap();
+        assert_eq!(index.layers(), [(id(1), 10), (id(2), 10), (id(3), 20), (id(4), 0)]);
         index.retain_layers(|layer| *layer != id(2));
-        assert_eq!(index.layers(), [id(1), id(3)]);
-        let kept: Vec<_> = index.iter().map(|(_, known)| known.kept.map(|kept| kept.layer)).collect();
-        assert_eq!(kept, [Some(0), Some(1), None, None, Some(1)]);
-        assert_eq!(StatIndex::decode(&index.encode()).unwrap(), index);
+        assert_eq!(index.layers(), [(id(1), 10), (id(3), 20)]);
+        let kept = |index: &StatIndex| -> Vec<_> {
+            read(index).unwrap().iter().map(|(_, known)| known.kept.map(|kept| kept.layer)).collect()
+        };
+        assert_eq!(kept(&index), [Some(0), Some(1), None, None, Some(1)]);
+        index.retain_layers(|layer| *layer == id(3));
+        assert_eq!(kept(&index), [None, Some(0), None, None, Some(0)]);
     }
 
     #[test]
-    fn damage_is_an_error_and_never_a_panic() {
-        let mut index = StatIndex::default();
+    fn damage_is_told_and_never_a_panic() {
         let kept = Some(Kept { layer: 0, offset: 700 });
-        index.push(b"a/b", Known { kept, ..known(300, at(-5, 7)) });
-        index.set_layers(vec![id(9)]);
-        index.push(b"a/c", known(u64::MAX, at(i64::MAX, 7)));
-        let stored = index.encode();
-        for cut in 0..stored.len() {
-            assert!(StatIndex::decode(&stored[..cut]).is_err(), "cut at {cut}");
+        let records = [
+            ("a/b", Known { kept, ..known(300, at(-5, 7)) }),
+            ("a/c", known(u64::MAX >> 1, at(i64::MAX, 7))),
+        ];
+        let whole = stored(&records, &[id(9)]);
+        for cut in 0..whole.len() {
+            let index = open(&whole[..cut]);
+            assert!(index.is_err() || read(&index.unwrap()).is_err(), "cut at {cut}");
         }
-        for at in 0..stored.len() {
+        for at in 0..whole.len() {
             for value in [0, 0x7f, 0xff] {
-                let mut forged = stored.clone();
+                let mut forged = whole.clone();
                 forged[at] = value;
-                let _ = StatIndex::decode(&forged);
+                let _ = open(&forged).map(|index| read(&index));
             }
         }
-        let mut twice = StatIndex::default();
-        twice.push(b"b", known(1, at(0, 0)));
-        twice.push(b"a", known(1, at(0, 0)));
-        assert!(StatIndex::decode(&twice.encode()).is_err(), "unsorted");
+        let twice = [("b", known(1, at(0, 0))), ("a", known(1, at(0, 0)))];
+        assert!(read(&open(&stored(&twice, &[])).unwrap()).is_err(), "unsorted");
+    }
+
+    #[test]
+    fn more_records_than_are_read_at_once() {
+        let paths: Vec<String> = (0..20_000).map(|number| format!("directory/{number:06}")).collect();
+        let records: Vec<(&str, Known)> =
+            paths.iter().zip(0..).map(|(path, size)| (path.as_str(), known(size, at(5, 1)))).collect();
+        let stored = stored(&records, &[]);
+        assert!(stored.len() > 3 * PART);
+        let read = read(&open(&stored).unwrap()).unwrap();
+        assert!(read.iter().map(|(path, known)| (path.as_str(), known.clone())).eq(records));
     }
 
     proptest! {
@@ -457,16 +535,18 @@ mod tests {
             seconds in any::<i64>(),
             capability in proptest::collection::vec(any::<u8>(), 0..30),
         ) {
-            let mut index = StatIndex::default();
-            for path in paths {
-                let [dev, ino, size] = numbers;
-                let (mtime, ctime) = (Time { seconds, nanoseconds: 999_999_999 }, at(1, 5));
-                let stat = FileStat { dev, ino, size, mtime, ctime };
-                let digest = Digest::of(path.as_bytes());
-                let capability = capability.clone().into();
-                index.push(path.as_bytes(), Known { stat, digest, capability, kept: None });
-            }
-            prop_assert_eq!(StatIndex::decode(&index.encode()).unwrap(), index);
+            let [dev, ino, size] = numbers;
+            let (mtime, ctime) = (Time { seconds, nanoseconds: 999_999_999 }, at(1, 5));
+            let stat = FileStat { dev, ino, size, mtime, ctime };
+            let records: Vec<(&str, Known)> = paths
+                .iter()
+                .map(|path| {
+                    let (digest, capability) = (Digest::of(path.as_bytes()), capability.clone().into());
+                    (path.as_str(), Known { stat, digest, capability, kept: None })
+                })
+                .collect();
+            let read = read(&open(&stored(&records, &[])).unwrap()).unwrap();
+            prop_assert!(read.iter().map(|(path, known)| (path.as_str(), known.clone())).eq(records));
         }
     }
 }

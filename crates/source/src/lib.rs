@@ -6,9 +6,9 @@
 //!
 //! ```text
 //! Root::open ─▶ Root::scan(ignore patterns, StatIndex) ─▶ Tree ── listing() ──▶ who selects
-//!                                                          │  complete(&mut selection): digests of what is not known
+//!                                                          │  complete(numbers): digests of what is not known
 //!                                                          │  open(entry): the bytes, for the store
-//!                                                          └─ index(): what is known now, if that has changed
+//!                                                          └─ write_index(): what is known now
 //! ```
 #![forbid(unsafe_code)]
 

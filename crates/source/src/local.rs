@@ -8,32 +8,35 @@
 //! that points out of the context is an entry like others, and nobody can swap a directory for a link meanwhile.
 
 mod hash;
+mod stats;
 mod walk;
 
 pub use hash::{Completed, Keep};
 
-use crate::index::Kept;
+use crate::index::{Kept, Known, Writer};
 use crate::{Error, FileStat, Result, StatIndex};
 use dockerfile::ignore::Patterns;
-use hash::Fresh;
 use layer::{Content, Entry, Kind, LayerId, Listing, Place, compare_paths};
+use oci::Digest;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use stats::Stats;
+use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The digest of a file that was not hashed yet: 32 zeros, which no content has.
 pub const PENDING: [u8; 32] = [0; 32];
 
 /// Whether `entry` is a file whose digest [`Tree::complete`] has to fill in.
 #[must_use]
-pub fn is_pending(entry: &Entry) -> bool {
+pub fn is_pending(entry: &Entry<'_>) -> bool {
     matches!(&entry.kind, Kind::File { digest, .. } if *digest.as_bytes() == PENDING)
 }
 
@@ -160,12 +163,19 @@ impl Root {
     pub fn scan(self, options: ScanOptions<'_>) -> Result<Tree> {
         let ScanOptions { ignore, index, max_entries, threads } = options;
         let ignore = ignore.filter(|patterns| !patterns.is_empty());
-        let (mut entries, stats) = walk::walk(&self, ignore, max_entries, threads)?;
-        let known = lay_in(&index, &mut entries, &stats);
-        join_links(&mut entries, &stats);
-        let listing = Listing::new(entries, index.layers().to_vec());
-        let fresh = Mutex::new(Fresh::of(index.layers()));
-        Ok(Tree { root: self, listing: Arc::new(listing), stats, index, known, fresh, threads })
+        let layers = index.layers().iter().map(|(id, _)| *id).collect();
+        let (mut listing, stats) = walk::walk(&self, ignore, max_entries, threads, layers)?;
+        join_links(&mut listing, &stats);
+        let mut state = State {
+            listing: Arc::new(listing),
+            stats,
+            unclear: 0,
+            unsettled: HashSet::new(),
+            learned: false,
+        };
+        let known = state.lay_in(&index);
+        let (state, completing) = (RwLock::new(state), Mutex::new(()));
+        Ok(Tree { root: self, state, completing, index, known, threads })
     }
 
     fn shown(&self, path: &[u8]) -> PathBuf {
@@ -177,12 +187,19 @@ impl Root {
     }
 }
 
+/// The stat of a file of the listing, as it was walked or hashed.
+fn stat_of(listing: &Listing, stats: &Stats, at: usize) -> FileStat {
+    let entry = listing.entry(at);
+    stats.get(at, entry.size(), entry.mtime)
+}
+
 /// Gives files that are one under several names a number in common. Links to what is not listed count for nothing.
-fn join_links(entries: &mut [Entry], stats: &[FileStat]) {
+fn join_links(listing: &mut Listing, stats: &Stats) {
     let mut names: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
-    for (at, entry) in entries.iter().enumerate() {
+    for (at, entry) in listing.entries().enumerate() {
         if matches!(entry.kind, Kind::File { link, .. } if link != 0) {
-            names.entry((stats[at].dev, stats[at].ino)).or_default().push(at);
+            let stat = stats.get(at, 0, entry.mtime);
+            names.entry((stat.dev, stat.ino)).or_default().push(at);
         }
     }
     let mut groups: Vec<Vec<usize>> = names.into_values().collect();
@@ -191,87 +208,222 @@ fn join_links(entries: &mut [Entry], stats: &[FileStat]) {
     for group in groups {
         number += u32::from(group.len() > 1);
         for at in &group {
-            if let Kind::File { link, .. } = &mut entries[*at].kind {
+            let mut entry = listing.entry(*at).into_owned();
+            if let Kind::File { link, .. } = &mut entry.kind {
                 *link = if group.len() > 1 { number } else { 0 };
             }
+            listing.set(*at, &entry);
         }
     }
-}
-
-/// Gives every file that `index` knows by its stat its digest, and says how many these are. One pass over both.
-fn lay_in(index: &StatIndex, entries: &mut [Entry], stats: &[FileStat]) -> usize {
-    let mut count = 0;
-    let mut records = index.iter().peekable();
-    for (entry, stat) in entries.iter_mut().zip(stats) {
-        let Kind::File { digest, content, .. } = &mut entry.kind else { continue };
-        while let Some((path, known)) = records.peek() {
-            match compare_paths(path, &entry.path) {
-                Ordering::Less => drop(records.next()),
-                Ordering::Greater => break,
-                Ordering::Equal => {
-                    if known.stat == *stat {
-                        *digest = known.digest;
-                        if let Some(Kept { layer, offset }) = known.kept {
-                            *content = Content::Borrowed { layer, place: Place::Pack(offset) };
-                        }
-                        entry.xattrs = hash::attributes(&known.capability);
-                        count += 1;
-                    }
-                    records.next();
-                    break;
-                }
-            }
-        }
-    }
-    count
 }
 
 /// A folder that was scanned.
 #[derive(Debug)]
 pub struct Tree {
     root: Root,
-    listing: Arc<Listing>,
-    /// One for each entry of the listing.
-    stats: Vec<FileStat>,
+    state: RwLock<State>,
+    /// One hashes at a time, on all processors.
+    completing: Mutex<()>,
     index: StatIndex,
     /// How many files of the listing the index knew.
-    known: usize,
-    fresh: Mutex<Fresh>,
+    known: u64,
     threads: Option<usize>,
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+struct State {
+    listing: Arc<Listing>,
+    stats: Stats,
+    /// How many entries cannot be taken as they are.
+    unclear: usize,
+    /// Files that were hashed and may change without their stat telling.
+    unsettled: HashSet<usize>,
+    /// Whether the index would be another one now.
+    learned: bool,
+}
+
+impl State {
+    /// Gives every file that `index` knows by its stat its digest, and says how many these are. One pass over both.
+    fn lay_in(&mut self, index: &StatIndex) -> u64 {
+        let mut found = Vec::new();
+        let listing = Arc::make_mut(&mut self.listing);
+        let mut records = index.records();
+        for at in 0..listing.len() {
+            let path = listing.path(at);
+            let order = loop {
+                match records.peek().map(|(other, _)| compare_paths(other, path)) {
+                    Some(Ordering::Less) => records.advance(),
+                    order => break order,
+                }
+            };
+            let entry = listing.entry(at);
+            let is_file = matches!(entry.kind, Kind::File { .. });
+            self.unclear += usize::from(is_unclear(&entry));
+            if let (true, Some(Ordering::Equal), Some((_, known))) = (is_file, order, records.peek())
+                && known.stat == stat_of(listing, &self.stats, at)
+            {
+                self.unclear -= 1;
+                found.push(at);
+                fill(listing, at, known);
+            }
+        }
+        if !records.is_damaged() {
+            return found.len() as u64;
+        }
+        // Whatever else it says is not to be trusted either.
+        for at in found {
+            let stat = stat_of(listing, &self.stats, at);
+            let digest = Digest::from_bytes(PENDING);
+            fill(listing, at, &Known { stat, digest, capability: Box::default(), kept: None });
+            self.unclear += 1;
+        }
+        0
+    }
+
+    /// The number of a layer among those that the listing borrows from.
+    fn number(&mut self, layer: LayerId) -> u32 {
+        let mut layers = self.listing.borrowed().to_vec();
+        let at = layers.iter().position(|known| *known == layer).unwrap_or_else(|| {
+            layers.push(layer);
+            Arc::make_mut(&mut self.listing).set_borrowed(layers);
+            self.listing.borrowed().len() - 1
+        });
+        u32::try_from(at).expect("because no build makes so many layers")
+    }
+}
+
+/// Whether [`Tree::complete`] has to look at an entry: a file without a digest, or a device 0:0, which it refuses.
+fn is_unclear(entry: &Entry<'_>) -> bool {
+    is_pending(entry) || matches!(entry.kind, Kind::CharDevice { major: 0, minor: 0 })
+}
+
+/// Puts what is known of a file into its entry.
+fn fill(listing: &mut Listing, at: usize, known: &Known) {
+    let Entry { kind, mode, uid, gid, .. } = listing.entry(at);
+    let Kind::File { link, .. } = kind else { return };
+    let content = match known.kept {
+        Some(Kept { layer, offset }) => Content::Borrowed { layer, place: Place::Pack(offset) },
+        None => Content::Own(Place::Folder),
+    };
+    let kind = Kind::File { size: known.stat.size, digest: known.digest, link, content };
+    let (path, xattrs) = (Cow::default(), hash::attributes(&known.capability).into());
+    listing.set(at, &Entry { path, kind, mode, uid, gid, mtime: known.stat.mtime, xattrs });
 }
 
 impl Tree {
     /// Takes over what whoever wrote the folder knows of it: digests, modes, times and capabilities.
     pub(crate) fn adopt(&mut self, written: &Listing) {
-        let mut entries = self.listing.entries().to_vec();
-        for entry in &mut entries {
-            let Some(known) = written.get(&entry.path) else { continue };
-            if let (Kind::File { digest, size, .. }, Kind::File { digest: of, size: bytes, .. }) =
-                (&mut entry.kind, &known.kind)
-            {
-                if size == bytes {
-                    *digest = *of;
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let listing = Arc::make_mut(&mut state.listing);
+        state.unclear = 0;
+        for at in 0..listing.len() {
+            let mut entry = listing.entry(at).into_owned();
+            if let Some(known) = written.get(&entry.path) {
+                if let (Kind::File { digest, size, .. }, Kind::File { digest: of, size: bytes, .. }) =
+                    (&mut entry.kind, &known.kind)
+                {
+                    if size == bytes {
+                        *digest = *of;
+                    }
+                    let capability = known.xattrs.iter().filter(|(name, _)| &**name == hash::CAPABILITY);
+                    entry.xattrs = capability.cloned().collect();
                 }
-                let capability = known.xattrs.iter().filter(|(name, _)| &**name == hash::CAPABILITY);
-                entry.xattrs = capability.cloned().collect();
+                (entry.mode, entry.mtime) = (known.mode, known.mtime);
+                listing.set(at, &entry);
             }
-            (entry.mode, entry.mtime) = (known.mode, known.mtime);
+            state.unclear += usize::from(is_unclear(&entry));
         }
-        self.listing = Arc::new(Listing::new(entries, Vec::new()));
     }
 
-    /// What the folder has. Files whose digest [`is_pending`] were not known by the stat index. Files whose content is
-    /// borrowed were known by it, and so is where the store keeps their bytes: they need not be read.
-    #[must_use]
-    pub fn listing(&self) -> &Arc<Listing> {
-        &self.listing
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The layers in which the store keeps bytes of files: what [`Content::Borrowed`] in entries that were completed
-    /// means by number.
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the folder has, as far as it is known now. Files whose digest [`is_pending`] were not asked for yet. The
+    /// bytes of files whose content is borrowed are in the store: they need not be read.
     #[must_use]
-    pub fn kept_layers(&self) -> Vec<LayerId> {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).layers().to_vec()
+    pub fn listing(&self) -> Arc<Listing> {
+        self.read().listing.clone()
+    }
+
+    /// Whether there are entries that [`complete`](Self::complete) must see before they are taken.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.read().unclear > 0
+    }
+
+    /// Whether [`write_index`](Self::write_index) has something to keep for the next build.
+    #[must_use]
+    pub fn has_learned(&self) -> bool {
+        self.read().learned
+    }
+
+    /// Writes the stat index as it should be kept for the next build: with what was hashed, without what is known to
+    /// have changed, and without what is kept in the layer `lost`.
+    ///
+    /// # Errors
+    /// Those of `out`, which needs no buffer around it.
+    pub fn write_index(&self, out: impl Write, lost: Option<LayerId>) -> std::io::Result<()> {
+        let state = self.read();
+        let listing = &*state.listing;
+        let layers = listing.borrowed();
+        let lost = lost.and_then(|lost| layers.iter().position(|layer| *layer == lost));
+        // Files that this scan did not see may be another Dockerfile's, with another ignore file; they are kept
+        // until they outnumber those seen.
+        let keep_unseen = self.index.len() - self.known <= listing.len() as u64 + 1000;
+        let mut next = Writer::new(out, layers);
+        let mut old = self.index.records();
+        for (at, entry) in listing.entries().enumerate() {
+            while let Some((path, known)) = old.peek() {
+                let order = compare_paths(path, &entry.path);
+                if order == Ordering::Less && keep_unseen {
+                    next.push(path, known)?;
+                }
+                if order == Ordering::Greater {
+                    break;
+                }
+                old.advance();
+            }
+            let Kind::File { digest, content, .. } = &entry.kind else { continue };
+            if is_pending(&entry) || state.unsettled.contains(&at) {
+                continue;
+            }
+            let kept = match content {
+                Content::Borrowed { layer, place: Place::Pack(offset) } if lost != Some(*layer as usize) => {
+                    Some(Kept { layer: *layer, offset: *offset })
+                }
+                _ => None,
+            };
+            let capability = entry.xattrs.first().map(|(_, value)| value.clone()).unwrap_or_default();
+            let stat = state.stats.get(at, entry.size(), entry.mtime);
+            next.push(&entry.path, &Known { stat, digest: *digest, capability, kept })?;
+        }
+        while let (true, Some((path, known))) = (keep_unseen, old.peek()) {
+            next.push(path, known)?;
+            old.advance();
+        }
+        next.finish()
+    }
+
+    /// Says where the store keeps the bytes of files now, by their numbers in the listing: in the pack of `layer` at
+    /// these offsets.
+    pub fn keep(&self, layer: LayerId, files: impl IntoIterator<Item = (usize, u64)>) {
+        let mut state = self.write();
+        let layer = state.number(layer);
+        state.learned = true;
+        let listing = Arc::make_mut(&mut state.listing);
+        for (at, offset) in files {
+            let mut entry = listing.entry(at).into_owned();
+            if let Kind::File { content, .. } = &mut entry.kind {
+                *content = Content::Borrowed { layer, place: Place::Pack(offset) };
+                listing.set(at, &entry);
+            }
+        }
     }
 
     /// The folder itself.
@@ -285,7 +437,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`Error::NotAFile`] for what is no regular file, or none any more; [`Error::Io`].
-    pub fn open(&self, entry: &Entry) -> Result<File> {
+    pub fn open(&self, entry: &Entry<'_>) -> Result<File> {
         self.open_path(&entry.path).map(|(file, _)| file)
     }
 

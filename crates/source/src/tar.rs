@@ -59,17 +59,18 @@ mod tests {
         for options in [&[][..], &["--gzip"], &["--owner=4711", "--format=pax"]] {
             let to = tempfile::tempdir().unwrap();
             let tree = context(&*archive(dir.path(), options), Root::open(to.path()).unwrap()).unwrap();
-            let entries = tree.listing().entries();
-            let paths: Vec<_> = entries.iter().map(|e| String::from_utf8_lossy(&e.path)).collect();
+            let listing = tree.listing();
+            let paths: Vec<_> =
+                (0..listing.len()).map(|at| String::from_utf8_lossy(listing.path(at))).collect();
             assert_eq!(paths, [".wh.x", "d", "d/f", "hard", "link"]);
-            assert!(!entries.iter().any(is_pending));
-            assert!(entries.iter().all(|entry| entry.uid == 0 && entry.gid == 0));
+            assert!(!listing.entries().any(|entry| is_pending(&entry)));
+            assert!(listing.entries().all(|entry| entry.uid == 0 && entry.gid == 0));
             for path in ["d/f", "hard"] {
-                let entry = tree.listing().get(path.as_bytes()).unwrap();
+                let entry = listing.get(path.as_bytes()).unwrap();
                 let Kind::File { digest, size, link, .. } = entry.kind else { panic!("{path}") };
                 assert_eq!((digest, size, link), (Digest::of(b"text"), 4, 1), "{path}");
                 let mut text = String::new();
-                tree.open(entry).unwrap().read_to_string(&mut text).unwrap();
+                tree.open(&entry).unwrap().read_to_string(&mut text).unwrap();
                 assert_eq!(text, "text");
             }
         }

@@ -4,31 +4,34 @@
 
 use crate::inner::{Store, random_name};
 use crate::{Error, Result};
-use std::fs;
+use std::fs::{self, File};
 
 /// The largest index that is read, 1 GiB.
 const LARGEST: u64 = 1 << 30;
 
 impl Store {
     /// The stored stat index of a context. `id` is what [`put_context_index`](Self::put_context_index) was given.
-    pub fn context_index(&self, id: &str) -> Result<Option<Vec<u8>>> {
+    pub fn context_index(&self, id: &str) -> Result<Option<File>> {
         let path = self.path("contexts").join(file_name(id));
-        match fs::metadata(&path) {
-            Ok(known) if known.len() > LARGEST => return Ok(None),
-            _ => {}
-        }
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", &path, e)),
-        }
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", &path, e)),
+        };
+        let length = file.metadata().map_err(|e| Error::io("read", &path, e))?.len();
+        Ok(Some(file).filter(|_| length <= LARGEST))
     }
 
-    /// Stores the stat index of a context under any text, replacing the old one at once.
-    pub fn put_context_index(&self, id: &str, bytes: &[u8]) -> Result<()> {
+    /// Stores the stat index of a context under any text, replacing the old one at once. `write` writes it.
+    pub fn put_context_index(
+        &self,
+        id: &str,
+        write: impl FnOnce(&mut File) -> std::io::Result<()>,
+    ) -> Result<()> {
         let draft = self.path("tmp").join(random_name()?);
         let path = self.path("contexts").join(file_name(id));
-        fs::write(&draft, bytes).map_err(|e| Error::io("write", &draft, e))?;
+        let written = File::create_new(&draft).and_then(|mut file| write(&mut file));
+        written.map_err(|e| Error::io("write", &draft, e))?;
         fs::rename(&draft, &path).map_err(|e| Error::io("put in place", &path, e))
     }
 }

@@ -4,10 +4,9 @@ use crate::inner::{Store, locked, random, random_name};
 use crate::layers::{DiffId, LayerInfo, insert_pins, set_diff_id};
 use crate::lock::{FileLock, Mode, Wait, still_named};
 use crate::{Error, Result, tree};
-use layer::{Content, Kind, LayerId, Listing};
+use layer::{LayerId, Listing};
 use oci::{Descriptor, Digest};
 use rusqlite::params;
-use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -350,12 +349,7 @@ struct Written {
 }
 
 fn write_listing(path: &Path, listing: &Listing) -> Result<Written> {
-    fs::write(path, listing.encode()).map_err(|e| Error::io("write", path, e))?;
-    let mut groups = HashSet::new();
-    let own = |entry: &&layer::Entry| match &entry.kind {
-        Kind::File { link, content: Content::Own(_), .. } => *link == 0 || groups.insert(*link),
-        _ => false,
-    };
-    let disk = listing.entries().iter().filter(own).map(layer::Entry::size).sum();
-    Ok(Written { size: listing.size(), disk, borrowed: listing.borrowed().to_vec() })
+    let mut file = File::create(path).map_err(|e| Error::io("make", path, e))?;
+    listing.encode_to(&mut file).map_err(|e| Error::io("write", path, e))?;
+    Ok(Written { size: listing.size(), disk: listing.own_size(), borrowed: listing.borrowed().to_vec() })
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A store in this process. Clones share one connection and one lease; everything may be called from any thread.
@@ -20,6 +20,32 @@ pub struct Store {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// A listing that was read: a large one is let go when nobody uses it any more.
+pub(crate) enum Held {
+    Small(Arc<Listing>),
+    Large(Weak<Listing>),
+}
+
+/// A listing of more entries is large.
+const LARGE: usize = 100_000;
+
+impl Held {
+    pub(crate) fn new(listing: &Arc<Listing>) -> Self {
+        if listing.len() > LARGE {
+            Self::Large(Arc::downgrade(listing))
+        } else {
+            Self::Small(listing.clone())
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<Listing>> {
+        match self {
+            Self::Small(listing) => Some(listing.clone()),
+            Self::Large(listing) => listing.upgrade(),
+        }
+    }
+}
+
 pub(crate) struct Inner {
     pub(crate) options: Options,
     connection: Mutex<Connection>,
@@ -27,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) lease: Mutex<Option<LeaseState>>,
     /// The start of the lease held, 0 without one. Apart from `lease`, because it is read under the connection's lock.
     pub(crate) lease_start: AtomicI64,
-    pub(crate) listings: Mutex<HashMap<LayerId, Arc<Listing>>>,
+    pub(crate) listings: Mutex<HashMap<LayerId, Held>>,
     /// Whether something was written that a sync must make durable.
     pub(crate) fresh: AtomicBool,
     pub(crate) early: Mutex<Early>,

@@ -13,7 +13,7 @@
 //! names it. A folder without a row whose lock can be had is an abandoned draft.
 
 use crate::drafts::{Forms, LayerDraft};
-use crate::inner::{Store, locked, random};
+use crate::inner::{Held, Store, locked, random};
 use crate::lock::{self, still_named, try_lock};
 use crate::{Error, Result};
 use layer::{LayerId, Listing};
@@ -133,8 +133,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if it has none, [`Error::Listing`] if it is damaged.
     pub fn listing(&self, id: LayerId) -> Result<Arc<Listing>> {
-        if let Some(known) = locked(&self.inner.listings).get(&id) {
-            return Ok(known.clone());
+        if let Some(known) = locked(&self.inner.listings).get(&id).and_then(Held::get) {
+            return Ok(known);
         }
         let path = self.layer_dir(id).join("listing");
         let bytes = match fs::read(&path) {
@@ -145,7 +145,7 @@ impl Store {
             Err(e) => return Err(Error::io("read", &path, e)),
         };
         let listing = Arc::new(Listing::decode(&bytes).map_err(|source| Error::Listing { id, source })?);
-        locked(&self.inner.listings).insert(id, listing.clone());
+        locked(&self.inner.listings).insert(id, Held::new(&listing));
         Ok(listing)
     }
 

@@ -238,7 +238,7 @@ fn make(store: &Store, mark: u64) {
         uid: 0,
         gid: 0,
         mtime: Time::default(),
-        xattrs: Vec::new(),
+        xattrs: Vec::new().into(),
     };
     draft.write_listing(&Listing::new(vec![entry], Vec::new())).unwrap();
     let record = NewRecord { stack: vec![draft.id()], ..NewRecord::default() };

@@ -10,7 +10,7 @@ pub(super) const USAGE: &str = "\
 Usage: cargo xtask bench [growth] [options]
 
 `growth` measures how jettison's times grow with steps, stages, files and bytes, and draws them; it takes
---json, --record, --rounds (1), --program and --keep.
+--works (chain, wide, bigctx, file), --json, --record, --rounds (1), --program and --keep.
 
   --works A,B      only these works (chain, wide, bigctx, express, run, parse, pull, push, pack)
   --peers A,B      only these peers (docker, buildah, podman, buildkit), or `none`; else all that are found
@@ -89,12 +89,15 @@ impl Options {
                 _ => return Err(Trouble::Said(format!("`bench` has no option `{word}`\n\n{USAGE}"))),
             }
         }
-        let compares = options.peers.is_some() || !options.works.is_empty() || options.buildkit.is_some();
+        let compares = options.peers.is_some() || options.buildkit.is_some();
         if options.rounds == 0 {
             options.rounds = if options.growth { 1 } else { 3 };
         }
         if options.growth && compares {
-            return Err(Trouble::Said("`bench growth` takes no works and no peers".to_owned()));
+            return Err(Trouble::Said("`bench growth` takes no peers".to_owned()));
+        }
+        if options.growth && options.record && !options.works.is_empty() {
+            return Err(Trouble::Said("`bench growth --record` takes all works".to_owned()));
         }
         Ok(Some(options))
     }
@@ -168,6 +171,7 @@ mod tests {
             ("--peers kaniko", "`kaniko`"),
             ("--fast", "`--fast`"),
             ("growth --peers docker", "no peers"),
+            ("growth --record --works file", "all works"),
         ] {
             let said = parse(text).unwrap_err().to_string();
             assert!(said.contains(named), "{text}: {said}");

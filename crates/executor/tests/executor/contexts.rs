@@ -238,7 +238,7 @@ fn capabilities_of_files_count_from_the_first_build_on() {
     assert_ne!(world.content(copy("a /n"), &context()), plain);
     let stack = world.execute(copy("a /n"), &[world.snapshot(""), context()]).unwrap();
     let listing = world.store.listing(stack[0]).unwrap();
-    assert_eq!(&*listing.entries()[0].xattrs[0].1, &value[..]);
+    assert_eq!(&*listing.entry(0).xattrs[0].1, &value[..]);
 }
 
 #[test]

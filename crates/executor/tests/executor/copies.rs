@@ -459,7 +459,6 @@ fn hard_links_stay_within_one_source() {
     let listing = world.store.listing(two[0]).unwrap();
     let links: Vec<u32> = listing
         .entries()
-        .iter()
         .filter_map(|entry| match entry.kind {
             layer::Kind::File { link, .. } => Some(link),
             _ => None,

@@ -142,7 +142,7 @@ impl World {
     /// What a whole stack shows.
     pub(crate) fn all(&self, stack: &[LayerId]) -> String {
         let view = View::new(stack.iter().map(|id| self.store.listing(*id).unwrap()).collect());
-        let entries = view.below(b"").into_iter().map(|found| found.entry.clone()).collect();
+        let entries = view.below(b"").into_iter().map(|found| found.entry());
         shown(&Listing::new(entries, Vec::new()))
     }
 
@@ -214,7 +214,7 @@ pub(crate) fn write(folder: &Path, text: &str) {
 
 /// A listing in the same form; `h` says how many names a file has.
 fn shown(listing: &Listing) -> String {
-    let lines = listing.entries().iter().map(|entry| {
+    let lines = listing.entries().map(|entry| {
         let path = String::from_utf8_lossy(&entry.path);
         let attributes = format!("{path} {:o} {}:{}", entry.mode, entry.uid, entry.gid);
         match &entry.kind {

@@ -10,7 +10,7 @@
 //! xattrs      12 bytes, then each: name's length 1, prefix 1, value's length 2, name, value, to a multiple of four
 //! ```
 
-use crate::{Entry, Error, Kind, LayerId, Result, Time, Xattr};
+use crate::{Entry, Error, Kind, LayerId, Result, Time};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -114,7 +114,7 @@ pub(super) enum Layout {
 /// What an inode says besides its entry's own attributes.
 pub(super) struct Inode<'a> {
     pub(super) mode: u32,
-    pub(super) entry: &'a Entry,
+    pub(super) entry: &'a Entry<'a>,
     pub(super) layout: Layout,
     pub(super) size: u64,
     /// The first block, or a device's numbers.
@@ -146,7 +146,7 @@ impl Inode<'_> {
 }
 
 /// The type and the permission bits of an entry.
-pub(super) fn mode(entry: &Entry) -> u32 {
+pub(super) fn mode(entry: &Entry<'_>) -> u32 {
     let kind = match entry.kind {
         Kind::Directory { .. } => 0o040_000,
         Kind::File { .. } => 0o100_000,
@@ -160,7 +160,7 @@ pub(super) fn mode(entry: &Entry) -> u32 {
 }
 
 /// The type as a directory tells it.
-pub(super) fn kind(entry: &Entry) -> u8 {
+pub(super) fn kind(entry: &Entry<'_>) -> u8 {
     match entry.kind {
         Kind::File { .. } => 1,
         Kind::Directory { .. } => 2,
@@ -179,7 +179,7 @@ pub(super) fn device(major: u32, minor: u32) -> Option<u32> {
 
 /// Extended attributes as they stand behind an inode; nothing where there are none. Those of kinds that the file system
 /// has no place for are left to the listing.
-pub(super) fn xattrs(out: &mut Vec<u8>, entry: &Entry) -> Result<()> {
+pub(super) fn xattrs(out: &mut Vec<u8>, entry: &Entry<'_>) -> Result<()> {
     out.clear();
     let opaque = matches!(entry.kind, Kind::Directory { opaque: true });
     if !opaque && entry.xattrs.is_empty() {
@@ -189,7 +189,7 @@ pub(super) fn xattrs(out: &mut Vec<u8>, entry: &Entry) -> Result<()> {
     if opaque {
         put_xattr(out, 4, b"overlay.opaque", b"y");
     }
-    for (name, value) in &entry.xattrs {
+    for (name, value) in &*entry.xattrs {
         let Some((prefix, rest)) = prefix(name) else { continue };
         if rest.len() > LONGEST_NAME || value.len() > usize::from(u16::MAX) {
             return Err(unfit(entry, "an extended attribute is too large"));
@@ -225,19 +225,19 @@ fn prefix(name: &[u8]) -> Option<(u8, &[u8])> {
     prefixes.into_iter().find_map(|(number, prefix)| Some((number, name.strip_prefix(prefix)?)))
 }
 
-pub(super) fn unfit(entry: &Entry, reason: &'static str) -> Error {
+pub(super) fn unfit(entry: &Entry<'_>, reason: &'static str) -> Error {
     Error::Unfit { path: crate::error::shown(&entry.path), action: "put into an image", reason }
 }
 
 /// The attributes of the root, which no listing has.
-pub(super) fn root() -> Entry {
+pub(super) fn root() -> Entry<'static> {
     Entry {
-        path: Box::default(),
+        path: Vec::new().into(),
         kind: Kind::Directory { opaque: false },
         mode: 0o755,
         uid: 0,
         gid: 0,
         mtime: Time::default(),
-        xattrs: Vec::<Xattr>::new(),
+        xattrs: Vec::new().into(),
     }
 }

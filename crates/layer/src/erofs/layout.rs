@@ -35,7 +35,7 @@ impl Inodes {
     }
 
     /// Places the inode of `entry`. `attributes` are made here, for whoever writes them.
-    pub(super) fn place(&mut self, entry: &Entry, attributes: &mut Vec<u8>) -> Result<Placed> {
+    pub(super) fn place(&mut self, entry: &Entry<'_>, attributes: &mut Vec<u8>) -> Result<Placed> {
         xattrs(attributes, entry)?;
         let head = INODE + attributes.len() as u64;
         let start = self.next.next_multiple_of(STEP);
@@ -159,7 +159,7 @@ impl Walk {
     /// The listing has every directory before what is in it.
     pub(super) fn add(
         &mut self,
-        entry: &Entry,
+        entry: &Entry<'_>,
         number: u64,
         kind: u8,
         mut done: impl FnMut(Names, u64) -> Result<()>,

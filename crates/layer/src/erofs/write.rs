@@ -3,10 +3,10 @@
 use super::EROFS_BLOCK_BITS;
 use super::format::{Inode, LONGEST_NAME, Layout, SLOT, SLOTS, Super, device, kind, mode, root, unfit};
 use super::layout::{Inodes, Walk};
-use crate::content::{cut, read_up_to};
 use crate::folder::split;
+use crate::output::Output;
 use crate::unpack::implied;
-use crate::{Bytes, Content, ContentSource, Entry, Error, Kind, LayerId, Listing, Place, Result, View};
+use crate::{Content, ContentSource, Entry, Kind, LayerId, Listing, Place, Result, View};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
@@ -56,21 +56,19 @@ pub fn write_erofs(
 ) -> Result<()> {
     let listing = complete(listing, options.lower);
     let plan = plan(&listing, options)?;
-    let mut out = Output { out, buffer: Vec::with_capacity(BUFFER), written: 0, block: plan.block };
+    let mut out = Output::new(out, "image");
     inodes(&listing, &plan, &mut out)?;
     directories(&listing, &plan, &mut out)?;
     data(&listing, &plan, content, &mut out)?;
-    out.write_out()
+    out.finish().map(drop)
 }
-
-const BUFFER: usize = 1 << 18;
 
 /// The listing with the directories that it lacks.
 fn complete<'a>(listing: &'a Listing, lower: Option<&View>) -> Cow<'a, Listing> {
-    let mut extra: BTreeMap<&[u8], Entry> = BTreeMap::new();
+    let mut extra: BTreeMap<&[u8], Entry<'static>> = BTreeMap::new();
     let mut known: &[u8] = b"";
-    for entry in listing.entries() {
-        let (parent, _) = split(&entry.path);
+    for at in 0..listing.len() {
+        let (parent, _) = split(listing.path(at));
         if parent == known {
             continue;
         }
@@ -78,16 +76,17 @@ fn complete<'a>(listing: &'a Listing, lower: Option<&View>) -> Cow<'a, Listing> 
         let ends = parent.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
         for end in ends.chain((!parent.is_empty()).then_some(parent.len())) {
             let path = &parent[..end];
-            if listing.get(path).is_none() {
-                extra.entry(path).or_insert_with(|| implied(lower, path, false, entry.mtime));
+            if listing.find(path).is_none() {
+                let time = || listing.entry(at).mtime;
+                extra.entry(path).or_insert_with(|| implied(lower, path, false, time()));
             }
         }
     }
     if extra.is_empty() {
         return Cow::Borrowed(listing);
     }
-    let all = listing.entries().iter().cloned().chain(extra.into_values());
-    Cow::Owned(Listing::new(all.collect(), listing.borrowed().to_vec()))
+    let all = listing.entries().chain(extra.into_values());
+    Cow::Owned(Listing::new(all, listing.borrowed().to_vec()))
 }
 
 /// What the first pass found out.
@@ -118,12 +117,12 @@ enum Where {
 }
 
 impl Plan<'_> {
-    fn place(&self, entry: &Entry) -> Where {
+    fn place(&self, entry: &Entry<'_>) -> Where {
         place(entry, &self.options.packs, self.block)
     }
 }
 
-fn place(entry: &Entry, packs: &Packs, block: u64) -> Where {
+fn place(entry: &Entry<'_>, packs: &Packs, block: u64) -> Where {
     let Kind::File { size, content, .. } = &entry.kind else { return Where::Nowhere };
     if *size == 0 {
         return Where::Nowhere;
@@ -145,14 +144,11 @@ fn place(entry: &Entry, packs: &Packs, block: u64) -> Where {
 }
 
 /// Calls `each` for every entry with whether it is the one that its inode is made from.
-fn first_of_links<'a>(
-    listing: &'a Listing,
-    mut each: impl FnMut(&'a Entry, bool) -> Result<()>,
-) -> Result<()> {
+fn first_of_links(listing: &Listing, mut each: impl FnMut(&Entry<'_>, bool) -> Result<()>) -> Result<()> {
     let mut seen: HashSet<u32> = HashSet::new();
-    listing.entries().iter().try_for_each(|entry| match entry.kind {
-        Kind::File { link, .. } if link != 0 => each(entry, seen.insert(link)),
-        _ => each(entry, true),
+    listing.entries().try_for_each(|entry| match entry.kind {
+        Kind::File { link, .. } if link != 0 => each(&entry, seen.insert(link)),
+        _ => each(&entry, true),
     })
 }
 
@@ -170,7 +166,7 @@ impl Numbers {
         Ok((numbers, root))
     }
 
-    fn of(&mut self, entry: &Entry) -> Result<u64> {
+    fn of(&mut self, entry: &Entry<'_>) -> Result<u64> {
         if let Kind::File { link, .. } = entry.kind
             && link != 0
         {
@@ -188,7 +184,7 @@ impl Numbers {
 fn plan<'a>(listing: &Listing, options: &'a ErofsOptions<'a>) -> Result<Plan<'a>> {
     let block = 1 << options.block_bits;
     let (mut numbers, root) = Numbers::new(block)?;
-    let count = listing.entries().iter().filter(|entry| entry.is_directory()).count() + 1;
+    let count = (0..listing.len()).filter(|at| listing.is_directory(*at)).count() + 1;
     let mut folders = vec![(0, 0, 2); count];
     let mut blocks = 0u64;
     let mut inodes = 1;
@@ -247,7 +243,7 @@ fn plan<'a>(listing: &Listing, options: &'a ErofsOptions<'a>) -> Result<Plan<'a>
 }
 
 /// What an image has no room for.
-fn check(entry: &Entry) -> Result<()> {
+fn check(entry: &Entry<'_>) -> Result<()> {
     if entry.name().len() > LONGEST_NAME {
         return Err(unfit(entry, "its name is too long"));
     }
@@ -266,7 +262,7 @@ fn check(entry: &Entry) -> Result<()> {
 }
 
 /// How many blocks a link's target takes that does not stand behind its inode.
-fn long_target(entry: &Entry, block: u64, attributes: &mut Vec<u8>) -> Result<u64> {
+fn long_target(entry: &Entry<'_>, block: u64, attributes: &mut Vec<u8>) -> Result<u64> {
     let Kind::Symlink { target } = &entry.kind else { return Ok(0) };
     let placed = Inodes::new(block).place(entry, attributes)?;
     Ok(match placed.layout {
@@ -288,19 +284,19 @@ fn inodes(listing: &Listing, plan: &Plan<'_>, out: &mut Output<'_>) -> Result<()
         devices: &devices,
     };
     out.put(&superblock.bytes())?;
-    out.pad_to(plan.first * plan.block)?;
+    out.zeros_to(plan.first * plan.block);
     let mut places = Inodes::new(plan.block);
     let mut attributes = Vec::new();
     let mut bytes = Vec::with_capacity(512);
     let mut directory = 0;
     let mut data = plan.data;
     let root = root();
-    let mut write = |entry: &Entry, first: bool| {
+    let mut write = |entry: &Entry<'_>, first: bool| {
         if !first {
             return Ok(());
         }
         let placed = places.place(entry, &mut attributes)?;
-        out.pad_to(plan.first * plan.block + placed.offset)?;
+        out.zeros_to(plan.first * plan.block + placed.offset);
         let mut inode = Inode {
             mode: mode(entry),
             entry,
@@ -358,16 +354,17 @@ fn inodes(listing: &Listing, plan: &Plan<'_>, out: &mut Output<'_>) -> Result<()
 }
 
 fn directories(listing: &Listing, plan: &Plan<'_>, out: &mut Output<'_>) -> Result<()> {
-    out.pad_to(plan.directories * plan.block)?;
+    out.zeros_to(plan.directories * plan.block);
     let (mut numbers, root) = Numbers::new(plan.block)?;
     let mut walk = Walk::new(plan.block, root, true);
     let mut done = |names: super::layout::Names, _: u64| {
         out.put(names.bytes.as_deref().unwrap_or_default())?;
-        out.pad()
+        out.zeros_to_multiple(plan.block);
+        Ok(())
     };
     for entry in listing.entries() {
-        let number = numbers.of(entry)?;
-        walk.add(entry, number, kind(entry), &mut done)?;
+        let number = numbers.of(&entry)?;
+        walk.add(&entry, number, kind(&entry), &mut done)?;
     }
     walk.finish(&mut done).map(drop)
 }
@@ -381,7 +378,7 @@ fn data(
     if plan.end == plan.data {
         return Ok(());
     }
-    out.pad_to(plan.data * plan.block)?;
+    out.zeros_to(plan.data * plan.block);
     let mut attributes = Vec::new();
     first_of_links(listing, |entry, first| {
         match (&entry.kind, plan.place(entry)) {
@@ -391,79 +388,7 @@ fn data(
             }
             _ => return Ok(()),
         }
-        out.pad()
+        out.zeros_to_multiple(plan.block);
+        Ok(())
     })
-}
-
-/// Gathers what is small before it goes out, and knows where it is.
-struct Output<'a> {
-    out: &'a mut dyn Write,
-    buffer: Vec<u8>,
-    written: u64,
-    block: u64,
-}
-
-impl Output<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.buffer.len() + bytes.len() > BUFFER {
-            self.write_out()?;
-        }
-        if bytes.len() >= BUFFER {
-            self.written += bytes.len() as u64;
-            return self.out.write_all(bytes).map_err(lost);
-        }
-        self.buffer.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn write_out(&mut self) -> Result<()> {
-        self.out.write_all(&self.buffer).map_err(lost)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    /// Zeros up to an offset that is not far away.
-    fn pad_to(&mut self, offset: u64) -> Result<()> {
-        let at = self.written + self.buffer.len() as u64;
-        let gap = offset.checked_sub(at).expect("because what comes next is planned behind what came before");
-        if gap > 0 {
-            let to = self.buffer.len() + gap as usize;
-            self.buffer.resize(to, 0);
-        }
-        Ok(())
-    }
-
-    /// Zeros to the end of the block.
-    fn pad(&mut self) -> Result<()> {
-        let at = self.written + self.buffer.len() as u64;
-        self.pad_to(at.next_multiple_of(self.block))
-    }
-
-    fn copy(&mut self, entry: &Entry, content: &mut dyn ContentSource) -> Result<()> {
-        let size = entry.size();
-        match content.bytes(entry)? {
-            Bytes::Here(bytes) if bytes.len() as u64 == size => self.put(bytes),
-            Bytes::Here(_) => Err(cut(entry)),
-            Bytes::In { file, mut offset } => {
-                self.write_out()?;
-                let end = offset + size;
-                while offset < end {
-                    self.buffer.resize(BUFFER.min((end - offset) as usize), 0);
-                    let have = read_up_to(file, &mut self.buffer, offset)
-                        .map_err(|error| Error::io("read", &entry.path, error))?;
-                    if have < self.buffer.len() {
-                        return Err(cut(entry));
-                    }
-                    offset += have as u64;
-                    self.write_out()?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-fn lost(error: std::io::Error) -> Error {
-    Error::io("write the", b"image", error)
 }

@@ -6,10 +6,10 @@
 //! of other builders: a fraction would cost every file a kilobyte. The first name of a link group carries the bytes, the others are links to it. A whiteout is an empty file `.wh.NAME`, an opaque
 //! directory has an empty `.wh..wh..opq` after it (image-spec, layer.md). No user names, no access times.
 
-use super::{BLOCK, header, padding, pax};
-use crate::content::cut;
+use super::{BLOCK, header, pax};
 use crate::error::shown;
-use crate::{Bytes, ContentSource, Entry, Error, Kind, Listing, Result, Time};
+use crate::output::Output;
+use crate::{ContentSource, Entry, Error, Kind, Listing, Result, Time};
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -21,9 +21,6 @@ use std::io::Write;
 /// | 1 | times had their fractions of a second, in pax headers |
 /// | 2 | |
 pub const WRITER_VERSION: u32 = 2;
-
-/// Gathers what is small before it goes out.
-const BUFFER: usize = 1 << 18;
 
 /// Writes the layer's tar to `out`, which needs no buffer around it; gives its size in bytes.
 ///
@@ -44,121 +41,69 @@ pub fn write_tar_as(
     content: &mut dyn ContentSource,
     out: &mut dyn Write,
 ) -> Result<u64> {
-    let mut writer = Writer { out, buffer: Vec::with_capacity(BUFFER), written: 0, fractions: version == 1 };
-    let mut first: HashMap<u32, &Entry> = HashMap::new();
-    for entry in listing.entries() {
+    let mut writer = Writer { out: Output::new(out, "layer archive"), fractions: version == 1 };
+    let mut first: HashMap<u32, usize> = HashMap::new();
+    for (at, entry) in listing.entries().enumerate() {
         if entry.name().starts_with(b".wh.") {
             let (path, action) = (shown(&entry.path), "written to a layer archive");
             return Err(Error::Unfit { path, action, reason: "`.wh.` names mean removed files there" });
         }
         match &entry.kind {
             Kind::File { link, .. } if *link != 0 => match first.get(link) {
-                Some(target) => writer.header(entry, &entry.path, b'1', 0, &target.path, (0, 0))?,
+                Some(target) => writer.header(&entry, &entry.path, b'1', 0, listing.path(*target), (0, 0))?,
                 None => {
-                    first.insert(*link, entry);
-                    writer.file(entry, content)?;
+                    first.insert(*link, at);
+                    writer.file(&entry, content)?;
                 }
             },
-            Kind::File { .. } => writer.file(entry, content)?,
+            Kind::File { .. } => writer.file(&entry, content)?,
             Kind::Directory { opaque } => {
-                let path = [&entry.path, &b"/"[..]].concat();
-                writer.header(entry, &path, b'5', 0, b"", (0, 0))?;
+                let path = [&*entry.path, b"/"].concat();
+                writer.header(&entry, &path, b'5', 0, b"", (0, 0))?;
                 if *opaque {
                     let path = [&path, &b".wh..wh..opq"[..]].concat();
-                    writer.header(&crate::unpack::whiteout(Box::default()), &path, b'0', 0, b"", (0, 0))?;
+                    writer.header(&crate::unpack::whiteout(Vec::new()), &path, b'0', 0, b"", (0, 0))?;
                 }
             }
-            Kind::Symlink { target } => writer.header(entry, &entry.path, b'2', 0, target, (0, 0))?,
+            Kind::Symlink { target } => writer.header(&entry, &entry.path, b'2', 0, target, (0, 0))?,
             Kind::CharDevice { major, minor } => {
-                writer.header(entry, &entry.path, b'3', 0, b"", (*major, *minor))?;
+                writer.header(&entry, &entry.path, b'3', 0, b"", (*major, *minor))?;
             }
             Kind::BlockDevice { major, minor } => {
-                writer.header(entry, &entry.path, b'4', 0, b"", (*major, *minor))?;
+                writer.header(&entry, &entry.path, b'4', 0, b"", (*major, *minor))?;
             }
-            Kind::Fifo => writer.header(entry, &entry.path, b'6', 0, b"", (0, 0))?,
+            Kind::Fifo => writer.header(&entry, &entry.path, b'6', 0, b"", (0, 0))?,
             Kind::Whiteout => {
                 let (parent, name) = crate::folder::split(&entry.path);
                 let slash: &[u8] = if parent.is_empty() { b"" } else { b"/" };
-                writer.header(entry, &[parent, slash, b".wh.", name].concat(), b'0', 0, b"", (0, 0))?;
+                writer.header(&entry, &[parent, slash, b".wh.", name].concat(), b'0', 0, b"", (0, 0))?;
             }
         }
     }
-    writer.put(&[0; 2 * BLOCK])?;
-    writer.write_out()?;
-    writer.out.flush().map_err(lost)?;
-    Ok(writer.written)
-}
-
-fn lost(error: std::io::Error) -> Error {
-    Error::io("write the", b"layer archive", error)
+    writer.out.put(&[0; 2 * BLOCK])?;
+    writer.out.finish()
 }
 
 struct Writer<'a> {
-    out: &'a mut dyn Write,
-    buffer: Vec<u8>,
-    written: u64,
+    out: Output<'a>,
     /// Whether times have their fractions of a second.
     fractions: bool,
 }
 
 impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.buffer.len() + bytes.len() > BUFFER {
-            self.write_out()?;
-        }
-        if bytes.len() >= BUFFER {
-            self.written += bytes.len() as u64;
-            return self.out.write_all(bytes).map_err(lost);
-        }
-        self.buffer.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn write_out(&mut self) -> Result<()> {
-        self.out.write_all(&self.buffer).map_err(lost)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn pad(&mut self, size: u64) -> Result<()> {
-        self.put(&[0; BLOCK][..padding(size) as usize])
-    }
-
-    fn file(&mut self, entry: &Entry, content: &mut dyn ContentSource) -> Result<()> {
+    fn file(&mut self, entry: &Entry<'_>, content: &mut dyn ContentSource) -> Result<()> {
         let size = entry.size();
         self.header(entry, &entry.path, b'0', size, b"", (0, 0))?;
-        if size == 0 {
-            return Ok(());
+        if size > 0 {
+            self.out.copy(entry, content)?;
+            self.out.zeros_to_multiple(BLOCK as u64);
         }
-        match content.bytes(entry)? {
-            Bytes::Here(bytes) => {
-                if bytes.len() as u64 != size {
-                    return Err(cut(entry));
-                }
-                self.put(bytes)?;
-            }
-            Bytes::In { file, mut offset } => {
-                self.write_out()?;
-                let end = offset + size;
-                while offset < end {
-                    self.buffer.resize(BUFFER.min((end - offset) as usize), 0);
-                    let have = crate::content::read_up_to(file, &mut self.buffer, offset)
-                        .map_err(|error| Error::io("read", &entry.path, error))?;
-                    if have < self.buffer.len() {
-                        return Err(cut(entry));
-                    }
-                    offset += have as u64;
-                    self.write_out()?;
-                }
-            }
-        }
-        self.pad(size)
+        Ok(())
     }
 
     fn header(
         &mut self,
-        entry: &Entry,
+        entry: &Entry<'_>,
         path: &[u8],
         kind: u8,
         size: u64,
@@ -205,7 +150,7 @@ impl Writer<'_> {
             }
         }
         // A link shares its attributes with the name that it links to.
-        let xattrs = if kind == b'1' { &[][..] } else { &entry.xattrs };
+        let xattrs = if kind == b'1' { &[][..] } else { &*entry.xattrs };
         for (name, value) in xattrs {
             if name.contains(&b'=') || name.contains(&0) {
                 return Err(unfit("the name of an extended attribute has an `=` or NUL"));
@@ -218,7 +163,7 @@ impl Writer<'_> {
         block[header::TYPE] = kind;
         block[header::MAGIC].copy_from_slice(header::USTAR);
         header::put_checksum(&mut block);
-        self.put(&block)
+        self.out.put(&block)
     }
 
     fn extended(&mut self, records: &[u8]) -> Result<()> {
@@ -232,9 +177,10 @@ impl Writer<'_> {
         block[header::TYPE] = b'x';
         block[header::MAGIC].copy_from_slice(header::USTAR);
         header::put_checksum(&mut block);
-        self.put(&block)?;
-        self.put(records)?;
-        self.pad(records.len() as u64)
+        self.out.put(&block)?;
+        self.out.put(records)?;
+        self.out.zeros_to_multiple(BLOCK as u64);
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) const MOST_STEPS: usize = 4096;
 /// What the layer has so far; the keys are paths with NUL for the slash, so that bytes sort as listings do.
 #[derive(Default)]
 pub(super) struct Tree {
-    pub(super) nodes: BTreeMap<Vec<u8>, Entry>,
+    pub(super) nodes: BTreeMap<Vec<u8>, Entry<'static>>,
     key: Vec<u8>,
 }
 
@@ -27,20 +27,20 @@ impl Tree {
         self.key.extend(path.iter().map(|b| if *b == b'/' { 0 } else { *b }));
     }
 
-    pub(super) fn get(&mut self, path: &[u8]) -> Option<&mut Entry> {
+    pub(super) fn get(&mut self, path: &[u8]) -> Option<&mut Entry<'static>> {
         self.key(path);
         self.nodes.get_mut(&*self.key)
     }
 
-    pub(super) fn insert(&mut self, entry: Entry) {
+    pub(super) fn insert(&mut self, entry: Entry<'static>) {
         self.key(&entry.path);
         self.nodes.insert(self.key.clone(), entry);
     }
 
     /// Takes `path` and all below it out, last first.
-    pub(super) fn remove(&mut self, path: &[u8]) -> Vec<Entry> {
+    pub(super) fn remove(&mut self, path: &[u8]) -> Vec<Entry<'static>> {
         self.key(path);
-        let mut removed: Vec<Entry> = self.nodes.remove(&*self.key).into_iter().collect();
+        let mut removed: Vec<Entry<'static>> = self.nodes.remove(&*self.key).into_iter().collect();
         self.key.push(0);
         while let Some((key, _)) = self
             .nodes

@@ -31,7 +31,7 @@ fn mount(folder: &Path, image: &str) -> OwnedFd {
 /// Puts the bytes of files into packs: every third file into the layer's own, every third into a borrowed one, and the
 /// others stay where no image can refer to them.
 fn packed(folder: &Path, listing: Listing, texts: &Texts) -> (Listing, ErofsOptions<'static>) {
-    let (mut entries, _) = listing.into_parts();
+    let mut entries = owned(&listing);
     let new = |number| PackWriter::new(File::create(folder.join(id(number).to_string())).unwrap());
     let (mut own, mut other) = (new(1), new(2));
     for (at, entry) in entries.iter_mut().enumerate() {
@@ -77,7 +77,7 @@ fn check_links(root: std::os::fd::BorrowedFd<'_>, listing: &Listing) {
         let stat = statat(root, &path, flags).unwrap();
         match entry.kind {
             Kind::Directory { .. } => {
-                let inside = listing.below(&entry.path).iter();
+                let inside = listing.below(&entry.path);
                 let depth = |path: &[u8]| path.iter().filter(|b| **b == b'/').count();
                 let subdirectories =
                     inside.filter(|e| e.is_directory() && depth(&e.path) == depth(&entry.path) + 1);
@@ -88,8 +88,8 @@ fn check_links(root: std::os::fd::BorrowedFd<'_>, listing: &Listing) {
                 assert_eq!(statat(root, path.join(".."), flags).unwrap().st_ino, above, "{path:?}");
             }
             Kind::File { link, .. } => {
-                let same = |other: &&Entry| matches!(other.kind, Kind::File { link: l, .. } if l == link);
-                let names = if link == 0 { 1 } else { listing.entries().iter().filter(same).count() as u64 };
+                let same = |other: &Entry<'_>| matches!(other.kind, Kind::File { link: l, .. } if l == link);
+                let names = if link == 0 { 1 } else { listing.entries().filter(same).count() as u64 };
                 assert_eq!(stat.st_nlink, names, "{path:?}");
             }
             _ => {}
@@ -152,7 +152,8 @@ fn everything(texts: &mut Texts) -> Listing {
         file.xattrs = vec![
             (b"security.capability"[..].into(), capability().into()),
             (b"user.long"[..].into(), vec![b'v'; length].into()),
-        ];
+        ]
+        .into();
         list.push(file);
     }
     Listing::new(list, Vec::new())
@@ -160,11 +161,11 @@ fn everything(texts: &mut Texts) -> Listing {
 
 /// Fails with the first entry that differs.
 fn same(left: &Listing, right: &Listing) {
-    for (left, right) in left.entries().iter().zip(right.entries()) {
+    for (left, right) in left.entries().zip(right.entries()) {
         let shown = String::from_utf8_lossy(&left.path);
         assert!(left == right, "{shown}: {left:?} and {right:?}");
     }
-    assert_eq!(left.entries().len(), right.entries().len());
+    assert_eq!(left.len(), right.len());
 }
 
 /// A capability as `setcap cap_net_raw+ep` writes it.
@@ -216,17 +217,16 @@ fn others_find_no_fault_with_an_image() {
     // It restores no attributes, links, set-user-id bits and fractions of seconds; all else is the same.
     let out = scan(open(&base.path().join("out")).as_fd(), &ScanOptions::default()).unwrap();
     let bare = |listing: &Listing| {
-        let (entries, _) = listing.clone().into_parts();
-        let strip = |entry: Entry| {
+        let strip = |entry: Entry<'static>| {
             let kind = match entry.kind {
                 Kind::Directory { .. } => Kind::Directory { opaque: false },
                 Kind::File { size, digest, content, .. } => Kind::File { size, digest, link: 0, content },
                 kind => kind,
             };
             let mtime = Time { nanoseconds: 0, ..entry.mtime };
-            Entry { xattrs: Vec::new(), kind, mtime, mode: entry.mode & 0o777, ..entry }
+            Entry { xattrs: Vec::new().into(), kind, mtime, mode: entry.mode & 0o777, ..entry }
         };
-        Listing::new(entries.into_iter().map(strip).collect(), Vec::new())
+        Listing::new(owned(listing).into_iter().map(strip), Vec::new())
     };
     same(&bare(&out), &bare(&listing));
     let dump = Command::new("dump.erofs").args(["-s", "image"]).current_dir(&base).output().unwrap();
@@ -252,7 +252,7 @@ fn directories_that_a_listing_lacks_are_as_those_below() {
 
 #[test]
 fn what_an_image_cannot_hold_is_refused() {
-    let unfit = |entry: Entry, why: &str| {
+    let unfit = |entry: Entry<'_>, why: &str| {
         let listing = Listing::new(vec![entry], Vec::new());
         let made = write_erofs(&listing, &mut Texts::default(), &mut Vec::new(), &ErofsOptions::new(id(1)));
         let error = made.unwrap_err().to_string();
@@ -263,7 +263,7 @@ fn what_an_image_cannot_hold_is_refused() {
     unfit(entry(b"d", Kind::CharDevice { major: 0, minor: 0 }), "0:0");
     unfit(Entry { uid: u32::MAX, ..dir("d") }, "owner");
     let value = vec![0; 70_000].into();
-    unfit(Entry { xattrs: vec![(b"user.a"[..].into(), value)], ..dir("d") }, "attribute");
+    unfit(Entry { xattrs: vec![(b"user.a"[..].into(), value)].into(), ..dir("d") }, "attribute");
 }
 
 #[test]

@@ -82,15 +82,15 @@ fn what_python_packs_comes_in_as_it_was() {
 #[test]
 fn gnu_tar_unpacks_what_is_written_here() {
     let source = tempfile::tempdir().unwrap();
-    let mut listing = tree(source.path());
+    let listing = tree(source.path());
     let fine = Time { seconds: 981_173_106, nanoseconds: 789_012_345 };
-    let (mut entries, _) = std::mem::take(&mut listing).into_parts();
+    let mut entries = owned(&listing);
     for entry in &mut entries {
         match &*entry.path {
             b"holes" => entry.mtime = fine,
             b"many" => entry.mtime = Time { seconds: -77, nanoseconds: 5 },
             b"d/sub/file" | b"d/linked" => {
-                entry.xattrs = vec![(b"user.some"[..].into(), b"value \x00\xff"[..].into())];
+                entry.xattrs = vec![(b"user.some"[..].into(), b"value \x00\xff"[..].into())].into();
             }
             _ => {}
         }
@@ -118,7 +118,7 @@ fn gnu_tar_unpacks_what_is_written_here() {
             "import tarfile\nfor m in tarfile.open('x.tar'): print(m.name, m.size, m.uid, m.type.decode())",
         ],
     );
-    assert_eq!(names.lines().count(), listing.entries().len());
+    assert_eq!(names.lines().count(), listing.len());
     assert!(names.contains("d/sub 0 2500000 5\n"), "{names}");
     assert!(names.contains("many 9437184 0 0\n"), "{names}");
 }
@@ -128,7 +128,7 @@ fn a_capability_survives() {
     let (mut texts, folder) = (Texts::default(), tempfile::tempdir().unwrap());
     let mut file = texts.file("ping", b"#!");
     let value = b"\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
-    file.xattrs = vec![(b"security.capability"[..].into(), value[..].into())];
+    file.xattrs = vec![(b"security.capability"[..].into(), value[..].into())].into();
     file.uid = 5;
     let listing = Listing::new(vec![file], Vec::new());
     assert_eq!(unpack_into(folder.path(), &tar(&listing, &mut texts)).unwrap(), listing);

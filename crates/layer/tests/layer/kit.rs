@@ -11,14 +11,14 @@ use std::path::Path;
 pub(crate) struct Texts(pub(crate) HashMap<oci::Digest, Vec<u8>>);
 
 impl ContentSource for Texts {
-    fn bytes(&mut self, entry: &Entry) -> Result<Bytes<'_>> {
+    fn bytes(&mut self, entry: &Entry<'_>) -> Result<Bytes<'_>> {
         let Kind::File { digest, .. } = &entry.kind else { unreachable!() };
         Ok(Bytes::Here(&self.0[digest]))
     }
 }
 
 impl Texts {
-    pub(crate) fn file(&mut self, path: &str, text: &[u8]) -> Entry {
+    pub(crate) fn file(&mut self, path: &str, text: &[u8]) -> Entry<'static> {
         let digest = oci::Digest::of(text);
         self.0.insert(digest, text.to_vec());
         let content = Content::Own(Place::Folder);
@@ -26,12 +26,13 @@ impl Texts {
     }
 }
 
-pub(crate) fn entry(path: &[u8], kind: Kind) -> Entry {
+pub(crate) fn entry(path: &[u8], kind: Kind<'static>) -> Entry<'static> {
     let mtime = Time { seconds: 1_700_000_000, nanoseconds: 0 };
-    Entry { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
+    let (path, xattrs) = (path.to_vec().into(), Vec::new().into());
+    Entry { path, kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs }
 }
 
-pub(crate) fn dir(path: &str) -> Entry {
+pub(crate) fn dir(path: &str) -> Entry<'static> {
     entry(path.as_bytes(), Kind::Directory { opaque: false })
 }
 
@@ -48,11 +49,16 @@ pub(crate) fn tar(listing: &Listing, texts: &mut Texts) -> Vec<u8> {
 
 /// The listing as a tar of it tells it: times are whole seconds.
 pub(crate) fn in_whole_seconds(listing: &Listing) -> Listing {
-    let (mut entries, borrowed) = listing.clone().into_parts();
+    let mut entries = owned(listing);
     for entry in &mut entries {
         entry.mtime.nanoseconds = 0;
     }
-    Listing::new(entries, borrowed)
+    Listing::new(entries, listing.borrowed().to_vec())
+}
+
+/// The entries of a listing, to be changed.
+pub(crate) fn owned(listing: &Listing) -> Vec<Entry<'static>> {
+    listing.entries().map(Entry::into_owned).collect()
 }
 
 pub(crate) fn unpack_into(path: &Path, archive: &[u8]) -> Result<Listing> {
@@ -97,8 +103,8 @@ pub(crate) fn listings() -> impl Strategy<Value = (Listing, Texts)> {
     let one = (path, kind(), attributes);
     prop::collection::vec(one, 0..30).prop_map(|list| {
         let mut texts = Texts::default();
-        let mut entries: HashMap<String, Entry> = HashMap::new();
-        let mut files: Vec<(Entry, u32)> = Vec::new();
+        let mut entries: HashMap<String, Entry<'static>> = HashMap::new();
+        let mut files: Vec<(Entry<'static>, u32)> = Vec::new();
         for (path, (kind, text), (mode, id, seconds, nanoseconds, xattr)) in list {
             // A parent that is no directory keeps the path out.
             let parents: Vec<String> = (1..path.len()).map(|n| path[..n].join("/")).collect();
@@ -115,9 +121,10 @@ pub(crate) fn listings() -> impl Strategy<Value = (Listing, Texts)> {
             entry.mtime = Time { seconds, nanoseconds };
             if let Some((name, value)) = xattr {
                 let name = format!("user.{name}").into_bytes().into();
-                entry.xattrs = vec![(name, value.into())];
+                entry.xattrs = vec![(name, value.into())].into();
             }
-            let bare = |kind, entry: &Entry| Entry { xattrs: Vec::new(), kind, ..entry.clone() };
+            let bare =
+                |kind, entry: &Entry<'static>| Entry { xattrs: Vec::new().into(), kind, ..entry.clone() };
             let device = u32::from(kind) + u32::try_from(text.len()).unwrap();
             let entry = match kind {
                 0 | 1 => Entry { kind: Kind::Directory { opaque: kind == 1 }, ..entry },
@@ -144,7 +151,7 @@ pub(crate) fn listings() -> impl Strategy<Value = (Listing, Texts)> {
                         );
                         set_link(source, number);
                     }
-                    Entry { path: path.as_bytes().into(), ..source.clone() }
+                    Entry { path: path.clone().into_bytes().into(), ..source.clone() }
                 }
                 _ => {
                     files.push((entry.clone(), 0));
@@ -153,20 +160,20 @@ pub(crate) fn listings() -> impl Strategy<Value = (Listing, Texts)> {
             };
             entries.insert(path, entry);
         }
-        let mut listing = Listing::new(entries.into_values().collect(), Vec::new());
+        let mut listing = Listing::new(entries.into_values(), Vec::new());
         renumber(&mut listing);
         (listing, texts)
     })
 }
 
-fn set_link(entry: &mut Entry, number: u32) {
+fn set_link(entry: &mut Entry<'_>, number: u32) {
     let Kind::File { link, .. } = &mut entry.kind else { unreachable!() };
     *link = number;
 }
 
 /// Numbers link groups in the order of the listing, as the crate does.
 fn renumber(listing: &mut Listing) {
-    let (mut entries, _) = std::mem::take(listing).into_parts();
+    let mut entries = owned(listing);
     let mut numbers = HashMap::new();
     for entry in &mut entries {
         if let Kind::File { link, .. } = &mut entry.kind

@@ -1,25 +1,26 @@
 //! Hashes the files that somebody selected and the stat index did not know.
 //!
 //! A file is hashed between two looks at its stat that must agree; a file that is being written is read again, three
-//! times at most. What was hashed is remembered by this tree, and goes into the index if its stat is settled.
+//! times at most. What was hashed goes into the listing at once, and into the index if its stat is settled. Until all
+//! are done a file takes 48 bytes; only what is not as the walk saw it takes more.
 //!
 //! Small files are read in runs of neighbours, and the first look at their stats is that of the walk. Whoever wants to
 //! keep their bytes ([`Keep`]) gets a run at once, so that they are never read a second time.
 
-use super::{BENEATH, PENDING, Tree, is_pending};
+use super::stats::Stats;
+use super::{BENEATH, State, Tree, fill, is_pending, stat_of};
 use crate::index::{Kept, Known};
-use crate::{Error, FileStat, Result, StatIndex};
-use layer::{Content, Entry, Kind, LayerId, Place, Time, Xattr, compare_paths};
+use crate::{Error, FileStat, Result};
+use layer::{Kind, LayerId, Listing, Time, Xattr};
 use oci::{Digest, Hasher};
 use rustix::fs::{Mode, OFlags};
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{self, AtomicUsize};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// So often a file that changes is read again.
@@ -61,19 +62,66 @@ pub trait Keep: Sync {
     fn write(&self, offset: u64, bytes: &[u8]) -> std::io::Result<()>;
 }
 
-/// The number of a file among those to hash, and what came of it; where it is kept, counted from the room's beginning.
-type Hashed = (usize, Result<(Known, bool)>, Option<u64>);
+/// What came of hashing a file.
+struct Hashed {
+    /// Its number in the listing.
+    number: u32,
+    settled: bool,
+    digest: Digest,
+    /// Where its bytes are, counted from the room's beginning; [`NOWHERE`] if they are not kept.
+    kept: u64,
+}
 
-/// A file to hash.
+/// The stat of a file that was read, its digest, its capability, and whether the index may have it.
+type Contents = (FileStat, Digest, Box<[u8]>, bool);
+
+const NOWHERE: u64 = u64::MAX;
+
+/// What came of hashing files.
+#[derive(Default)]
+struct Results {
+    hashed: Vec<Hashed>,
+    /// Of files that are not as the walk saw them, or have a capability: how they are, and that attribute's value.
+    odd: HashMap<u32, (FileStat, Box<[u8]>)>,
+    /// The error of the first file that has one.
+    error: Option<(u32, Error)>,
+}
+
+impl Results {
+    fn add(&mut self, mut other: Self) {
+        self.hashed.append(&mut other.hashed);
+        self.odd.extend(other.odd);
+        if let Some((number, error)) = other.error
+            && self.error.as_ref().is_none_or(|(first, _)| number < *first)
+        {
+            self.error = Some((number, error));
+        }
+    }
+}
+
+/// The files to hash: numbers in the listing.
 struct Wanted<'a> {
-    path: &'a [u8],
-    /// As the walk saw it.
-    stat: Option<FileStat>,
+    listing: &'a Listing,
+    stats: &'a Stats,
+    numbers: &'a [u32],
 }
 
 impl Wanted<'_> {
-    fn is_small(&self) -> bool {
-        self.stat.is_some_and(|stat| stat.size <= SMALL)
+    fn path(&self, at: usize) -> &[u8] {
+        self.listing.path(self.numbers[at] as usize)
+    }
+
+    /// As the walk saw it.
+    fn stat(&self, at: usize) -> FileStat {
+        stat_of(self.listing, self.stats, self.numbers[at] as usize)
+    }
+
+    fn size(&self, at: usize) -> u64 {
+        self.listing.entry(self.numbers[at] as usize).size()
+    }
+
+    fn is_small(&self, at: usize) -> bool {
+        self.size(at) <= SMALL
     }
 }
 
@@ -86,18 +134,16 @@ struct Run {
 }
 
 /// Divides files into runs; gives also how much room all small ones take.
-fn runs(files: &[Wanted<'_>]) -> (Vec<Run>, u64) {
+fn runs(files: &Wanted<'_>) -> (Vec<Run>, u64) {
     let mut runs: Vec<Run> = Vec::new();
     let mut room = 0;
-    for (at, file) in files.iter().enumerate() {
-        let bytes = match file.stat {
-            Some(stat) if file.is_small() => stat.size.next_multiple_of(ALIGNMENT),
-            _ => 0,
-        };
+    for at in 0..files.numbers.len() {
+        let small = files.is_small(at);
+        let bytes = if small { files.size(at).next_multiple_of(ALIGNMENT) } else { 0 };
         match runs.last_mut() {
             Some(run)
-                if file.is_small()
-                    && files[run.files.start].is_small()
+                if small
+                    && files.is_small(run.files.start)
                     && run.files.len() < RUN_FILES
                     && run.bytes + bytes <= RUN_BYTES =>
             {
@@ -111,188 +157,97 @@ fn runs(files: &[Wanted<'_>]) -> (Vec<Run>, u64) {
     (runs, room)
 }
 
-/// What was hashed by this tree.
-#[derive(Debug, Default)]
-pub(super) struct Fresh {
-    /// By the number of the listing's entry. The flag says whether the index may have it.
-    files: BTreeMap<usize, (Known, bool)>,
-    /// Where the bytes of others were put since.
-    places: BTreeMap<usize, Kept>,
-    /// What layers are called by number; those of the listing come first.
-    layers: Vec<LayerId>,
-}
-
-impl Fresh {
-    pub(super) fn of(layers: &[LayerId]) -> Self {
-        Self { layers: layers.to_vec(), ..Self::default() }
-    }
-
-    pub(super) fn layers(&self) -> &[LayerId] {
-        &self.layers
-    }
-
-    fn number(&mut self, layer: LayerId) -> u32 {
-        let at = self.layers.iter().position(|known| *known == layer).unwrap_or_else(|| {
-            self.layers.push(layer);
-            self.layers.len() - 1
-        });
-        u32::try_from(at).expect("because no build makes so many layers")
-    }
-}
-
 /// The attributes of an entry with this value of `security.capability`.
 pub(super) fn attributes(capability: &[u8]) -> Vec<Xattr> {
     if capability.is_empty() { Vec::new() } else { vec![(CAPABILITY.into(), capability.into())] }
 }
 
 impl Tree {
-    /// Fills in what the listing has not: digests of files that the stat index did not know (see
-    /// [`is_pending`](super::is_pending)) and their attributes. `selection` is any part of the listing. A file that
-    /// has changed since the scan gets the size and time that it has now. Files are hashed on all processors.
+    /// Fills in what the listing has not of the entries with these numbers: digests of files that the stat index did
+    /// not know (see [`is_pending`](super::is_pending)) and their attributes. A file that has changed since the scan
+    /// gets the size and time that it has now. Files are hashed on all processors. Listings that were given out before
+    /// stay as they are.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file that cannot be read, [`Error::Changing`] for one that is written all the time,
     /// [`Error::NotAFile`] for one that has become something else, [`Error::Whiteout`] for a device 0:0.
-    pub fn complete(&self, selection: &mut [Entry]) -> Result<Completed> {
-        self.complete_keeping(selection, None)
+    pub fn complete(&self, numbers: &[u32]) -> Result<Completed> {
+        self.complete_keeping(numbers, None)
     }
 
     /// [`complete`](Self::complete), and the bytes of small files that are read for it go to `keep`. Their entries say
-    /// where they are: [`Content::Borrowed`], of the layers that [`kept_layers`](Self::kept_layers) numbers.
+    /// where they are: [`Content::Borrowed`](layer::Content::Borrowed).
     ///
     /// # Errors
     /// As those of [`complete`](Self::complete).
-    pub fn complete_keeping(&self, selection: &mut [Entry], keep: Option<&dyn Keep>) -> Result<Completed> {
-        let whiteout = |entry: &&Entry| matches!(entry.kind, Kind::CharDevice { major: 0, minor: 0 });
-        if let Some(entry) = selection.iter().find(whiteout) {
-            return Err(Error::Whiteout { path: self.root.shown(&entry.path) });
-        }
-        let mut pending: Vec<&mut Entry> = selection.iter_mut().filter(|entry| is_pending(entry)).collect();
-        if pending.is_empty() {
-            return Ok(Completed::default());
-        }
-        let places: Vec<Option<usize>> = pending.iter().map(|entry| self.place(&entry.path)).collect();
-        {
-            let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-            for (entry, place) in pending.iter_mut().zip(&places) {
-                if let Some((known, _)) = place.and_then(|place| fresh.files.get(&place)) {
-                    fill(entry, known);
+    pub fn complete_keeping(&self, numbers: &[u32], keep: Option<&dyn Keep>) -> Result<Completed> {
+        let _alone = self.completing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut results, room) = {
+            let state = self.read();
+            let listing = &*state.listing;
+            let mut pending = Vec::new();
+            for number in numbers {
+                let entry = listing.entry(*number as usize);
+                if matches!(entry.kind, Kind::CharDevice { major: 0, minor: 0 }) {
+                    return Err(Error::Whiteout { path: self.root.shown(&entry.path) });
+                }
+                if is_pending(&entry) {
+                    pending.push(*number);
                 }
             }
-        }
-        let work: Vec<(&mut Entry, Option<usize>)> =
-            pending.into_iter().zip(places).filter(|(entry, _)| is_pending(entry)).collect();
-        let files: Vec<Wanted<'_>> = work
-            .iter()
-            .map(|(entry, place)| Wanted { path: &entry.path, stat: place.map(|place| self.stats[place]) })
-            .collect();
-        let bytes = work.iter().map(|(entry, _)| entry.size()).sum();
-        let (hashed, room) = self.hash_all(&files, bytes, keep)?;
-        let mut done = Completed { files: hashed.len(), bytes: 0 };
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = room.map(|(layer, offset)| (fresh.number(layer), offset));
-        for ((entry, place), (mut known, settled, kept)) in work.into_iter().zip(hashed) {
-            if let (Some((layer, start)), Some(offset)) = (room, kept) {
-                known.kept = Some(Kept { layer, offset: start + offset });
+            if pending.is_empty() {
+                return Ok(Completed::default());
             }
-            done.bytes += known.stat.size;
-            fill(entry, &known);
-            if let Some(place) = place {
-                fresh.files.insert(place, (known, settled));
+            self.hash_all(&Wanted { listing, stats: &state.stats, numbers: &pending }, keep)?
+        };
+        let mut state = self.write();
+        let room = room.map(|(layer, offset)| (state.number(layer), offset));
+        let kept = |place| {
+            room.filter(|_| place != NOWHERE).map(|(layer, start)| Kept { layer, offset: start + place })
+        };
+        let mut done = Completed { files: results.hashed.len(), bytes: 0 };
+        let State { listing, stats, unclear, unsettled, learned } = &mut *state;
+        let listing = Arc::make_mut(listing);
+        for Hashed { number, settled, digest, kept: place } in results.hashed {
+            let at = number as usize;
+            let odd = results.odd.remove(&number);
+            let (stat, capability) = odd.unwrap_or_else(|| (stat_of(listing, stats, at), Box::default()));
+            done.bytes += stat.size;
+            fill(listing, at, &Known { stat, digest, capability, kept: kept(place) });
+            stats.set(at, &stat);
+            *unclear -= 1;
+            *learned |= settled;
+            if !settled {
+                unsettled.insert(at);
             }
         }
         Ok(done)
     }
 
-    /// The stat index as it should be kept for the next build: with what was hashed, without what is known to have
-    /// changed. `None` where nothing was learned.
-    #[must_use]
-    pub fn index(&self) -> Option<StatIndex> {
-        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        if fresh.places.is_empty() && !fresh.files.values().any(|(_, settled)| *settled) {
-            return None;
-        }
-        let entries = self.listing.entries();
-        // Files that this scan did not see may be another Dockerfile's, with another ignore file; they are kept
-        // until they outnumber those seen.
-        let keep_unseen = self.index.len() - self.known <= entries.len() + 1000;
-        let mut next = StatIndex::default();
-        let mut old = self.index.iter().peekable();
-        for (at, entry) in entries.iter().enumerate() {
-            let mut before = None;
-            while let Some((path, known)) = old.peek() {
-                match compare_paths(path, &entry.path) {
-                    Ordering::Less => {
-                        if keep_unseen {
-                            next.push(path, (*known).clone());
-                        }
-                    }
-                    Ordering::Equal => before = Some(*known),
-                    Ordering::Greater => break,
-                }
-                old.next();
-            }
-            let known = match fresh.files.get(&at) {
-                Some((known, true)) => Some(known),
-                Some((_, false)) => None,
-                None => before.filter(|known| known.stat == self.stats[at]),
-            };
-            if let Some(known) = known {
-                let kept = fresh.places.get(&at).copied().or(known.kept);
-                next.push(&entry.path, Known { kept, ..known.clone() });
-            }
-        }
-        if keep_unseen {
-            for (path, known) in old {
-                next.push(path, known.clone());
-            }
-        }
-        next.set_layers(fresh.layers.clone());
-        Some(next)
-    }
-
-    /// Says where the store keeps the bytes of files now, by their paths: in the pack of `layer` at these offsets.
-    pub fn keep<'a>(&self, layer: LayerId, files: impl IntoIterator<Item = (&'a [u8], u64)>) {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let layer = fresh.number(layer);
-        for (path, offset) in files {
-            if let Some(at) = self.place(path) {
-                fresh.places.insert(at, Kept { layer, offset });
-            }
-        }
-    }
-
-    /// The number of the listing's entry at `path`.
-    fn place(&self, path: &[u8]) -> Option<usize> {
-        self.listing.entries().binary_search_by(|entry| compare_paths(&entry.path, path)).ok()
-    }
-
-    #[allow(
-        clippy::type_complexity,
-        reason = "what is known of each file, and the room that its bytes are in"
-    )]
+    #[allow(clippy::type_complexity, reason = "what came of it, and the room that bytes are in")]
     fn hash_all(
         &self,
-        files: &[Wanted<'_>],
-        bytes: u64,
+        files: &Wanted<'_>,
         keep: Option<&dyn Keep>,
-    ) -> Result<(Vec<(Known, bool, Option<u64>)>, Option<(LayerId, u64)>)> {
+    ) -> Result<(Results, Option<(LayerId, u64)>)> {
+        let count = files.numbers.len();
+        let bytes: u64 = (0..count).map(|at| files.size(at)).sum();
         let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = match files.len() {
+        let threads = match count {
             count if count < 2 || (count < FEW_FILES && bytes < FEW_BYTES) => 1,
             count => self.threads.unwrap_or_else(available).clamp(1, count),
         };
         let (runs, size) = runs(files);
         let room = keep.filter(|_| size > 0).and_then(|keep| keep.room(size));
         let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<Hashed>> = Mutex::new(Vec::with_capacity(files.len()));
+        let hashed = Vec::with_capacity(count);
+        let results = Mutex::new(Results { hashed, ..Results::default() });
         let work = || {
             let mut reader = Reader { tree: self, directory: None, run: Vec::new(), buffer: Vec::new() };
-            let mut own = Vec::new();
             loop {
                 let at = next.fetch_add(1, atomic::Ordering::Relaxed);
                 let Some(run) = runs.get(at) else { break };
-                let begin = own.len();
+                let mut own = Results::default();
                 reader.run(files, run, &mut own);
                 let kept = match (keep, room) {
                     (Some(keep), Some((_, start))) if run.bytes > 0 => {
@@ -300,15 +255,15 @@ impl Tree {
                     }
                     _ => false,
                 };
-                for (_, result, place) in &mut own[begin..] {
-                    *place = place.filter(|_| kept).map(|place| run.offset + place);
-                    if result.is_err() {
-                        // Nobody begins another run.
-                        next.store(runs.len(), atomic::Ordering::Relaxed);
-                    }
+                for hashed in own.hashed.iter_mut().filter(|hashed| hashed.kept != NOWHERE) {
+                    hashed.kept = if kept { run.offset + hashed.kept } else { NOWHERE };
                 }
+                if own.error.is_some() {
+                    // Nobody begins another run.
+                    next.store(runs.len(), atomic::Ordering::Relaxed);
+                }
+                results.lock().unwrap_or_else(PoisonError::into_inner).add(own);
             }
-            results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
         };
         std::thread::scope(|scope| {
             for _ in 1..threads {
@@ -316,14 +271,15 @@ impl Tree {
             }
             work();
         });
-        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.sort_unstable_by_key(|(at, ..)| *at);
-        let each = |(_, result, place): Hashed| result.map(|(known, settled)| (known, settled, place));
-        Ok((results.into_iter().map(each).collect::<Result<_>>()?, room))
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match results.error {
+            Some((_, error)) => Err(error),
+            None => Ok((results, room)),
+        }
     }
 
-    /// Hashes one file, and says whether the index may have it.
-    fn hash(&self, path: &[u8], buffer: &mut [u8]) -> Result<(Known, bool)> {
+    /// Hashes one file: its stat, its digest, its capability, and whether the index may have it.
+    fn hash(&self, path: &[u8], buffer: &mut [u8]) -> Result<Contents> {
         for _ in 0..ATTEMPTS {
             let began = now();
             let (mut file, before) = self.open_path(path)?;
@@ -346,8 +302,7 @@ impl Tree {
                 rustix::fs::fstat(&file).map_err(|error| self.root.error("read", path, error.into()))?;
             if FileStat::from(&after) == before && hasher.size() == before.size {
                 let settled = before.is_settled(began, self.root.network);
-                let known = Known { stat: before, digest: hasher.finish(), capability, kept: None };
-                return Ok((known, settled));
+                return Ok((before, hasher.finish(), capability, settled));
             }
         }
         Err(Error::Changing { path: self.root.shown(path) })
@@ -375,33 +330,41 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Hashes the files of a run. Those that are as the walk saw them lie in `run` at the places that are told.
-    fn run(&mut self, files: &[Wanted<'_>], run: &Run, done: &mut Vec<Hashed>) {
+    /// Hashes the files of a run. Those that are small and as the walk saw them lie in `run` at the places that are
+    /// told.
+    fn run(&mut self, files: &Wanted<'_>, run: &Run, done: &mut Results) {
         self.run.clear();
         for at in run.files.clone() {
-            let file = &files[at];
-            if let Some(stat) = file.stat.filter(|_| file.is_small()) {
+            let (number, path, seen) = (files.numbers[at], files.path(at), files.stat(at));
+            let mut hashed = None;
+            if files.is_small(at) {
                 let place = self.run.len();
-                let hashed = self.small(file.path, &stat);
-                self.run.resize(place + stat.size.next_multiple_of(ALIGNMENT) as usize, 0);
-                if let Some(hashed) = hashed {
-                    done.push((at, Ok(hashed), Some(place as u64)));
-                    continue;
+                hashed = self.small(path, &seen).map(|hashed| (hashed, place as u64));
+                self.run.resize(place + seen.size.next_multiple_of(ALIGNMENT) as usize, 0);
+            }
+            let ((stat, digest, capability, settled), kept) = match hashed {
+                Some(hashed) => hashed,
+                None => {
+                    self.buffer.resize(BUFFER, 0);
+                    match self.tree.hash(path, &mut self.buffer) {
+                        Ok(hashed) => (hashed, NOWHERE),
+                        Err(error) => {
+                            done.error = Some((number, error));
+                            return;
+                        }
+                    }
                 }
+            };
+            if stat != seen || !capability.is_empty() {
+                done.odd.insert(number, (stat, capability));
             }
-            self.buffer.resize(BUFFER, 0);
-            let hashed = self.tree.hash(file.path, &mut self.buffer);
-            let failed = hashed.is_err();
-            done.push((at, hashed, None));
-            if failed {
-                return;
-            }
+            done.hashed.push(Hashed { number, settled, digest, kept });
         }
     }
 
     /// Hashes a small file and leaves its bytes at the end of the run; nothing where it is not as the walk saw it, or
     /// cannot be read, which the long way then says.
-    fn small(&mut self, path: &[u8], stat: &FileStat) -> Option<(Known, bool)> {
+    fn small(&mut self, path: &[u8], stat: &FileStat) -> Option<Contents> {
         let began = now();
         let mut file = File::from(self.open(path)?);
         let place = self.run.len();
@@ -423,7 +386,7 @@ impl Reader<'_> {
         }
         let digest = Digest::of(&self.run[place..end]);
         let settled = stat.is_settled(began, self.tree.root.network);
-        Some((Known { stat: *stat, digest, capability, kept: None }, settled))
+        Some((*stat, digest, capability, settled))
     }
 
     fn open(&mut self, path: &[u8]) -> Option<OwnedFd> {
@@ -439,18 +402,6 @@ impl Reader<'_> {
         let (_, directory) = self.directory.as_ref()?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         rustix::fs::openat2(directory, name, flags, Mode::empty(), BENEATH).ok()
-    }
-}
-
-fn fill(entry: &mut Entry, known: &Known) {
-    if let Kind::File { size, digest, content, .. } = &mut entry.kind {
-        debug_assert_eq!(*digest.as_bytes(), PENDING);
-        (*size, *digest) = (known.stat.size, known.digest);
-        if let Some(Kept { layer, offset }) = known.kept {
-            *content = Content::Borrowed { layer, place: Place::Pack(offset) };
-        }
-        entry.mtime = known.stat.mtime;
-        entry.xattrs = attributes(&known.capability);
     }
 }
 

@@ -33,16 +33,16 @@ fn key(mark: u64) -> Digest {
     Digest::of(&mark.to_le_bytes())
 }
 
-fn file(path: &str, text: &str, content: Content) -> Entry {
+fn file(path: &str, text: &str, content: Content<'static>) -> Entry<'static> {
     let kind = Kind::File { size: text.len() as u64, digest: Digest::of(text.as_bytes()), link: 0, content };
     Entry {
-        path: path.as_bytes().into(),
+        path: path.as_bytes().to_vec().into(),
         kind,
         mode: 0o644,
         uid: 0,
         gid: 0,
         mtime: Time::default(),
-        xattrs: Vec::new(),
+        xattrs: Vec::new().into(),
     }
 }
 

@@ -19,7 +19,7 @@ use super::machine::{self, Machine, is_busy};
 use super::options::Options;
 use super::process::{Took, timed};
 use super::{Place, record, say, works};
-use crate::trouble::{Doing, Result};
+use crate::trouble::{Doing, Result, Trouble};
 use crate::{bases, shell};
 
 /// One work in several sizes.
@@ -56,7 +56,7 @@ const SERIES: [Series; 4] = [
         name: "bigctx",
         unit: "files",
         what: "`COPY` of files of 400 bytes, then `RUN true`",
-        sizes: &[10_000, 100_000, 500_000],
+        sizes: &[10_000, 100_000, 500_000, 1_000_000],
         make: |files, folder, salt| works::bigctx_of(files / 100, folder, salt),
         bytes: 10 << 10,
     },
@@ -82,7 +82,12 @@ pub(super) fn run(options: &Options, program: &Path, place: &Place) -> Result<()
     let machine = Machine::look(&place.folder);
     let layout = bases::ready()?;
     let (mut all, mut left_out) = (Vec::new(), String::new());
-    for series in &SERIES {
+    if let Some(name) = options.works.iter().find(|name| SERIES.iter().all(|series| series.name != **name)) {
+        return Err(Trouble::Said(format!("`bench growth` has no work named `{name}`")));
+    }
+    let wanted =
+        |series: &&Series| options.works.is_empty() || options.works.iter().any(|name| name == series.name);
+    for series in SERIES.iter().filter(wanted) {
         let points = measure(series, options.rounds, program, &layout, place, &mut left_out)?;
         all.push((series, points));
     }
