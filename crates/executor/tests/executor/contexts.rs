@@ -245,13 +245,15 @@ fn capabilities_of_files_count_from_the_first_build_on() {
 fn a_copy_ends_when_it_is_no_longer_wanted() {
     let world = World::new();
     write(&world.context(), "f a 644 0:0 one");
-    std::fs::write(world.context().join("large"), vec![7; 300 << 10]).unwrap();
-    world.content(copy("a large /n/"), &context());
+    for name in ["large", "other"] {
+        std::fs::write(world.context().join(name), vec![7; 300 << 10]).unwrap();
+    }
+    world.content(copy("a large other /n/"), &context());
     let base = world.snapshot("");
     let stack = world.execute(copy("a large /n/"), &[base.clone(), context()]).unwrap();
     assert_eq!(world.read(&stack, "n/large").unwrap().len(), 300 << 10);
     world.cancel.cancel();
-    let error = world.execute(copy("a large /n/"), &[base, context()]).unwrap_err();
+    let error = world.execute(copy("a other /n/"), &[base, context()]).unwrap_err();
     assert!(matches!(error, Error::Cancelled), "{error}");
     assert_eq!(world.leftovers(), 0);
 }

@@ -198,6 +198,9 @@ impl Tree {
             if pending.is_empty() {
                 return Ok(Completed::default());
             }
+            // Two sources may lead to one file.
+            pending.sort_unstable();
+            pending.dedup();
             self.hash_all(&Wanted { listing, stats: &state.stats, numbers: &pending }, keep)?
         };
         let mut state = self.write();
