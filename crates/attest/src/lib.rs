@@ -2,8 +2,8 @@
 //!
 //! **Knows**: in-toto statements, the SLSA provenance predicate v1 and v0.2 as BuildKit fills it, package URLs, the
 //! manifest that carries an image's statements in an index; how provenance follows from a graph.
-//! **Must never know**: files, networks, clocks, Dockerfiles; how an SBOM is made. What varies (times, the invocation,
-//! what sources were) is handed in.
+//! **Must never know**: files, networks, clocks; what a Dockerfile means (but for which names are those of secrets); how an
+//! SBOM is made. What varies (times, the invocation, what sources were) is handed in.
 //!
 //! ```text
 //! graph ─ Captured ─┐
@@ -12,7 +12,7 @@
 //! ```
 //!
 //! No value of a secret is in any of it: secrets and agents are told by their ids; user and password of URLs are
-//! `xxxxx`; build arguments that are proxies, or whose names say that they hold a secret, are left out or masked.
+//! `xxxxx`, and so are the values of build arguments that are proxies, or whose names say that they hold a secret.
 #![forbid(unsafe_code)]
 
 mod captured;
