@@ -10,7 +10,7 @@ use graph::{FileChange, GitOp, HttpOp, Key, KeyOp, Node, NodeId, Op};
 use layer::{LayerId, View};
 use network::{Network, NetworkOptions, Pool};
 use oci::Digest;
-use progress::VertexHandle;
+use progress::{Progress, VertexHandle};
 use sandbox::Launcher;
 use session::{Agents, Secrets};
 use snapshot::{Fetcher, Forms};
@@ -95,6 +95,8 @@ pub struct WorkerOptions {
     pub git: Late<source::git::GitOptions>,
     /// The most bytes that are fetched from one URL.
     pub largest_download: u64,
+    /// Where pulls are shown that no step waits for alone.
+    pub progress: Progress,
 }
 
 /// Carries one build's operations out.
@@ -120,9 +122,11 @@ impl Worker {
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, options: WorkerOptions) -> Self {
         let cancel = Arc::new(Mutex::new(Cancel::new()));
         let asked = cancel.clone();
-        let forms = Forms::new(store.clone(), fetcher, options.single_id, options.pulls).with_cancel(
-            Arc::new(move || asked.lock().unwrap_or_else(PoisonError::into_inner).is_cancelled()),
-        );
+        let forms = Forms::new(store.clone(), fetcher, options.single_id, options.pulls)
+            .with_progress(options.progress.clone())
+            .with_cancel(Arc::new(move || {
+                asked.lock().unwrap_or_else(PoisonError::into_inner).is_cancelled()
+            }));
         Self {
             cancel,
             store,

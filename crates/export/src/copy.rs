@@ -146,7 +146,10 @@ impl Copier<'_> {
                 if added { Pushed::Uploaded } else { Pushed::Existed }
             }
         };
-        transfer.done();
+        match done {
+            Pushed::Uploaded => transfer.done(),
+            Pushed::Existed | Pushed::Mounted => transfer.needless(),
+        }
         Ok(done)
     }
 

@@ -146,7 +146,10 @@ impl Pusher<'_> {
         let pushed = self
             .client
             .push_blob(target, descriptor, &open, mount_from.as_deref(), &|sent| transfer.set(sent))?;
-        transfer.done();
+        match pushed {
+            Pushed::Uploaded => transfer.done(),
+            Pushed::Existed | Pushed::Mounted => transfer.needless(),
+        }
         self.store.add_blob_source(&descriptor.digest, &target.to_string())?;
         (self.tell)(&Layer { descriptor: descriptor.clone(), pushed });
         Ok(())

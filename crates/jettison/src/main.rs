@@ -22,6 +22,7 @@ mod error;
 mod pulling;
 mod screen;
 mod servers;
+mod showing;
 mod table;
 mod template;
 mod time;

@@ -115,6 +115,12 @@ impl VertexHandle {
         self.id
     }
 
+    /// Whether somebody listens.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.progress.0.is_some()
+    }
+
     /// The build that it belongs to.
     #[must_use]
     pub fn progress(&self) -> &Progress {
@@ -224,6 +230,12 @@ impl Transfer {
             ..self.status
         };
         self.vertex.status(&status);
+    }
+
+    /// There was nothing to move: what it was about is there already.
+    pub fn needless(self) {
+        let completed = Some(self.vertex.progress.now());
+        self.vertex.status(&Status { current: 0, total: 0, completed, ..self.status });
     }
 
     fn tell(&self, current: u64) {

@@ -2,12 +2,12 @@
 //!
 //! **Knows**: what a build tells while it runs ([`Event`]), the handle that tells it ([`Progress`]), how a person
 //! ([`Plain`], [`Tty`]) or a program ([`RawJson`]) reads it, and what is kept of it for error messages ([`Tail`],
-//! [`Warnings`]).
+//! [`Warnings`]) and for the last line of a transfer ([`Totals`]).
 //! **Must never know**: who builds, what a step is, the environment or the terminal. Sizes, colours and writers are
 //! given as options.
 //!
 //! ```text
-//! Progress ──▶ VertexHandle ──event──▶ Sink: Plain | Tty | RawJson | Tail | Warnings
+//! Progress ──▶ VertexHandle ──event──▶ Sink: Plain | Tty | RawJson | Tail | Warnings | Totals
 //! ```
 //! An event is rendered in the thread that sends it, under a lock held for a few microseconds and one `write`. A
 //! build that finds everything in its cache starts no thread here. A thread that redraws while nothing happens
@@ -20,10 +20,12 @@ mod colors;
 mod event;
 mod handle;
 mod plain;
+mod rate;
 mod rawjson;
 mod tail;
 mod text;
 mod ticker;
+mod totals;
 mod tty;
 mod warnings;
 
@@ -35,5 +37,6 @@ pub use plain::{Plain, PlainOptions};
 pub use rawjson::RawJson;
 pub use tail::{Tail, TailLine};
 pub use text::{Escapes, human_bytes};
+pub use totals::{Moved, Totals};
 pub use tty::{TerminalSize, Tty, TtyOptions};
 pub use warnings::Warnings;

@@ -12,10 +12,17 @@
 //! #5 1.204 done
 //! #5 DONE 1.2s
 //! ```
+//! A transfer tells of itself every few seconds, with its speed and what is left while it goes on:
+//!
+//! ```text
+//! #7 sha256:0f3a… 12.58MB / 30.10MB 1.2s (10.48MB/s, 2s left)
+//! #7 sha256:0f3a… 30.10MB / 30.10MB 2.9s done
+//! ```
 //! One vertex has the screen at a time. What the others tell is held back until the one ends, until one of them
 //! ends, or until it has had the screen for longer than its share: 5 s, more where it says most of what is said, and
 //! 10 s at most while another waits. Numbers are given by first appearance.
 
+use crate::rate::Rate;
 use crate::text::{Escapes, Lines, amount, harmless, log_time};
 use crate::ticker::Ticker;
 use crate::{Event, Moment, Sink, Status, VertexId};
@@ -76,6 +83,8 @@ struct Item {
     lines: [Lines; 2],
     /// What was told last of each status.
     told: HashMap<String, (u64, Moment)>,
+    /// How fast each status goes on.
+    rates: HashMap<String, Rate>,
     complete: bool,
 }
 
@@ -307,6 +316,9 @@ impl Item {
 
     /// Whether the status is worth a line, which then waits.
     fn status(&mut self, at: Moment, status: &Status) -> bool {
+        let rate = self.rates.entry(status.id.clone()).or_default();
+        rate.take(at, status);
+        let rate = rate.words(at, status);
         if let Some((current, told)) = self.told.get(&status.id)
             && status.completed.is_none()
         {
@@ -327,6 +339,9 @@ impl Item {
             if time > 0.01 {
                 text = format!("{text} {time:.1}s");
             }
+        }
+        if let Some(rate) = rate {
+            text = format!("{text} ({rate})");
         }
         if status.completed.is_some() {
             text.push_str(" done");

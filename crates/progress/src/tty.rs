@@ -12,6 +12,7 @@
 
 mod frame;
 
+use crate::rate::Rate;
 use crate::text::{Escapes, Lines, harmless};
 use crate::ticker::Ticker;
 use crate::{Colors, Event, Moment, Sink, Status};
@@ -99,7 +100,7 @@ struct Item {
     started: Option<Moment>,
     ended: Option<Moment>,
     outcome: Outcome,
-    statuses: Vec<Status>,
+    statuses: Vec<(Status, Rate)>,
     notes: Vec<String>,
     warnings: Vec<String>,
     partial: Lines,
@@ -236,10 +237,14 @@ impl State {
                 });
             }
             Event::Status { status, .. } => {
-                match item.statuses.iter_mut().find(|known| known.id == status.id) {
-                    Some(known) => known.clone_from(status),
-                    None => item.statuses.push(Status { id: one_line(&status.id), ..status.clone() }),
-                }
+                let known = item.statuses.iter().position(|(known, _)| known.id == status.id);
+                let known = known.unwrap_or_else(|| {
+                    item.statuses.push((Status::default(), Rate::default()));
+                    item.statuses.len() - 1
+                });
+                let (shown, rate) = &mut item.statuses[known];
+                rate.take(at, status);
+                *shown = Status { id: one_line(&status.id), ..status.clone() };
             }
             Event::Warning { warning, .. } => item.warnings.push(one_line(&warning.message)),
             Event::Note { text, .. } => item.notes.push(one_line(text)),

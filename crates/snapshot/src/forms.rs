@@ -8,7 +8,7 @@ use layer::{
     UnpackOptions, View,
 };
 use oci::{Descriptor, Hasher};
-use progress::VertexHandle;
+use progress::{Progress, VertexHandle};
 use rustix::fs::{Mode, OFlags};
 use std::collections::HashSet;
 use std::fs::File;
@@ -60,6 +60,8 @@ pub struct Forms {
     single_id: bool,
     parallel: usize,
     cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Where pulls are shown that nobody waits for under a name of their own.
+    progress: Progress,
     pub(crate) images: Arc<Images>,
     pub(crate) nested: Arc<Nested>,
     seen: Arc<Seen>,
@@ -71,7 +73,18 @@ impl Forms {
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, single_id: bool, parallel: usize) -> Self {
         let (images, nested, seen) = Default::default();
         let cancelled = Arc::new(|| false);
-        Self { store, fetcher, single_id, parallel: parallel.max(1), cancelled, images, nested, seen }
+        let progress = Progress::none();
+        Self {
+            store,
+            fetcher,
+            single_id,
+            parallel: parallel.max(1),
+            cancelled,
+            progress,
+            images,
+            nested,
+            seen,
+        }
     }
 
     /// These forms, whose pulls, unpacking and waits end soon after `cancelled` answers true, with
@@ -80,6 +93,32 @@ impl Forms {
     pub fn with_cancel(mut self, cancelled: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
         self.cancelled = cancelled;
         self
+    }
+
+    /// These forms, which show pulls that no vertex is given for as vertices of their own.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Does what pulls, told to `vertex` or, where nobody listens to that, to a vertex that `name` gives its name.
+    fn told<T>(
+        &self,
+        vertex: &VertexHandle,
+        name: impl FnOnce() -> String,
+        work: impl FnOnce(&VertexHandle) -> Result<T>,
+    ) -> Result<T> {
+        if vertex.is_heard() {
+            return work(vertex);
+        }
+        let own = self.progress.start(&name());
+        let done = work(&own);
+        match &done {
+            Ok(_) => own.done(),
+            Err(error) => own.fail(&error.to_string()),
+        }
+        done
     }
 
     fn check(&self) -> Result<()> {
@@ -115,6 +154,17 @@ impl Forms {
         if missing.is_empty() {
             return Ok(infos);
         }
+        let name = || {
+            let remote = infos[missing[0]].remote.as_ref().map_or("", |remote| &remote.reference);
+            let layers = if missing.len() == 1 { "layer" } else { "layers" };
+            format!("pulling {} {layers} of {remote}", missing.len())
+        };
+        self.told(vertex, name, |vertex| self.pull_all(stack, &missing, vertex))?;
+        self.infos(stack)
+    }
+
+    /// Pulls these layers of a stack, several at once.
+    fn pull_all(&self, stack: &[LayerId], missing: &[usize], vertex: &VertexHandle) -> Result<()> {
         let next = AtomicUsize::new(0);
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         let pull = || {
@@ -133,10 +183,7 @@ impl Forms {
             }
             pull();
         });
-        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
-        self.infos(stack)
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     /// As [`complete`](Self::complete), for who wants to know no more.
@@ -222,6 +269,7 @@ impl Forms {
             source,
         })?;
         writer.commit()?;
+        transfer.done();
         Ok(())
     }
 
@@ -244,7 +292,8 @@ impl Forms {
                 Remote { reference, descriptor: descriptor.clone() }
             }
         };
-        self.fetch(&remote, &VertexHandle::none())
+        let name = || format!("pulling {} of {}", descriptor.digest, remote.reference);
+        self.told(&VertexHandle::none(), name, |vertex| self.fetch(&remote, vertex))
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -83,6 +83,7 @@ impl World {
             git: Late::new(Box::new(source::git::GitOptions::default)),
             pins: executor::Pins::default(),
             largest_download: 1 << 20,
+            progress: progress::Progress::none(),
         };
         change(&mut options);
         Worker::new(store.clone(), Arc::new(Nobody), options)

@@ -7,11 +7,15 @@ use std::collections::HashMap;
 
 /// Columns for a name below which a row shows nothing of use.
 const NARROWEST: usize = 12;
+/// Columns for a name below which the speed of its transfer is left out.
+const WITH_RATE: usize = 24;
 
 struct Row {
     vertex: usize,
     left: String,
     right: String,
+    /// What stands before the right part where there is room for it.
+    rate: Option<String>,
     color: Option<String>,
     /// Whether it is of something that goes on: such rows stay when the screen is too small for all.
     open: bool,
@@ -70,26 +74,33 @@ fn vertex_rows(vertex: usize, item: &Item, options: &TtyOptions, now: Moment, ro
         // A time that would be shown as 0.1 while it is nearly nothing is noise.
         format!("{:.1}s", if seconds < 0.05 { 0.0 } else { seconds })
     };
-    let mut push = |left: String, right: String, color: Option<&String>, open: bool| {
-        rows.push(Row { vertex, left, right, color: color.cloned(), open });
+    let row = |left: String, right: String, color: Option<&String>, open: bool| Row {
+        vertex,
+        left,
+        right,
+        rate: None,
+        color: color.cloned(),
+        open,
     };
     let open = item.ended.is_none();
-    push(format!(" => {word}{}", item.name), time(item.started, item.ended), color, open);
-    for status in &item.statuses {
+    rows.push(row(format!(" => {word}{}", item.name), time(item.started, item.ended), color, open));
+    for (status, rate) in &item.statuses {
         let Status { id, current, total, started, completed, .. } = status;
         let completed = completed.or(item.ended);
+        let rate = rate.words(now, status).filter(|_| completed.is_none());
         let color = completed.and(colors).map(|c| &c.run);
         let amount = amount(*current, *total);
         let right =
             format!("{amount}{}{}", if amount.is_empty() { "" } else { "  " }, time(*started, completed));
-        push(format!(" => => {id}"), right, color, completed.is_none());
+        let open = completed.is_none();
+        rows.push(Row { rate, ..row(format!(" => => {id}"), right, color, open) });
     }
     let faint = colors.map(|_| "2".to_owned());
     for note in &item.notes {
-        push(format!(" => => note: {note}"), String::new(), faint.as_ref(), false);
+        rows.push(row(format!(" => => note: {note}"), String::new(), faint.as_ref(), false));
     }
     for warning in &item.warnings {
-        push(format!(" => WARN: {warning}"), String::new(), colors.map(|c| &c.warning), false);
+        rows.push(row(format!(" => WARN: {warning}"), String::new(), colors.map(|c| &c.warning), false));
     }
 }
 
@@ -122,13 +133,17 @@ fn share_logs(state: &State, most: usize, mut free: usize) -> HashMap<usize, usi
 
 /// The row cut to the terminal's width, its right part at the edge; nothing where there is no room for it.
 fn drawn(row: &Row, columns: usize) -> Option<String> {
-    let right = if row.right.is_empty() { 0 } else { width(&row.right) + 1 };
-    let room = columns.checked_sub(right).filter(|room| *room >= NARROWEST)?;
+    let of = |text: &str| if text.is_empty() { 0 } else { width(text) + 1 };
+    let left_of = |text: &str| columns.checked_sub(of(text)).filter(|room| *room >= NARROWEST);
+    let long = row.rate.as_ref().map(|rate| format!("{rate}  {}", row.right));
+    let shown = long.as_deref().filter(|long| left_of(long).is_some_and(|room| room >= WITH_RATE));
+    let shown = shown.unwrap_or(&row.right);
+    let (right, room) = (of(shown), left_of(shown)?);
     let left = cut(&row.left, room);
     let mut text = left.to_owned();
     if right > 0 {
         text.extend(std::iter::repeat_n(' ', room - width(left) + 1));
-        text.push_str(&row.right);
+        text.push_str(shown);
     }
     Some(match &row.color {
         Some(color) => format!("\x1b[{color}m{text}\x1b[0m"),

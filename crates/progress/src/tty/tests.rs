@@ -117,6 +117,20 @@ fn a_frame_shows_what_runs_and_its_last_lines() {
 }
 
 #[test]
+fn a_transfer_shows_its_speed_where_there_is_room() {
+    let (progress, clock, screen, _tty) = tty((80, 20), None);
+    let pull = progress.start("pulling node");
+    let transfer = pull.transfer("sha256:abcdef", 30_100_000);
+    clock.advance(2000);
+    transfer.set(12_300_000);
+    insta::assert_snapshot!(shown(&screen.text()), @r"
+    [+] Building 2.0s (0/1)
+     => pulling node                                                            2.0s
+     => => sha256:abcdef                  6.15MB/s, 3s left  12.30MB / 30.10MB  2.0s
+    ");
+}
+
+#[test]
 fn a_small_screen_keeps_what_runs() {
     let (progress, clock, screen, _tty) = tty((40, 6), None);
     let slow = progress.start("slow");

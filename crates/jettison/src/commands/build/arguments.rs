@@ -49,7 +49,7 @@ pub(crate) struct BuildArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// How progress is shown
-    #[arg(long, value_name = "KIND", value_parser = ["auto", "none", "plain", "quiet", "rawjson", "tty"])]
+    #[arg(long, value_name = "KIND", value_parser = crate::showing::KINDS)]
     pub(crate) progress: Option<String>,
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]

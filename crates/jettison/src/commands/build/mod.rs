@@ -81,6 +81,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             git: Late::new(Box::new(move || git_options(&of_git))),
             pins: pins.clone(),
             largest_download: LARGEST_DOWNLOAD,
+            progress: progress.clone(),
         };
         Ok::<_, CommandError>(Worker::new(engine.store()?.clone(), engine.fetcher(), options))
     };

@@ -3,13 +3,10 @@
 use super::BuildArgs;
 use crate::environment::Environment;
 use crate::error::Outcome;
-use crate::screen;
+use crate::{screen, showing};
 use executor::{Cache, Worker};
 use graph::{Graph, MissReason, NodeId, Op};
-use progress::{
-    Colors, Plain, PlainOptions, Progress, RawJson, Sink, Tail, Tty, TtyOptions, Vertex, VertexHandle,
-    VertexId,
-};
+use progress::{Progress, Sink, Tail, Vertex, VertexHandle, VertexId};
 use solver::{BoxError, Cancel, Observer, Solved};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,29 +18,8 @@ const TAIL: usize = 20;
 pub(crate) fn progress(args: &BuildArgs, environment: &Environment) -> (Progress, Arc<Tail>) {
     let tail = Arc::new(Tail::new(TAIL));
     let mut sinks: Vec<Arc<dyn Sink>> = vec![tail.clone()];
-    let kind = args.progress.as_deref().or(environment.get("BUILDKIT_PROGRESS")).unwrap_or("auto");
-    let kind = if args.quiet { "quiet" } else { kind };
-    let terminal = screen::err_is_terminal() && environment.get("TERM") != Some("dumb");
-    let out = Box::new(std::io::stderr());
-    match kind {
-        "none" | "quiet" => {}
-        "rawjson" => sinks.push(Arc::new(RawJson::new(out))),
-        "tty" => sinks.push(Arc::new(Tty::new(out, tty(environment)))),
-        "auto" if terminal => sinks.push(Arc::new(Tty::new(out, tty(environment)))),
-        _ => sinks.push(Arc::new(Plain::new(out, PlainOptions::default()))),
-    }
+    sinks.extend(showing::renderer(args.progress.as_deref(), args.quiet, "Building", environment));
     (Progress::new(sinks), tail)
-}
-
-fn tty(environment: &Environment) -> TtyOptions {
-    let plain = environment.get("NO_COLOR").is_some();
-    let lines = environment.get("BUILDKIT_TTY_LOG_LINES").and_then(|lines| lines.parse().ok()).unwrap_or(6);
-    TtyOptions {
-        size: Box::new(screen::size),
-        colors: (!plain).then(Colors::default),
-        log_lines: lines,
-        ..TtyOptions::default()
-    }
 }
 
 /// How often a build starts over because files of its context changed under it.

@@ -2,12 +2,12 @@
 
 use super::arguments::{ContainerArgs, CreateArgs, RunArgs};
 use super::{open, values};
-use crate::commands::registry;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
 use crate::pulling::{self, Wanted};
 use crate::screen;
+use crate::showing::{ProgressArgs, Showing};
 use clap::{ArgAction, Args};
 use container::{Attached, Containers, Created, Exec, Outcome as Ended, Streams};
 use export::place::Place;
@@ -233,14 +233,10 @@ fn fetch(
     wanted: &Wanted,
     quiet: bool,
 ) -> Outcome<Digest> {
-    let progress = registry::progress(quiet, &engine.environment);
-    let vertex = progress.start(&format!("pulling {}", pulling::shown(place)));
-    let pulled = engine.pull(place, names, wanted, &vertex);
-    match &pulled {
-        Ok(_) => vertex.done(),
-        Err(_) => vertex.cancel(),
-    }
-    progress.finish();
+    let showing = Showing::new(&ProgressArgs::default(), quiet, "Pulling", &engine.environment);
+    let vertex = showing.start(&format!("pulling {}", pulling::shown(place)));
+    let pulled = Showing::end(&vertex, engine.pull(place, names, wanted, &vertex));
+    showing.sum_up();
     engine.store()?.finish()?;
     pulled
 }

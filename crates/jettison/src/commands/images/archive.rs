@@ -4,6 +4,7 @@ use crate::commands::rootless;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use crate::showing::{ProgressArgs, Showing};
 use crate::{pulling, screen};
 use clap::{Args, ValueEnum};
 use export::archive::{self, Saved};
@@ -38,10 +39,10 @@ pub(crate) fn load(args: &LoadArgs, environment: Environment) -> Outcome {
     let engine = super::local(environment);
     let forms = engine.forms()?;
     let store = engine.store()?;
-    let progress = crate::commands::registry::progress(args.quiet, &engine.environment);
+    let showing = Showing::new(&ProgressArgs::default(), args.quiet, "Loading", &engine.environment);
     let name =
         args.input.as_ref().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
-    let vertex = progress.start(&format!("loading {name}"));
+    let vertex = showing.start(&format!("loading {name}"));
     let loaded = match &args.input {
         Some(path) if path.is_dir() => export::load::load_layout(store, &forms, path, &vertex),
         Some(path) => {
@@ -51,11 +52,6 @@ pub(crate) fn load(args: &LoadArgs, environment: Environment) -> Outcome {
         }
         None => export::load::load(store, &forms, std::io::stdin(), &name, &vertex),
     };
-    match &loaded {
-        Ok(_) => vertex.done(),
-        Err(_) => vertex.cancel(),
-    }
-    progress.finish();
     let loaded = loaded.map_err(|error| {
         let damaged = matches!(error, export::Error::Archive { .. });
         let error = CommandError::from(error);
@@ -63,7 +59,10 @@ pub(crate) fn load(args: &LoadArgs, environment: Environment) -> Outcome {
             return error;
         }
         error.hint("nothing of it was kept; an archive is what `docker save`, `podman save` or `jettison save` wrote, or an OCI layout")
-    })?;
+    });
+    let loaded = Showing::end(&vertex, loaded);
+    showing.finish();
+    let loaded = loaded?;
     store.finish()?;
     for Loaded { id, names } in loaded {
         if names.is_empty() {

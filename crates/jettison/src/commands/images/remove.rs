@@ -5,6 +5,7 @@ use crate::commands::rootless;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use crate::showing::{ProgressArgs, Showing};
 use crate::{pulling, screen};
 use clap::Args;
 use oci::Reference;
@@ -25,7 +26,9 @@ pub(crate) struct TagArgs {
 pub(crate) fn tag(args: &TagArgs, environment: Environment) -> Outcome {
     if let Some(target) = pulling::layout(&args.target)? {
         rootless::enter()?;
-        into_layout(&super::local(environment), &args.source, None, target, true)?;
+        let engine = super::local(environment);
+        let showing = Showing::new(&ProgressArgs::default(), true, "Copying", &engine.environment);
+        into_layout(&engine, &args.source, None, target, &showing)?;
         return Ok(0);
     }
     if pulling::layout(&args.source)?.is_some() {

@@ -1,11 +1,11 @@
 //! `copy`: images between registries and OCI layouts, without the store; and from the store into a layout.
 
-use super::progress;
 use crate::cli::RegistryArgs;
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::screen;
+use crate::showing::{ProgressArgs, Showing};
 use clap::Args;
 use export::copy::Copier;
 use export::place::{LayoutName, Place};
@@ -29,6 +29,8 @@ pub(crate) struct CopyArgs {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -36,23 +38,22 @@ pub(crate) struct CopyArgs {
 pub(crate) fn copy(args: &CopyArgs, environment: Environment) -> Outcome {
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
     let (from, to) = (engine.place(&args.source)?, engine.place(&args.target)?);
-    let digest = between(&engine, &from, &to, args.platform.as_ref(), args.quiet)?;
+    let showing = Showing::new(&args.progress, args.quiet, "Copying", &engine.environment);
+    let digest = between(&showing, &from, &to, args.platform.as_ref())?;
     screen::line(&digest.to_string());
     Ok(0)
 }
 
 /// Copies what a place's name stands for, whole or for one platform. Gives its digest.
 pub(crate) fn between(
-    engine: &Engine,
+    showing: &Showing,
     from: &Place<'_>,
     to: &Place<'_>,
     platform: Option<&Platform>,
-    quiet: bool,
 ) -> Outcome<Digest> {
-    let progress = progress(quiet, &engine.environment);
-    let vertex = progress.start(&format!("copying {from} to {to}"));
+    let vertex = showing.start(&format!("copying {from} to {to}"));
     let tell = |layer: &export::push::Layer| {
-        if !quiet {
+        if !showing.quiet {
             let what = match layer.pushed {
                 Pushed::Existed => "Already exists",
                 Pushed::Mounted => "Mounted from another repository",
@@ -62,11 +63,8 @@ pub(crate) fn between(
         }
     };
     let copied = Copier { from, to, vertex: &vertex, tell: &tell }.copy(platform);
-    match &copied {
-        Ok(_) => vertex.done(),
-        Err(_) => vertex.cancel(),
-    }
-    progress.finish();
+    let copied = Showing::end(&vertex, copied.map_err(CommandError::from));
+    showing.sum_up();
     Ok(copied?.digest)
 }
 
@@ -77,7 +75,7 @@ fn to_layout(
     image: &str,
     platform: Option<&Platform>,
     to: &LayoutName,
-    quiet: bool,
+    showing: &Showing,
 ) -> Outcome<Digest> {
     if to.digest.is_some() {
         return Err(CommandError::new(format!("`{to}` has a digest; an image is written under a tag")));
@@ -86,19 +84,15 @@ fn to_layout(
     // An id is no name.
     let name = image.parse::<Reference>().ok().filter(|name| name.tag().is_some());
     let name = name.filter(|name| store.image_id(&name.to_string()).is_ok_and(|known| known.is_some()));
-    let progress = progress(quiet, &engine.environment);
-    let vertex = progress.start(&format!("writing {image} to {to}"));
+    let vertex = showing.start(&format!("writing {image} to {to}"));
     let bundle = indexes::leaving(store, image, platform)?.bundle(store, &forms)?;
     let digest = bundle.root.digest;
     let written = match to.tag {
         Some(_) => layout::write_tagged(&forms, &bundle, to),
         None => layout::write_folder(&forms, &[(bundle, name.into_iter().collect())], &to.folder),
     };
-    match &written {
-        Ok(()) => vertex.done(),
-        Err(_) => vertex.cancel(),
-    }
-    progress.finish();
+    let written = Showing::end(&vertex, written.map_err(CommandError::from));
+    showing.sum_up();
     store.finish()?;
     written?;
     Ok(digest)
@@ -110,10 +104,10 @@ pub(crate) fn into_layout(
     source: &str,
     platform: Option<&Platform>,
     to: LayoutName,
-    quiet: bool,
+    showing: &Showing,
 ) -> Outcome<Digest> {
     match crate::pulling::layout(source)? {
-        Some(from) => between(engine, &Place::Layout(from), &Place::Layout(to), platform, quiet),
-        None => to_layout(engine, source, platform, &to, quiet),
+        Some(from) => between(showing, &Place::Layout(from), &Place::Layout(to), platform),
+        None => to_layout(engine, source, platform, &to, showing),
     }
 }

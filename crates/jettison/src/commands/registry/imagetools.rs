@@ -2,11 +2,11 @@
 //! without the store.
 
 use super::attested::FIELDS;
-use super::progress;
 use crate::cli::RegistryArgs;
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use crate::showing::{ProgressArgs, Showing};
 use crate::{screen, template};
 use attest::storage;
 use clap::{Args, Subcommand};
@@ -73,6 +73,8 @@ pub(crate) struct CreateArgs {
     /// Write facts about the result to a file, as JSON
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
+    #[command(flatten)]
+    progress: ProgressArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -236,18 +238,23 @@ fn create(args: &CreateArgs, environment: Environment) -> Outcome {
         screen::line("");
         return Ok(0);
     }
-    let progress = progress(false, &engine.environment);
+    let showing = Showing::new(&args.progress, false, "Pushing", &engine.environment);
     for (target, name) in targets.iter().zip(&args.tag) {
-        let vertex = progress.start(&format!("pushing {name}"));
-        for (source, document) in sources.iter().zip(&roots) {
-            let copier = Copier { from: source, to: target, vertex: &vertex, tell: &|_| {} };
-            copier.tree(document)?;
+        let vertex = showing.start(&format!("pushing {name}"));
+        let push = || -> export::Result<()> {
+            for (source, document) in sources.iter().zip(&roots) {
+                Copier { from: source, to: target, vertex: &vertex, tell: &|_| {} }.tree(document)?;
+            }
+            target.put(&root)?;
+            target.name(&root)
+        };
+        let pushed = Showing::end(&vertex, push().map_err(CommandError::from));
+        if pushed.is_err() {
+            showing.finish();
         }
-        target.put(&root)?;
-        target.name(&root)?;
-        vertex.done();
+        pushed?;
     }
-    progress.finish();
+    showing.sum_up();
     if let Some(path) = &args.metadata_file {
         let facts = json!({
             "containerimage.descriptor": root.descriptor,

@@ -9,4 +9,4 @@ mod transfer;
 pub(crate) use copy::{CopyArgs, copy, into_layout};
 pub(crate) use imagetools::{ImagetoolsCommand, imagetools};
 pub(crate) use login::{LoginArgs, LogoutArgs, login, logout};
-pub(crate) use transfer::{PullArgs, PushArgs, progress, pull, push};
+pub(crate) use transfer::{PullArgs, PushArgs, pull, push};

@@ -8,13 +8,12 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::pulling::{self, Wanted};
 use crate::screen;
+use crate::showing::{ProgressArgs, Showing};
 use clap::Args;
 use export::place::Place;
 use export::push::{self, Pusher};
 use oci::{Digest, Platform, Reference};
-use progress::{Colors, Plain, PlainOptions, Progress, Sink, Tty, TtyOptions};
 use registry::Pushed;
-use std::sync::Arc;
 
 /// Fetch images from a registry or an OCI layout.
 #[derive(Debug, Args)]
@@ -32,6 +31,8 @@ pub(crate) struct PullArgs {
     #[arg(long, conflicts_with = "platform")]
     all_platforms: bool,
     #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
     let wanted = if args.all_platforms { Wanted::All } else { Wanted::parse(asked)? };
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
     let places = args.names.iter().map(|name| engine.place(name)).collect::<Outcome<Vec<_>>>()?;
-    let progress = progress(args.quiet, &engine.environment);
+    let showing = Showing::new(&args.progress, args.quiet, "Pulling", &engine.environment);
     let mut pulled = Vec::new();
     for (place, text) in places.iter().zip(&args.names) {
         // An image of a layout is called what the layout calls it; it may have no name.
@@ -50,28 +51,25 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
             Place::Registry { reference, .. } => Some(reference.clone()),
             Place::Layout(layout) => layout.image_name()?,
         };
-        if !args.quiet && takes_latest(place, text) {
-            screen::say("Using default tag: latest");
+        if takes_latest(place, text) {
+            showing.say("Using default tag: latest");
         }
-        let vertex = progress.start(&format!("pulling {}", pulling::shown(place)));
+        let vertex = showing.start(&format!("pulling {}", pulling::shown(place)));
         let before = name
             .as_ref()
             .map(|name| Ok::<_, CommandError>(engine.store()?.image_id(&name.to_string())?))
             .transpose()?;
-        match engine.pull(place, name.iter().cloned().collect(), &wanted, &vertex) {
-            Ok(id) => {
-                vertex.done();
-                pulled.push((id, name, before.flatten() == Some(id)));
-            }
+        let done = engine.pull(place, name.iter().cloned().collect(), &wanted, &vertex);
+        match Showing::end(&vertex, done) {
+            Ok(id) => pulled.push((id, name, before.flatten() == Some(id))),
             Err(error) => {
-                vertex.cancel();
-                progress.finish();
+                showing.finish();
                 engine.store()?.finish()?;
                 return Err(error);
             }
         }
     }
-    progress.finish();
+    showing.sum_up();
     let store = engine.store()?;
     store.finish()?;
     for (id, name, same) in pulled {
@@ -84,10 +82,10 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
             let full = name.to_string();
             let known = image.iter().flat_map(|image| &image.names).find(|known| known.reference == full);
             if let Some(manifest) = known.and_then(|known| known.manifest.as_ref()) {
-                screen::say(&format!("Digest: {}", manifest.digest));
+                showing.say(&format!("Digest: {}", manifest.digest));
             }
             let status = if same { "Image is up to date for" } else { "Downloaded newer image for" };
-            screen::say(&format!("Status: {status} {}", name.familiar()));
+            showing.say(&format!("Status: {status} {}", name.familiar()));
         }
         screen::line(&name.to_string());
     }
@@ -98,24 +96,6 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
 fn takes_latest(place: &Place<'_>, text: &str) -> bool {
     let Place::Registry { reference, .. } = place else { return false };
     reference.tag() == Some("latest") && !text.ends_with(":latest") && reference.digest().is_none()
-}
-
-/// The progress of a transfer on standard error.
-pub(crate) fn progress(quiet: bool, environment: &Environment) -> Progress {
-    if quiet {
-        return Progress::none();
-    }
-    let out = Box::new(std::io::stderr());
-    let terminal = screen::err_is_terminal() && environment.get("TERM") != Some("dumb");
-    let sink: Arc<dyn Sink> = if terminal {
-        let colors = environment.get("NO_COLOR").is_none().then(Colors::default);
-        Arc::new(Tty::new(out, TtyOptions { size: Box::new(screen::size), colors, ..TtyOptions::default() }))
-    } else {
-        Arc::new(Plain::new(out, PlainOptions::default()))
-    };
-    let progress = Progress::new(vec![sink]);
-    progress.allow_threads();
-    progress
 }
 
 /// Send an image to a registry or into an OCI layout.
@@ -137,6 +117,8 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
     #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -150,12 +132,12 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
     }
     let targets = targets(args, &engine)?;
     let (store, forms) = (engine.store()?, engine.forms()?);
-    let progress = progress(args.quiet, &engine.environment);
+    let showing = Showing::new(&args.progress, args.quiet, "Pushing", &engine.environment);
     for (image, target) in targets {
         if !args.quiet {
             screen::line(&format!("The push refers to repository [{}]", target.name()));
         }
-        let vertex = progress.start(&format!("pushing {}", target.familiar()));
+        let vertex = showing.start(&format!("pushing {}", target.familiar()));
         let tell = |layer: &push::Layer| {
             if !args.quiet {
                 let what = match layer.pushed {
@@ -168,17 +150,13 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
         };
         let client = engine.client(target.host())?;
         let pusher = Pusher { store, forms: &forms, client, vertex: &vertex, tell: &tell };
-        let pushed = pusher.image(&image, args.platform.as_ref(), &target);
-        let (manifest, missing) = match pushed {
-            Ok(pushed) => {
-                vertex.done();
-                pushed
-            }
+        let pushed = pusher.image(&image, args.platform.as_ref(), &target).map_err(CommandError::from);
+        let (manifest, missing) = match Showing::end(&vertex, pushed) {
+            Ok(pushed) => pushed,
             Err(error) => {
-                vertex.cancel();
-                progress.finish();
+                showing.finish();
                 store.finish()?;
-                return Err(error.into());
+                return Err(error);
             }
         };
         if args.quiet {
@@ -189,28 +167,29 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
         }
         if !missing.is_empty() {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            screen::say(&format!(
+            showing.say(&format!(
                 "note: not all of the index is here (there is nothing for {}), so one image alone was pushed",
                 missing.join(", ")
             ));
         }
     }
-    progress.finish();
+    showing.sum_up();
     store.finish()?;
     Ok(0)
 }
 
 /// Sends an image from a layout or into one, if that is what is asked for. Gives its digest.
 fn with_layouts(args: &PushArgs, engine: &Engine) -> Outcome<Option<Digest>> {
+    let showing = || Showing::new(&args.progress, args.quiet, "Copying", &engine.environment);
     let source = pulling::layout(&args.name)?;
     let target = args.destination.as_deref().map(pulling::layout).transpose()?.flatten();
     match (source, target, &args.destination) {
         (_, Some(target), _) => {
-            into_layout(engine, &args.name, args.platform.as_ref(), target, args.quiet).map(Some)
+            into_layout(engine, &args.name, args.platform.as_ref(), target, &showing()).map(Some)
         }
         (Some(source), None, Some(destination)) => {
             let to = engine.place(destination)?;
-            between(engine, &Place::Layout(source), &to, args.platform.as_ref(), args.quiet).map(Some)
+            between(&showing(), &Place::Layout(source), &to, args.platform.as_ref()).map(Some)
         }
         (Some(source), None, None) => Err(CommandError::usage(format!("{source} says not where it goes"))
             .hint("name the target too: `jettison push oci-layout://FOLDER:TAG REGISTRY/NAME:TAG`")),

@@ -64,7 +64,7 @@ impl Outputs<'_> {
     /// Writes all of them.
     pub(crate) fn write(&self) -> Outcome<Written> {
         self.recorder.check()?;
-        let forms = self.engine.forms()?;
+        let forms = self.engine.forms()?.with_progress(self.progress.clone());
         let mut written = Written::default();
         self.warn_of_lost_attestations();
         for output in self.outputs {

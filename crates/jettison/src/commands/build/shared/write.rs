@@ -51,7 +51,8 @@ fn one(
     vertex: &VertexHandle,
     wanted: &Arc<dyn Fn() -> bool + Send + Sync>,
 ) -> Outcome<()> {
-    let (store, forms) = (engine.store()?, engine.forms()?);
+    let forms = engine.forms()?.with_progress(vertex.progress().clone());
+    let store = engine.store()?;
     let contents = cache::contents(store, &forms, build, cache.mode, &cache.packing)?;
     let Some(contents) = contents else {
         vertex.note("no step has a result that the cache could have");
