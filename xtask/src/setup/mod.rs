@@ -33,6 +33,10 @@ const TESTS: &[Need] = &[
     need("htpasswd", "apache2-utils"),
     // The peer of the differential tests, with its client.
     need("dockerd", "docker.io"),
+    // Its runtime, which podman takes too.
+    need("runc", "runc"),
+    // Certificates of the tests' own.
+    need("openssl", "openssl"),
     // A plain user's ids and networks.
     need("newuidmap", "uidmap"),
     need("pasta", "passt"),

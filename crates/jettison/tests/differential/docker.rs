@@ -2,16 +2,10 @@
 
 use crate::archive::{self, Image};
 use crate::case::{Case, Work};
-use crate::harness::{self, LIMIT};
+use crate::harness::{self, DockerEngine, LIMIT};
 use crate::shape::{Outcome, Shape};
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// The client of the package `docker.io`, before any other that was installed: it speaks BuildKit without a plugin.
-const CLIENTS: &[&str] = &["/usr/bin/docker", "docker"];
+use std::process::Command;
 
 /// The base of the cases as an archive that `docker load` takes.
 pub(crate) fn busybox(folder: &Path) -> PathBuf {
@@ -24,110 +18,34 @@ pub(crate) fn busybox(folder: &Path) -> PathBuf {
     archive
 }
 
-/// An engine, ended when it is dropped.
-pub(crate) struct Engine {
-    process: Child,
-    client: &'static str,
-    folder: TempDir,
-}
+/// An engine with the base of the cases.
+pub(crate) struct Engine(DockerEngine);
 
 impl Engine {
     /// Starts it and loads a base. It ends with the thread that calls this.
     pub(crate) fn start(base: &Path) -> Self {
-        let folder = harness::folder();
-        let path = |name: &str| folder.path().join(name);
-        let log = File::create(path("log")).unwrap();
-        fs::write(path("daemon.json"), "{}").unwrap();
-        let mut daemon = Command::new("setpriv");
-        daemon
-            .args([
-                "--pdeathsig",
-                "TERM",
-                "dockerd",
-                "--iptables=false",
-                "--ip6tables=false",
-                "--bridge=none",
-            ])
-            .arg(format!("--data-root={}", path("data").display()))
-            .arg(format!("--exec-root={}", path("exec").display()))
-            .arg(format!("--pidfile={}", path("pid").display()))
-            .arg(format!("--config-file={}", path("daemon.json").display()))
-            .arg(format!("--host=unix://{}", path("sock").display()))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        let process =
-            daemon.spawn().expect("`setpriv` and `dockerd` are installed by `cargo xtask test setup`");
-        let client = CLIENTS.iter().find(|client| !client.starts_with('/') || fs::exists(client).unwrap());
-        let mut engine = Self { process, client: client.expect("the list has a bare name"), folder };
-        let begun = Instant::now();
-        loop {
-            let version = harness::run(engine.docker(&["version", "--format", "{{.Server.Version}}"]), LIMIT);
-            if version.code == Some(0) {
-                break;
-            }
-            let ended = engine.process.try_wait().unwrap();
-            assert!(
-                ended.is_none() && begun.elapsed() < Duration::from_secs(60),
-                "dockerd does not start ({ended:?}):\n{}\n{}",
-                version.stderr,
-                fs::read_to_string(engine.folder.path().join("log")).unwrap_or_default()
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let engine = DockerEngine::start();
         harness::run(engine.docker(&["load", "--quiet", "--input", base.to_str().unwrap()]), LIMIT).ok();
-        engine
-    }
-
-    /// The client with arguments.
-    fn docker(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(self.client);
-        command
-            .args(args)
-            .stdin(Stdio::null())
-            .env("DOCKER_HOST", format!("unix://{}", self.path("sock").display()))
-            .env("DOCKER_CONFIG", self.path("client"))
-            .env("DOCKER_BUILDKIT", "1");
-        command
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        Self(engine)
     }
 
     /// Builds a case.
     pub(crate) fn build(&self, case: &Case, work: &Work, base: &Image) -> Outcome {
         let name = format!("case-{}", case.name);
-        let mut build = self.docker(&["build", "--progress", "plain", "--tag", &name]);
+        let mut build = self.0.docker(&["build", "--progress", "plain", "--tag", &name]);
         build.args(case.all_args(work)).arg(".").current_dir(work.context()).envs(&case.env);
         let out = harness::run(build, LIMIT);
         if out.code != Some(0) {
             return Err(out.stderr);
         }
         let archive = work.file("docker.tar");
-        let save = harness::run(self.docker(&["save", "--output", archive.to_str().unwrap(), &name]), LIMIT);
+        let save =
+            harness::run(self.0.docker(&["save", "--output", archive.to_str().unwrap(), &name]), LIMIT);
         assert!(
             !save.stderr.contains("empty export"),
             "the engine saves no image without layers: such a case has to be recorded"
         );
         save.ok();
         Ok(Shape::of(&archive::read(&archive), base))
-    }
-}
-
-impl Drop for Engine {
-    /// Asks it to end, so that it ends its own containerd and unmounts what it mounted.
-    fn drop(&mut self) {
-        let process = rustix::process::Pid::from_child(&self.process);
-        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(20) {
-            if self.process.try_wait().is_ok_and(|status| status.is_some()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -10,9 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// How long a stall lasts at most; whoever waits for less must have given up before.
 const STALL: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
@@ -82,6 +83,10 @@ struct Plan {
     counts: Mutex<HashMap<(String, String), u32>>,
     seen: Mutex<Vec<Exchange>>,
     fired: AtomicU32,
+    /// How long every exchange takes at least, in milliseconds; bodies of answers trickle all that time.
+    slow: AtomicU64,
+    /// How many exchanges of blobs are under way, and the most there were.
+    blobs: Mutex<(u32, u32)>,
 }
 
 /// The proxy; it ends when it is dropped.
@@ -122,6 +127,16 @@ impl FaultProxy {
     pub(crate) fn mend(&self) -> u32 {
         *self.plan.fault.lock().unwrap() = None;
         self.plan.fired.load(Ordering::Relaxed)
+    }
+
+    /// From now on every exchange takes at least so many milliseconds.
+    pub(crate) fn slow(&self, milliseconds: u64) {
+        self.plan.slow.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// How many exchanges of blobs there were at once, at most.
+    pub(crate) fn busiest(&self) -> u32 {
+        self.plan.blobs.lock().unwrap().1
     }
 
     /// The exchanges so far.
@@ -211,6 +226,7 @@ fn serve(client: &TcpStream, place: &str, plan: &Plan) -> std::io::Result<()> {
         {
             *byte ^= 1;
         }
+        let _blob = Underway::of(plan, &point);
         let mut answer = ask(place, &request)?;
         let bodiless = point.method == "HEAD";
         let sent = request.body.len();
@@ -248,8 +264,42 @@ fn serve(client: &TcpStream, place: &str, plan: &Plan) -> std::io::Result<()> {
                 (&*client).write_all(&bytes[..at.min(bytes.len())])?;
                 return stall(client);
             }
-            _ => (&*client).write_all(&bytes)?,
+            _ => trickle(client, &bytes, plan.slow.load(Ordering::Relaxed))?,
         }
+    }
+    Ok(())
+}
+
+/// An exchange of a blob while it lasts.
+struct Underway<'a>(Option<&'a Plan>);
+
+impl<'a> Underway<'a> {
+    fn of(plan: &'a Plan, point: &Point) -> Self {
+        if !point.target.contains("/blobs/") || point.method == "HEAD" {
+            return Self(None);
+        }
+        let (now, most) = &mut *plan.blobs.lock().unwrap();
+        *now += 1;
+        *most = (*most).max(*now);
+        Self(Some(plan))
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        if let Some(plan) = self.0 {
+            plan.blobs.lock().unwrap().0 -= 1;
+        }
+    }
+}
+
+/// Writes it in equal parts over so many milliseconds.
+fn trickle(client: &TcpStream, bytes: &[u8], milliseconds: u64) -> std::io::Result<()> {
+    const PARTS: u32 = 20;
+    let part = if milliseconds == 0 { bytes.len() } else { bytes.len().div_ceil(PARTS as usize) };
+    for part in bytes.chunks(part) {
+        std::thread::sleep(Duration::from_millis(milliseconds) / PARTS);
+        (&*client).write_all(part)?;
     }
     Ok(())
 }

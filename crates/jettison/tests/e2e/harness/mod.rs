@@ -10,11 +10,13 @@
 //! A run removes what earlier runs left (their locks are free), so at most one store stays behind.
 
 mod actions;
+mod authority;
 mod azure;
 mod bucket;
 mod build;
 mod container;
 mod context;
+mod engine;
 mod faults;
 mod files;
 mod git;
@@ -25,23 +27,28 @@ mod server;
 mod site;
 mod ssh;
 mod terminal;
+mod tokens;
 mod wire;
 
 pub(crate) use actions::Actions;
+pub(crate) use authority::Authority;
 pub(crate) use azure::Azure;
 pub(crate) use bucket::Bucket;
 pub(crate) use build::Built;
 pub(crate) use container::Container;
 pub(crate) use context::Context;
+pub(crate) use engine::DockerEngine;
 pub(crate) use faults::{Exchange, Fault, FaultProxy, Point, held};
 pub(crate) use files::{Files, Kind};
 pub(crate) use git::{COMMITTED, Repositories};
 pub(crate) use http::{http, http_get};
 pub(crate) use output::{LIMIT, Out, processes_with, run, run_with_input};
 pub(crate) use registry::{Registry, free_port};
+pub(crate) use server::tool;
 pub(crate) use site::{Reply, Site};
 pub(crate) use ssh::{SshAgent, new_key, new_locked_key, put_ssh_add};
 pub(crate) use terminal::terminal;
+pub(crate) use tokens::TokenServer;
 
 use serde_json::Value;
 use std::fs::{self, File};

@@ -1,6 +1,7 @@
 //! A real registry on the loopback: Debian's docker-registry.
 
-use super::{LIMIT, folder, http, run};
+use super::authority::Identity;
+use super::{LIMIT, TokenServer, folder, http, run};
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,19 +15,50 @@ pub(crate) struct Registry {
     pub(crate) address: String,
     process: Child,
     folder: TempDir,
+    _users: Option<TempDir>,
 }
 
 impl Registry {
     /// A registry that anyone may use.
     pub(crate) fn open() -> Self {
-        Self::start(None)
+        Self::start("", "")
     }
 
     /// A registry that asks for a user and a password.
     pub(crate) fn locked(user: &str, password: &str) -> Self {
         let mut htpasswd = Command::new("htpasswd");
         htpasswd.args(["-Bbn", "-C", "4", user, password]);
-        Self::start(Some(run(htpasswd, LIMIT).ok().stdout))
+        let users = folder();
+        let file = users.path().join("htpasswd");
+        fs::write(&file, run(htpasswd, LIMIT).ok().stdout).unwrap();
+        let auth = format!("auth:\n  htpasswd: {{realm: test, path: \"{}\"}}\n", file.display());
+        let mut registry = Self::start("", &auth);
+        registry._users = Some(users);
+        registry
+    }
+
+    /// A registry that a token server stands before.
+    pub(crate) fn guarded(tokens: &TokenServer) -> Self {
+        Self::start("", &tokens.settings())
+    }
+
+    /// A registry that speaks TLS, and to those alone who show a certificate of the authority `clients`, if there is
+    /// one.
+    pub(crate) fn with_tls(identity: &Identity, clients: Option<&Path>) -> Self {
+        let Identity { certificate, key } = identity;
+        let clients = clients.map(|path| format!(", clientcas: [\"{}\"]", path.display()));
+        let tls = format!(
+            ", tls: {{certificate: \"{}\", key: \"{}\"{}}}",
+            certificate.display(),
+            key.display(),
+            clients.unwrap_or_default()
+        );
+        Self::start(&tls, "")
+    }
+
+    /// The port of its address.
+    pub(crate) fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap()
     }
 
     /// Changes a byte of the largest blob it holds.
@@ -43,20 +75,17 @@ impl Registry {
         fs::write(largest, bytes).unwrap();
     }
 
-    fn start(htpasswd: Option<String>) -> Self {
+    /// Starts it with more settings: of its listener, and of the whole.
+    fn start(listener: &str, more: &str) -> Self {
         let folder = folder();
         // The port may be taken by another before the registry has it; then another one is tried.
         for _ in 0..5 {
             let port = free_port();
             let address = format!("127.0.0.1:{port}");
             let path = folder.path().display();
-            let mut settings = format!(
-                "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {path}/data}}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n"
+            let settings = format!(
+                "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {path}/data}}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"{listener}}}\n{more}"
             );
-            if let Some(users) = &htpasswd {
-                fs::write(folder.path().join("htpasswd"), users).unwrap();
-                settings += &format!("auth:\n  htpasswd: {{realm: test, path: {path}/htpasswd}}\n");
-            }
             fs::write(folder.path().join("settings.yml"), settings).unwrap();
             let log = File::create(folder.path().join("log")).unwrap();
             let mut process = Command::new("docker-registry")
@@ -70,7 +99,7 @@ impl Registry {
             let begun = Instant::now();
             while process.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
                 if http(port, "/v2/").is_ok() {
-                    return Self { address, process, folder };
+                    return Self { address, process, folder, _users: None };
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
