@@ -15,8 +15,8 @@ pub enum Error {
     /// A document of an image is wrong.
     #[error("the image is not valid")]
     Oci(#[from] oci::Error),
-    /// The registry refused.
-    #[error("the registry refused")]
+    /// The registry refused; its own error names it and the thing.
+    #[error(transparent)]
     Registry(#[from] registry::Error),
     /// The store of objects that a cache is in refused.
     #[error(transparent)]
