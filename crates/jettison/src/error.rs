@@ -90,6 +90,10 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<registry::Error>() {
         return error.hint();
     }
+    // It says nothing of its own, and so is not in the chain.
+    if let Some(export::Error::Registry(error)) = error.downcast_ref() {
+        return error.hint();
+    }
     if let Some(error) = error.downcast_ref::<network::Error>() {
         return error.hint();
     }
