@@ -15,8 +15,9 @@
 use crate::{Annotations, Error, Result};
 use attest::Statement;
 use layer::{Compression, LayerId};
-use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, media_type};
+use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, media_type, timestamp};
 use snapshot::Forms;
+use std::time::SystemTime;
 use store::{Image, LayerInfo, Store};
 
 /// How layers and documents are written.
@@ -72,6 +73,8 @@ pub struct Packed<'a> {
     pub at: usize,
     /// Its platform.
     pub platform: &'a Platform,
+    /// When it was made, as its configuration says.
+    pub created: Option<SystemTime>,
     /// Its manifest.
     pub manifest: &'a Descriptor,
     /// Its layers as they leave, lowest first.
@@ -155,9 +158,10 @@ impl Bundle {
                 variant: config.variant,
                 ..Platform::default()
             };
+            let created = config.created.as_deref().and_then(timestamp::parse);
             let (mut entry, layers) = bundle.image(store, forms, image, &platform, packing, made)?;
             if let Some(attester) = attester {
-                let packed = Packed { at, platform: &platform, manifest: &entry, layers: &layers };
+                let packed = Packed { at, platform: &platform, created, manifest: &entry, layers: &layers };
                 attestations.extend(bundle.attest(&attester.statements(&packed)?, &entry, packing)?);
             }
             entry.annotations = annotations.manifest_descriptor(&platform);

@@ -55,6 +55,8 @@ const TESTS: &[Need] = &[
     need("strace", "strace"),
     // Agents and keys that are lent to steps.
     need("ssh-agent", "openssh-client"),
+    // Sections put into programs, as compilers would.
+    need("objcopy", "binutils"),
     // What reads our file system images besides the kernel.
     need("fsck.erofs", "erofs-utils"),
 ];

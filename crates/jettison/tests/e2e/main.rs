@@ -11,6 +11,7 @@ mod agents;
 mod archives;
 mod attestations;
 mod attributes;
+mod bills;
 mod build;
 mod cache;
 mod calls;

@@ -17,6 +17,8 @@ use attest::ProvenanceOptions;
 
 const PROVENANCE: &str = "provenance";
 const SBOM: &str = "sbom";
+/// The scanner that BuildKit runs unless it is told another one.
+const SCANNER: &str = "docker/buildkit-syft-scanner";
 /// What buildx asks for where nothing is said.
 const BUILDX_DEFAULT: [(&str, &str); 2] = [("mode", "min"), ("inline-only", "true")];
 
@@ -26,14 +28,7 @@ pub(crate) struct Wanted {
     /// Provenance.
     pub(crate) provenance: Option<ProvenanceOptions>,
     /// An SBOM.
-    pub(crate) sbom: Option<Sbom>,
-}
-
-/// How an SBOM is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sbom {
-    /// The image that BuildKit would scan with.
-    pub(crate) generator: Option<String>,
+    pub(crate) sbom: bool,
 }
 
 /// One flag: the type, whether it is wanted at all, and its parameters.
@@ -46,7 +41,7 @@ struct Given {
 impl Wanted {
     /// Whether anything is.
     pub(crate) fn any(&self) -> bool {
-        self.provenance.is_some() || self.sbom.is_some()
+        self.provenance.is_some() || self.sbom
     }
 
     /// What the flags and the environment ask for.
@@ -82,8 +77,10 @@ impl Wanted {
             None => {}
         }
         if let Some(given) = all.iter().find(|one| one.kind == SBOM && !one.disabled) {
-            let generator = given.parameters.iter().find(|(key, _)| key == "generator");
-            wanted.sbom = Some(Sbom { generator: generator.map(|(_, value)| value.clone()) });
+            for (key, value) in &given.parameters {
+                refuse_other(key, value)?;
+            }
+            wanted.sbom = true;
         }
         Ok(wanted)
     }
@@ -123,6 +120,17 @@ fn given(flag: &str, kind: Option<&str>, text: &str) -> Outcome<Given> {
         other => Err(CommandError::usage(format!("{flag}: there is no attestation of the type `{other}`"))
             .hint("there are provenance and sbom")),
     }
+}
+
+/// BuildKit runs an image to make an SBOM. The one that it runs by default finds what is found here; what another one
+/// would find is not known.
+fn refuse_other(key: &str, value: &str) -> Outcome<()> {
+    let name = value.split(['@', ':']).next().unwrap_or(value);
+    if key != "generator" || name == SCANNER || name.ends_with(&format!("/{SCANNER}")) {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("--sbom: the generator `{value}` cannot be used"))
+        .hint("jettison looks for packages itself and runs no image for that; leave out `generator`"))
 }
 
 fn options(parameters: &[(String, String)]) -> Outcome<ProvenanceOptions> {

@@ -2,6 +2,8 @@
 
 mod flags;
 mod request;
+mod sbom;
+mod tree;
 
 pub(crate) use flags::Wanted;
 
@@ -19,7 +21,10 @@ use frontend::Options;
 use graph::{Graph, ImageOp, NodeId, Op};
 use layer::LayerId;
 use oci::{Descriptor, Manifest, Platform, Reference};
+use progress::Progress;
+use sbom::Scan;
 use serde_json::{Map, Value};
+use snapshot::Forms;
 use solver::Solved;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
@@ -55,9 +60,6 @@ impl Record {
     ) -> Outcome<Self> {
         let started = SystemTime::now();
         let wanted = Wanted::of(args, &options.build_args, &engine.environment)?;
-        if wanted.sbom.is_some() {
-            return Err(CommandError::usage("--sbom: SBOMs cannot be made yet"));
-        }
         let is_read = wanted.provenance.is_some() || args.metadata_file.is_some();
         let (mut request, mut vcs) = Default::default();
         if is_read {
@@ -94,6 +96,7 @@ impl Record {
             steps: steps.iter().map(|step| (step.id, step.stack.clone())).collect(),
             stacks: solved.targets.iter().map(|target| target.stack.clone()).collect(),
             finished: OnceCell::new(),
+            scans: OnceCell::new(),
         }
     }
 }
@@ -119,6 +122,8 @@ pub(crate) struct Recorder<'a> {
     stacks: Vec<Vec<LayerId>>,
     /// When somebody asked for the first time: the build's work was done then.
     finished: OnceCell<SystemTime>,
+    /// What each platform's result was found to hold, where that is asked for.
+    scans: OnceCell<Vec<Scan>>,
 }
 
 impl Recorder<'_> {
@@ -149,13 +154,30 @@ impl Recorder<'_> {
         self.attests().then_some(ImageAttester { recorder: self, names })
     }
 
-    /// What is stated about the result for a platform, by its place among them; its layers leave as `layers`.
-    pub(crate) fn attestations(&self, at: usize, layers: &[Descriptor]) -> Vec<Attestation> {
+    /// Looks into the results for what is to be stated of their files.
+    pub(crate) fn scan(&self, forms: &Forms, progress: &Progress, platforms: &[&Platform]) -> Outcome<()> {
+        if !self.record.wanted.sbom {
+            return Ok(());
+        }
+        let results = platforms.iter().zip(&self.stacks);
+        let scans = results.map(|(platform, stack)| Scan::new(forms, progress, platform, stack));
+        let scans = scans.collect::<Outcome<_>>()?;
+        self.scans.set(scans).map_err(|_| CommandError::new("a build is scanned once"))
+    }
+
+    /// What is stated about the result for a platform, by its place among them; its layers leave as `layers`, and it was
+    /// made at `created`, where that is known.
+    pub(crate) fn attestations(
+        &self,
+        at: usize,
+        layers: &[Descriptor],
+        created: Option<SystemTime>,
+    ) -> Vec<Attestation> {
+        let scan = self.scans.get().and_then(|scans| scans.get(at));
+        let found = scan.map(|scan| scan.attestation(created.unwrap_or(self.record.started), layers));
         let provenance = self.record.wanted.provenance.as_ref();
-        provenance
-            .map(|options| self.provenance(at, layers, options).attestation(options))
-            .into_iter()
-            .collect()
+        let provenance = provenance.map(|options| self.provenance(at, layers, options).attestation(options));
+        found.into_iter().chain(provenance).collect()
     }
 
     /// The blobs of what a step made, as far as they are known: those that leave with the result, and others that are
@@ -273,7 +295,7 @@ impl Attester for ImageAttester<'_> {
             .map(|name| attest::image_url(Kind::Docker, name, Some(image.platform)))
             .map(|url| Subject::new(url, &image.manifest.digest))
             .collect();
-        let attestations = self.recorder.attestations(image.at, image.layers);
+        let attestations = self.recorder.attestations(image.at, image.layers, image.created);
         Ok(attestations.iter().map(|attestation| attestation.statement(&subjects)).collect())
     }
 }

@@ -67,6 +67,10 @@ impl Outputs<'_> {
         let forms = self.engine.forms()?.with_progress(self.progress.clone());
         let mut written = Written::default();
         self.warn_of_lost_attestations();
+        if self.outputs.iter().any(carries_attestations) {
+            let platforms: Vec<&Platform> = self.built.iter().map(|built| &built.platform).collect();
+            self.recorder.scan(&forms, self.progress, &platforms)?;
+        }
         for output in self.outputs {
             for name in &output.names {
                 if output.has_image() && !written.names.contains(name) {
@@ -229,7 +233,7 @@ impl Outputs<'_> {
 
     /// Outputs that have no place for attestations lose them.
     fn warn_of_lost_attestations(&self) {
-        let loses = |output: &Output| matches!(output.kind, Kind::Docker(_));
+        let loses = |output: &Output| !carries_attestations(output) && output.kind != Kind::CacheOnly;
         if self.recorder.attests() && self.outputs.iter().any(loses) {
             screen::say(
                 "warning: an image in a docker archive carries no attestations; those in the store, in registries and \
@@ -272,10 +276,11 @@ impl Outputs<'_> {
                     seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
                     nanoseconds: 0,
                 });
+                let created = self.epoch.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
                 let options = local::Options {
                     folder: if split { platform.clone() } else { String::new() },
                     epoch,
-                    attestations: self.recorder.attestations(at, &[]),
+                    attestations: self.recorder.attestations(at, &[], created),
                     prefix: output.attestation_prefix.clone(),
                     platform: if shares { platform } else { String::new() },
                     now,
@@ -283,6 +288,14 @@ impl Outputs<'_> {
                 (&built.stack[..], options)
             })
             .collect()
+    }
+}
+
+/// Whether an output has a place for attestations.
+fn carries_attestations(output: &Output) -> bool {
+    match output.kind {
+        Kind::Image { .. } | Kind::Local { .. } | Kind::Tar { .. } | Kind::Oci(_) => true,
+        Kind::Docker(_) | Kind::CacheOnly => false,
     }
 }
 
