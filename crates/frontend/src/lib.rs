@@ -25,6 +25,7 @@ mod options;
 mod outline;
 mod paths;
 mod run;
+mod scans;
 mod scope;
 mod stage;
 mod targets;
@@ -37,6 +38,7 @@ pub use location::{Line, Lines, Location, finding_lines};
 pub use lower::{Lowered, lower};
 pub use options::{BaseImage, BoxError, Dated, MainContext, MetaResolver, NamedContext, Options};
 pub use outline::{Asked, Outline, OutlineArg, outline};
+pub use scans::Scan;
 pub use targets::{Target, targets};
 
 /// What this crate's functions return.

@@ -4,6 +4,7 @@ use crate::findings::Findings;
 use crate::names::{Named, find_target, mentions};
 use crate::options::{BaseImage, MetaResolver};
 use crate::outline::Captures;
+use crate::scans::Scan;
 use crate::scope::Globals;
 use crate::stage::StageState;
 use crate::{Error, Options, Result, hints};
@@ -23,6 +24,8 @@ pub struct Lowered {
     pub graph: Graph,
     /// The operation that the image is made of.
     pub target: NodeId,
+    /// What is to be looked into besides the image, where somebody wants to know what is in it.
+    pub scans: Vec<Scan>,
     /// The image's configuration with its history; layers and times are filled in when it is exported.
     pub config: ImageConfig,
     /// The base image of the target, if it stands on one.
@@ -53,6 +56,7 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaReso
         }
     }
     let state = lowering.done[target].take().expect("because the target is among the stages it reaches");
+    let scans = lowering.scans(&state);
     let mut config = state.config;
     for (name, value) in &options.labels {
         config.config.labels.insert(name.clone(), value.clone());
@@ -66,6 +70,7 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, resolver: &dyn MetaReso
     Ok(Lowered {
         graph: lowering.graph,
         target: state.node,
+        scans,
         config,
         base: state.base,
         stage: state.name,

@@ -4,6 +4,7 @@
 //! entry remembers whether it came from an ARG, because only ENV reaches the image.
 
 use crate::outline::{GlobalArgs, OutlineArg};
+use crate::scans::is_switch;
 use crate::{Options, Result, hints};
 use dockerfile::expand::Lex;
 use dockerfile::{Dockerfile, Stage};
@@ -185,7 +186,7 @@ impl Scope {
 
     /// Declares an argument, with its value where it has one.
     pub(crate) fn declare(&mut self, name: &str, value: Option<String>) {
-        if let Some(value) = &value {
+        if let Some(value) = value.as_ref().filter(|_| !is_switch(name)) {
             self.set(name, value, true);
         }
         self.declared.push((name.to_owned(), value));
@@ -194,6 +195,12 @@ impl Scope {
     /// Whether ARG named it, with a value or without.
     pub(crate) fn is_declared(&self, name: &str) -> bool {
         self.declared.iter().any(|(known, _)| known == name)
+    }
+
+    /// The value that the last ARG of this name with one gave.
+    pub(crate) fn declared_value(&self, name: &str) -> Option<&str> {
+        let given = self.declared.iter().rev().filter(|(known, _)| known == name);
+        given.filter_map(|(_, value)| value.as_deref()).next()
     }
 
     /// What a process sees.

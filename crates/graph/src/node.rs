@@ -128,17 +128,21 @@ impl Graph {
     }
 
     /// Takes another graph's nodes in, after those that are here. `about` is asked what people are told of each. Gives
-    /// the id that `node` of that graph has here.
-    pub fn append(&mut self, other: Self, node: NodeId, mut about: impl FnMut(About) -> About) -> NodeId {
+    /// what tells the id that a node of that graph has here.
+    pub fn append(
+        &mut self,
+        other: Self,
+        about: &mut dyn FnMut(About) -> About,
+    ) -> impl Fn(NodeId) -> NodeId + use<> {
         let first =
             u32::try_from(self.nodes.len()).expect("because a Dockerfile has fewer than 2^32 instructions");
-        let moved = |id: NodeId| NodeId(id.0 + first);
+        let moved = move |id: NodeId| NodeId(id.0 + first);
         self.nodes.extend(other.nodes.into_iter().map(|node| Node {
             op: node.op,
             inputs: node.inputs.into_iter().map(moved).collect(),
             about: about(node.about),
         }));
-        moved(node)
+        moved
     }
 
     /// The nodes in order.

@@ -7,4 +7,5 @@ mod checks;
 mod configuration;
 mod copies;
 mod runs;
+mod scans;
 mod support;

@@ -238,3 +238,33 @@ fn other_scanners_are_refused_and_folders_have_the_document_as_a_file() {
     let to = format!("type=docker,dest={}/image.tar", out.path().display());
     assert!(!house.build(&context, &["--sbom=true", "-o", &to]).has_step("generating sbom"));
 }
+
+#[test]
+fn stages_and_the_context_are_looked_into_where_the_file_asks() {
+    let context = Context::dockerfile(
+        "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\n\
+         FROM scratch AS tools\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY tool/package.json /tool/\n\
+         FROM scratch AS silent\nCOPY other/package.json /other/\n\
+         FROM scratch\nCOPY --from=tools /tool /bin/\nCOPY --from=silent /other /bin/other/\n",
+    );
+    for name in ["tool", "other", "unused"] {
+        let manifest = format!(r#"{{"name": "{name}", "version": "1.0.0"}}"#);
+        context.write(&format!("{name}/package.json"), &manifest);
+    }
+    let house = own();
+    for _ in ["built", "cached"] {
+        let made = build(&house, &context, &[]);
+        let told: Vec<String> = made
+            .documents
+            .iter()
+            .map(|document| {
+                let names = ours(document).into_iter().map(|(name, ..)| name);
+                format!("{}: {}", text(&document["name"]), names.collect::<Vec<_>>().join(" "))
+            })
+            .collect();
+        assert_eq!(told, ["sbom: other tool", "sbom-tools: tool", "sbom-context: other tool unused"]);
+    }
+    // A build that states nothing takes no more of the context than before.
+    let plain = house.build(&context, &["-o", "type=cacheonly"]);
+    assert!(!plain.has_step("scan context"), "{}", plain.out.stderr);
+}

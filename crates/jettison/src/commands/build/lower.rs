@@ -25,11 +25,15 @@ pub(crate) fn lower(
         let mut one = frontend::lower(parsed, &options, resolver)
             .map_err(|error| failure::frontend(&parsed.source, &error))?;
         let own = std::mem::take(&mut one.graph);
-        targets.push(graph.append(own, one.target, |about| match several {
+        let moved = graph.append(own, &mut |about| match several {
             // What stood in this place before is asked for by it.
             true if !about.slot.is_empty() => About { slot: format!("{platform} {}", about.slot), ..about },
             _ => about,
-        }));
+        });
+        targets.push(moved(one.target));
+        for scan in &mut one.scans {
+            scan.node = moved(scan.node);
+        }
         lowered.push((platform, one));
     }
     Ok((graph, targets, lowered))

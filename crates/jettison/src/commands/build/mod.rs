@@ -132,6 +132,13 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
                 .map_err(|error| failure::early(&parsed.source, &graph.node(id).about, &error))?;
         }
     }
+    // What is looked into besides the results is made in the same go.
+    let scans = match outputs.iter().any(output::Output::carries_attestations) {
+        true => record.scans(&lowered),
+        false => Vec::new(),
+    };
+    let solved_for: Vec<NodeId> =
+        targets.iter().copied().chain(scans.iter().map(|(_, scan)| scan.node)).collect();
     let wanted = interrupts.wanted();
     let cache_from = shared::from(&engine, &args.cache_from, &wanted)?;
     let cache = Cache::new(store.clone(), context.identity(&dockerfile, &args), cache_from);
@@ -139,7 +146,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
         args: &args,
         engine: &engine,
         parsed: &parsed,
-        targets: &targets,
+        targets: &solved_for,
         worker: &worker,
         cache: &cache,
         progress: &progress,
@@ -150,7 +157,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     };
     let solved = building.solve(&graph)?;
     let second = args.verify_reproducible.then(|| building.solve(&verify::again(&graph))).transpose()?;
-    let recorder = record.of(store, &graph, &targets, &solved);
+    let recorder = record.of(store, &graph, &targets, &solved, &scans);
     let steps: Vec<export::cache::Step> = solved
         .steps
         .into_iter()

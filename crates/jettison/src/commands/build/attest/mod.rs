@@ -9,6 +9,7 @@ pub(crate) use flags::Wanted;
 
 use super::BuildArgs;
 use super::context::DockerfileText;
+use super::lower::ForPlatform;
 use crate::engine::Engine;
 use crate::error::{CommandError, Outcome};
 use crate::time;
@@ -78,13 +79,21 @@ impl Record {
         Ok(Self { wanted, request, pins, vcs, invocation: new_name(), started, dockerfile: text })
     }
 
-    /// With what was built.
+    /// What the file asks to look into besides the results, each with the number of its platform; nothing unless
+    /// somebody wants to know what is in them.
+    pub(crate) fn scans(&self, lowered: &[ForPlatform]) -> Vec<(usize, frontend::Scan)> {
+        let platforms = lowered.iter().enumerate().filter(|_| self.wanted.sbom);
+        platforms.flat_map(|(at, (_, one))| one.scans.iter().map(move |scan| (at, scan.clone()))).collect()
+    }
+
+    /// With what was built, and what was made to be looked into.
     pub(crate) fn of<'a>(
         &'a self,
         store: &'a Store,
         graph: &'a Graph,
         targets: &'a [NodeId],
         solved: &Solved,
+        scans: &[(usize, frontend::Scan)],
     ) -> Recorder<'a> {
         let told = self.wanted.provenance.as_ref().is_some_and(|options| options.mode == Mode::Max);
         let steps = if told { &solved.steps[..] } else { &[] };
@@ -95,6 +104,7 @@ impl Record {
             targets,
             steps: steps.iter().map(|step| (step.id, step.stack.clone())).collect(),
             stacks: solved.targets.iter().map(|target| target.stack.clone()).collect(),
+            extras: scans.iter().map(|(at, scan)| (*at, scan.name.clone())).collect(),
             finished: OnceCell::new(),
             scans: OnceCell::new(),
         }
@@ -118,12 +128,14 @@ pub(crate) struct Recorder<'a> {
     targets: &'a [NodeId],
     /// What each step made, where that is told.
     steps: HashMap<NodeId, Vec<LayerId>>,
-    /// The layers of each platform's result.
+    /// The layers of each platform's result, then those of what is looked into besides.
     stacks: Vec<Vec<LayerId>>,
+    /// What is looked into besides: for which platform, and its name.
+    extras: Vec<(usize, String)>,
     /// When somebody asked for the first time: the build's work was done then.
     finished: OnceCell<SystemTime>,
     /// What each platform's result was found to hold, where that is asked for.
-    scans: OnceCell<Vec<Scan>>,
+    scans: OnceCell<Vec<Vec<Scan>>>,
 }
 
 impl Recorder<'_> {
@@ -159,9 +171,17 @@ impl Recorder<'_> {
         if !self.record.wanted.sbom {
             return Ok(());
         }
-        let results = platforms.iter().zip(&self.stacks);
-        let scans = results.map(|(platform, stack)| Scan::new(forms, progress, platform, stack));
-        let scans = scans.collect::<Outcome<_>>()?;
+        let (results, extras) = self.stacks.split_at(platforms.len());
+        let scan = |at: usize, name: Option<&str>, stack: &[LayerId]| {
+            Scan::new(forms, progress, platforms[at], name, stack)
+        };
+        let mut scans = Vec::with_capacity(results.len());
+        for (at, stack) in results.iter().enumerate() {
+            scans.push(vec![scan(at, None, stack)?]);
+        }
+        for ((at, name), stack) in self.extras.iter().zip(extras) {
+            scans[*at].push(scan(*at, Some(name), stack)?);
+        }
         self.scans.set(scans).map_err(|_| CommandError::new("a build is scanned once"))
     }
 
@@ -173,11 +193,12 @@ impl Recorder<'_> {
         layers: &[Descriptor],
         created: Option<SystemTime>,
     ) -> Vec<Attestation> {
-        let scan = self.scans.get().and_then(|scans| scans.get(at));
-        let found = scan.map(|scan| scan.attestation(created.unwrap_or(self.record.started), layers));
+        let created = created.unwrap_or(self.record.started);
+        let scans = self.scans.get().and_then(|scans| scans.get(at)).into_iter().flatten();
+        let found = scans.map(|scan| scan.attestation(created, layers));
         let provenance = self.record.wanted.provenance.as_ref();
         let provenance = provenance.map(|options| self.provenance(at, layers, options).attestation(options));
-        found.into_iter().chain(provenance).collect()
+        found.chain(provenance).collect()
     }
 
     /// The blobs of what a step made, as far as they are known: those that leave with the result, and others that are

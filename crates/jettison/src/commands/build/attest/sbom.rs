@@ -18,10 +18,14 @@ const CREATOR: &str = concat!("jettison-", env!("CARGO_PKG_VERSION"));
 const NAMED: usize = 5;
 
 /// What one scan found.
-pub(super) struct Scan(Inventory);
+pub(super) struct Scan {
+    /// What was looked into besides the result; nothing is the result itself.
+    extra: Option<String>,
+    found: Inventory,
+}
 
 impl Scan {
-    /// Scans the result for a platform.
+    /// Scans the result for a platform, or what `extra` names.
     ///
     /// # Errors
     /// Layers that cannot be had or read.
@@ -29,9 +33,11 @@ impl Scan {
         forms: &Forms,
         progress: &Progress,
         platform: &Platform,
+        extra: Option<&str>,
         stack: &[LayerId],
     ) -> Outcome<Self> {
-        let vertex = progress.start(&format!("[{platform}] generating sbom"));
+        let of = extra.map(|extra| format!(" of {extra}")).unwrap_or_default();
+        let vertex = progress.start(&format!("[{platform}] generating sbom{of}"));
         let found = scan(forms, &vertex, stack).inspect_err(|error| vertex.fail(&error.message))?;
         for skipped in found.skipped.iter().take(NAMED) {
             vertex.note(&format!("/{} is left out: it {}", skipped.path, skipped.reason));
@@ -41,14 +47,20 @@ impl Scan {
         }
         vertex.note(&format!("{} packages", found.packages.len()));
         vertex.done();
-        Ok(Self(found))
+        Ok(Self { extra: extra.map(str::to_owned), found })
     }
 
     /// The document, dated `created`, of layers that leave as `layers`.
     pub(super) fn attestation(&self, created: SystemTime, layers: &[Descriptor]) -> Attestation {
+        // Only the result's layers leave.
+        let layers = if self.extra.is_none() { layers } else { &[] };
         let layers: Vec<String> = layers.iter().map(|layer| layer.digest.to_string()).collect();
-        let about = About { name: RESULT, created, creator: CREATOR, layers: &layers };
-        Attestation::spdx(RESULT, ::sbom::spdx(&self.0, &about))
+        let name = match &self.extra {
+            Some(extra) => format!("{RESULT}-{extra}"),
+            None => RESULT.to_owned(),
+        };
+        let about = About { name: &name, created, creator: CREATOR, layers: &layers };
+        Attestation::spdx(&name, ::sbom::spdx(&self.found, &about))
     }
 }
 

@@ -96,6 +96,14 @@ impl Output {
         }
     }
 
+    /// Whether it has a place for attestations.
+    pub(crate) fn carries_attestations(&self) -> bool {
+        match self.kind {
+            Kind::Image { .. } | Kind::Local { .. } | Kind::Tar { .. } | Kind::Oci(_) => true,
+            Kind::Docker(_) | Kind::CacheOnly => false,
+        }
+    }
+
     /// Whether it has an image's configuration in it.
     pub(crate) fn has_image(&self) -> bool {
         matches!(self.kind, Kind::Image { .. } | Kind::Docker(_) | Kind::Oci(_))

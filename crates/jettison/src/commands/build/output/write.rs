@@ -67,7 +67,7 @@ impl Outputs<'_> {
         let forms = self.engine.forms()?.with_progress(self.progress.clone());
         let mut written = Written::default();
         self.warn_of_lost_attestations();
-        if self.outputs.iter().any(carries_attestations) {
+        if self.outputs.iter().any(Output::carries_attestations) {
             let platforms: Vec<&Platform> = self.built.iter().map(|built| &built.platform).collect();
             self.recorder.scan(&forms, self.progress, &platforms)?;
         }
@@ -233,7 +233,7 @@ impl Outputs<'_> {
 
     /// Outputs that have no place for attestations lose them.
     fn warn_of_lost_attestations(&self) {
-        let loses = |output: &Output| !carries_attestations(output) && output.kind != Kind::CacheOnly;
+        let loses = |output: &Output| !output.carries_attestations() && output.kind != Kind::CacheOnly;
         if self.recorder.attests() && self.outputs.iter().any(loses) {
             screen::say(
                 "warning: an image in a docker archive carries no attestations; those in the store, in registries and \
@@ -288,14 +288,6 @@ impl Outputs<'_> {
                 (&built.stack[..], options)
             })
             .collect()
-    }
-}
-
-/// Whether an output has a place for attestations.
-fn carries_attestations(output: &Output) -> bool {
-    match output.kind {
-        Kind::Image { .. } | Kind::Local { .. } | Kind::Tar { .. } | Kind::Oci(_) => true,
-        Kind::Docker(_) | Kind::CacheOnly => false,
     }
 }
 
