@@ -93,17 +93,19 @@ pub(crate) fn config(
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(wrong)?;
-    let verifier: Arc<dyn ServerCertVerifier> = if verify {
-        let mut extra = Vec::new();
+    let known = if verify {
+        let mut certificates = Vec::new();
         let own = files.map(|files| files.authorities.as_slice()).unwrap_or_default();
         for path in extra_authorities.iter().chain(own) {
-            extra.extend(certificates(path)?);
+            certificates.extend(self::certificates(path)?);
         }
-        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), provider);
-        Arc::new(Known { chains: verifier.map_err(wrong)?, certificates: extra })
+        let roots = certificates.clone();
+        let chains = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, provider.clone());
+        Some(Known { chains: chains.map_err(wrong)?, certificates })
     } else {
-        Arc::new(AnyCertificate(provider))
+        None
     };
+    let verifier = Arc::new(Verifier { known, provider });
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match files.and_then(|files| files.client.as_ref()) {
         None => Ok(builder.with_no_client_auth()),
@@ -119,6 +121,14 @@ pub(crate) fn config(
     }
 }
 
+/// Whom a connection trusts; signatures of the handshake are checked in either case.
+#[derive(Debug)]
+struct Verifier {
+    /// Without it any certificate will do: for hosts that the user named insecure.
+    known: Option<Known>,
+    provider: Arc<CryptoProvider>,
+}
+
 /// Trusts what chains to an authority, and a server that shows the very certificate the user put among the authorities:
 /// `openssl req -x509` makes servers' certificates that call themselves authorities, and webpki refuses those.
 #[derive(Debug)]
@@ -127,7 +137,7 @@ struct Known {
     certificates: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -136,12 +146,15 @@ impl ServerCertVerifier for Known {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let refused = match self.chains.verify_server_cert(certificate, others, name, ocsp, now) {
+        let Some(Known { chains, certificates }) = &self.known else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let refused = match chains.verify_server_cert(certificate, others, name, ocsp, now) {
             Ok(verified) => return Ok(verified),
             Err(refused) => refused,
         };
         // webpki's own error type is not ours to name. It checks dates before this.
-        if !self.certificates.contains(certificate) || !format!("{refused:?}").contains("CaUsedAsEndEntity") {
+        if !certificates.contains(certificate) || !format!("{refused:?}").contains("CaUsedAsEndEntity") {
             return Err(refused);
         }
         let parsed = rustls::server::ParsedCertificate::try_from(certificate)?;
@@ -155,46 +168,7 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
-}
-
-/// Trusts any certificate: for hosts that the user named insecure.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -204,11 +178,11 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
