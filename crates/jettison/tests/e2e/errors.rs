@@ -140,6 +140,12 @@ fn an_unknown_target() {
 }
 
 #[test]
+fn an_empty_target_is_none() {
+    let context = Context::dockerfile("FROM scratch AS first\nCOPY Dockerfile /first\nFROM scratch\nCOPY Dockerfile /last\n");
+    assert_eq!(shared().files_of(&context, &["--target", ""]).names(""), ["last"]);
+}
+
+#[test]
 fn an_unknown_stage_in_copy_from() {
     // As with Docker, a name that is no stage is an image; nobody listens at this one's registry.
     let registry = format!("127.0.0.1:{}", free_port());

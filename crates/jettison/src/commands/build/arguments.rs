@@ -290,7 +290,8 @@ impl BuildArgs {
         };
         Ok(frontend::Options {
             context: frontend::MainContext::Local,
-            target: self.target.clone(),
+            // Scripts write `--target "$STAGE"`; an empty one is none, as with buildx.
+            target: self.target.clone().filter(|target| !target.is_empty()),
             build_args,
             labels,
             platform: Platform::host(),
