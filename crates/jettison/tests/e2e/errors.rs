@@ -141,7 +141,9 @@ fn an_unknown_target() {
 
 #[test]
 fn an_empty_target_is_none() {
-    let context = Context::dockerfile("FROM scratch AS first\nCOPY Dockerfile /first\nFROM scratch\nCOPY Dockerfile /last\n");
+    let context = Context::dockerfile(
+        "FROM scratch AS first\nCOPY Dockerfile /first\nFROM scratch\nCOPY Dockerfile /last\n",
+    );
     assert_eq!(shared().files_of(&context, &["--target", ""]).names(""), ["last"]);
 }
 
