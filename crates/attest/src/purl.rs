@@ -6,6 +6,7 @@
 //! ```
 
 use oci::{Platform, Reference};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 /// What kind of name an image has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,10 @@ pub fn image_url(kind: Kind, name: &Reference, platform: Option<&Platform>) -> S
         Kind::Oci => "pkg:oci/",
     });
     for part in parts {
-        url.push_str(&escaped(part));
+        url.extend(escaped(part));
         url.push('/');
     }
-    url.push_str(&escaped(last));
+    url.extend(escaped(last));
     if let Some(tag) = name.tag() {
         url.push('@');
         url.push_str(tag);
@@ -47,17 +48,9 @@ pub fn image_url(kind: Kind, name: &Reference, platform: Option<&Platform>) -> S
 }
 
 /// Percent-encoding of everything but letters, digits and `-_.~`.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let c = char::from(byte);
-        if c.is_ascii_alphanumeric() || "-_.~".contains(c) {
-            out.push(c);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+fn escaped(text: &str) -> PercentEncode<'_> {
+    const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(text, PART)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //!
 //! URLs are read as Go reads them, for BuildKit does: what is no URL to Go is no repository here.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 
 /// A repository and what is wanted of it.
@@ -266,22 +267,13 @@ fn read_pair(pair: &str) -> Option<(String, String)> {
 
 /// Replaces `%XX`, and `+` by a space where that is meant. Nothing for a `%` that no two digits follow.
 fn unescape(text: &str, plus: bool) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        match first {
-            b'%' => {
-                let hex = after.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit))?;
-                bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
-                rest = &after[2..];
-                continue;
-            }
-            b'+' if plus => bytes.push(b' '),
-            other => bytes.push(*other),
-        }
-        rest = after;
+    let whole =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(whole) {
+        return None;
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let text = if plus { text.replace('+', " ") } else { text.to_owned() };
+    Some(percent_decode_str(&text).decode_utf8_lossy().into_owned())
 }
 
 /// Whether a path can stand in a URL as it is.
@@ -289,17 +281,23 @@ fn is_encoded(path: &str) -> bool {
     path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:@[]%/".contains(&b))
 }
 
+/// As Go escapes the path of a URL.
 fn escape(path: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    const PATH: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b'$')
+        .remove(b'&')
+        .remove(b'+')
+        .remove(b',')
+        .remove(b'/')
+        .remove(b':')
+        .remove(b';')
+        .remove(b'=')
+        .remove(b'@');
+    utf8_percent_encode(path, PATH).to_string()
 }
 
 #[cfg(test)]

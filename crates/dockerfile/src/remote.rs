@@ -18,7 +18,7 @@ pub fn file_name(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let path = rest.split_once('/').map_or("", |(_, path)| path);
-    let decoded = decode(path);
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     let name = decoded.trim_end_matches('/').rsplit('/').next().unwrap_or_default().trim();
     match name {
         "" => UNNAMED.to_owned(),
@@ -27,27 +27,6 @@ pub fn file_name(url: &str) -> String {
         name if name.contains(char::is_control) => "download".to_owned(),
         name => name.to_owned(),
     }
-}
-
-/// Replaces `%XX`; what is no UTF-8 then becomes the replacement character.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
-        let hex = hex.and_then(|two| std::str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -1,45 +1,25 @@
 //! Percent-encoding (RFC 3986): everything but letters, digits and `-._~`.
 
-/// A name for a path: slashes stay.
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What a value of a query may not have.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What a path may not have: slashes stay.
+const PATH: &AsciiSet = &VALUE.remove(b'/');
+
+/// A name for a path.
 pub(crate) fn path(text: &str) -> String {
-    escape(text, b"/")
+    utf8_percent_encode(text, PATH).to_string()
 }
 
 /// A value for a query.
 pub(crate) fn value(text: &str) -> String {
-    escape(text, b"")
-}
-
-fn escape(text: &str, kept: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    utf8_percent_encode(text, VALUE).to_string()
 }
 
 /// A value of a query without its escapes.
 pub(crate) fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -50,7 +30,7 @@ mod tests {
     fn what_is_escaped() {
         assert_eq!(path("a/blobs/sha256:00 ü"), "a/blobs/sha256%3A00%20%C3%BC");
         assert_eq!(value("a/b+c=~"), "a%2Fb%2Bc%3D~");
-        for text in ["a/b+c=~%", "ü", "100%", ""] {
+        for text in ["a/b+c=~%", "ü", "100%", "%+1", ""] {
             assert_eq!(unescape(&value(text)), text);
         }
     }

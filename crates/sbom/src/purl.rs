@@ -3,6 +3,8 @@
 //! Everything but letters, digits, `.`, `-`, `_`, `~` and `:` is percent-encoded, as UTF-8; slashes stand between the
 //! parts of a namespace and of a subpath. Qualifiers are sorted by their names, and those without a value are left out.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// Makes one package URL.
 #[derive(Debug, Default)]
 pub(crate) struct Purl<'a> {
@@ -49,16 +51,9 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn encode(text: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
+    const PART: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
+    out.extend(utf8_percent_encode(text, PART));
 }
 
 #[cfg(test)]

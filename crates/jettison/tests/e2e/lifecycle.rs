@@ -359,3 +359,16 @@ fn rename_restart_and_top() {
     house.fails(1, &["inspect", &container.name]);
     house.fails(125, &["run", "--restart", "always", "busybox", "true"]).says("--restart");
 }
+
+#[test]
+fn what_docker_leaves_to_its_engine_is_no_wrong_command_line() {
+    for (words, code) in [
+        (&["kill", "--signal", "BOGUS", "nobody"][..], 1),
+        (&["ps", "--filter", "colour=red"], 1),
+        (&["images", "--filter", "colour=red"], 1),
+        (&["run", "--stop-signal", "BOGUS", "busybox"], 125),
+        (&["ps", "--no-such-flag"], 125),
+    ] {
+        shared().fails(code, words);
+    }
+}

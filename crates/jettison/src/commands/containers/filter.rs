@@ -25,12 +25,12 @@ impl Filters {
         for text in texts {
             let (name, value) = text
                 .split_once('=')
-                .ok_or_else(|| CommandError::usage(format!("invalid filter `{text}`: NAME=VALUE")))?;
+                .ok_or_else(|| CommandError::new(format!("invalid filter `{text}`: NAME=VALUE")))?;
             if !KNOWN.contains(&name) && name != "until" {
-                return Err(CommandError::usage(format!("the filter `{name}` is not supported yet"))
+                return Err(CommandError::new(format!("the filter `{name}` is not supported yet"))
                     .hint(format!("the filters are {}", KNOWN.join(", "))));
             }
-            let wrong = |known: &str| CommandError::usage(format!("invalid filter `{text}`: {known}"));
+            let wrong = |known: &str| CommandError::new(format!("invalid filter `{text}`: {known}"));
             match name {
                 "exited" if value.parse::<i32>().is_err() => return Err(wrong("an exit code")),
                 "status"
@@ -99,7 +99,7 @@ fn one(name: &str, value: &str, summary: &Summary, engine: &Engine) -> Outcome<b
         "since" => summary.created > created_of(value)?,
         "until" => {
             let time = container::time::parse_since(value, SystemTime::now()).ok_or_else(|| {
-                CommandError::usage(format!("invalid filter `until={value}`: a time or a duration"))
+                CommandError::new(format!("invalid filter `until={value}`: a time or a duration"))
             })?;
             summary.created < time
         }

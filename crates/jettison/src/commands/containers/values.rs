@@ -160,7 +160,7 @@ pub(super) fn nanoseconds(flag: &str, text: &str) -> Outcome<u64> {
 pub(super) fn signal(text: &str) -> Outcome<i32> {
     container::signal::parse(text)
         .filter(|number| (1..=64).contains(number))
-        .ok_or_else(|| CommandError::usage(format!("invalid signal: {text}")))
+        .ok_or_else(|| CommandError::new(format!("invalid signal: {text}")))
 }
 
 /// `--detach-keys`: keys apart by commas, a letter each or `ctrl-` and one of `a-z @ [ \ ] ^ _`.

@@ -24,7 +24,7 @@ impl Filter {
         for text in texts {
             let (key, value) = text
                 .split_once('=')
-                .ok_or_else(|| CommandError::usage(format!("--filter: `{text}` is not KEY=VALUE")))?;
+                .ok_or_else(|| CommandError::new(format!("--filter: `{text}` is not KEY=VALUE")))?;
             match key {
                 "reference" => filter.references.push(value.to_owned()),
                 "label" => filter.labels.push(label(value)),
@@ -33,7 +33,7 @@ impl Filter {
                 "since" => filter.since = Some(created(&engine.image(value, None)?)),
                 "until" => filter.before = Some(until(value)?),
                 _ => {
-                    return Err(CommandError::usage(format!("--filter: `{key}` is not known here"))
+                    return Err(CommandError::new(format!("--filter: `{key}` is not known here"))
                         .hint("known are reference, label, dangling, before, since and until"));
                 }
             }
@@ -87,7 +87,7 @@ pub(crate) fn boolean(key: &str, value: &str) -> Outcome<bool> {
     match value {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        _ => Err(CommandError::usage(format!("--filter: `{key}` takes true or false, not `{value}`"))),
+        _ => Err(CommandError::new(format!("--filter: `{key}` takes true or false, not `{value}`"))),
     }
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn until(text: &str) -> Outcome<SystemTime> {
     }
     let ago = span(text).and_then(|ago| SystemTime::now().checked_sub(ago));
     ago.ok_or_else(|| {
-        CommandError::usage(format!(
+        CommandError::new(format!(
             "`{text}` is no time; it is a span as `24h`, a date as RFC 3339, or seconds since 1970"
         ))
     })

@@ -6,6 +6,7 @@
 
 use super::check::{Found, rules};
 use dockerfile::{Diagnostic, RuleInfo, Severity, Span};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 /// For what has no rule of its own.
@@ -154,15 +155,10 @@ fn level(severity: Severity) -> &'static str {
 
 /// A path as the path of a URI (RFC 3986, section 3.3); an absolute one as a file URI.
 fn encoded(path: &str) -> String {
-    let mut out = if path.starts_with('/') { "file://".to_owned() } else { String::new() };
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(byte.into());
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    const PATH: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    format!("{scheme}{}", utf8_percent_encode(path, PATH))
 }
 
 #[cfg(test)]
