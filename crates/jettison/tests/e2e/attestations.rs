@@ -304,3 +304,22 @@ fn nothing_is_attested_that_was_not_asked_for() {
         failed.out.says(told);
     }
 }
+
+#[test]
+fn what_is_stated_of_an_image_in_the_store_is_shown_and_pushed() {
+    let (house, registry) = (own_with_busybox(), Registry::open());
+    let context = Context::dockerfile("FROM busybox\nRUN echo kept > /kept\n");
+    let name = format!("{}/kept:1", registry.address);
+    house.build(&context, &["--provenance=mode=max", "--sbom=true", "--tag", &name]);
+    let local = |field: &str| house.ok(&["inspect", "--format", field, &name]).text().to_owned();
+    let there =
+        |field: &str| house.ok(&["imagetools", "inspect", "--format", field, &name]).text().to_owned();
+    house.ok(&["push", &name]);
+    for (field, inside) in
+        [("{{json .Provenance}}", "/SLSA/buildDefinition"), ("{{json .SBOM}}", "/SPDX/spdxVersion")]
+    {
+        let shown: Value = serde_json::from_str(&local(field)).unwrap();
+        assert!(shown.pointer(inside).is_some(), "{field}: {shown}");
+        assert_eq!(shown, serde_json::from_str::<Value>(&there(field)).unwrap(), "{field}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `inspect`: images and containers in Docker's JSON.
 
+use crate::commands::registry::attested::{FIELDS, Stored};
 use crate::commands::{containers, system};
 use crate::engine::Engine;
 use crate::environment::Environment;
@@ -37,7 +38,8 @@ pub(crate) fn inspect(args: &InspectArgs, environment: Environment, any: bool) -
     let kind = if any { args.kind.as_deref() } else { Some("image") };
     let platform = args.platform.as_ref();
     let kind = if platform.is_some() { Some("image") } else { kind };
-    show(&args.names, args.format.as_deref(), |name| find(&engine, name, kind, platform))
+    let format = args.format.as_deref();
+    show(&args.names, format, |name| find(&engine, name, kind, platform, format.unwrap_or_default()))
 }
 
 /// Shows several things, and an error for each that is not there.
@@ -82,12 +84,13 @@ fn pretty(value: &Value) -> String {
     String::from_utf8(bytes).expect("because JSON is UTF-8")
 }
 
-/// Containers come before images, as with Docker.
+/// Containers come before images, as with Docker. Attestations are read only where `format` names them.
 fn find(
     engine: &Engine,
     name: &str,
     kind: Option<&str>,
     platform: Option<&Platform>,
+    format: &str,
 ) -> Outcome<Option<Value>> {
     if matches!(kind, None | Some("image")) && pulling::layout(name)?.is_some() {
         return Ok(Some(image_value(engine, &engine.shown(name, platform)?.image)?));
@@ -104,6 +107,7 @@ fn find(
         let mut value = image_value(engine, &image)?;
         if let Some(index) = engine.store()?.index(name)? {
             value["Manifests"] = manifests(engine, &index)?;
+            attestations(engine, &index, name, &image, format, &mut value)?;
         }
         return Ok(Some(value));
     }
@@ -168,6 +172,25 @@ fn image_value(engine: &Engine, image: &store::Image) -> Outcome<Value> {
         }
     }
     Ok(value)
+}
+
+/// What is stated about an image of an index, as `imagetools inspect` shows it.
+fn attestations(
+    engine: &Engine,
+    index: &NamedIndex,
+    name: &str,
+    image: &store::Image,
+    format: &str,
+    value: &mut Value,
+) -> Outcome<()> {
+    let store = engine.store()?;
+    for field in FIELDS.iter().filter(|field| format.contains(field.name)) {
+        let parsed = Index::parse(&store.read_blob(&index.root.digest, oci::MAX_DOCUMENT)?)?;
+        let images = index.images.iter().filter(|(_, id)| **id == image.id);
+        let images: Vec<_> = images.map(|(manifest, _)| (String::new(), *manifest)).take(1).collect();
+        value[field.name] = field.of(&Stored { store, name }, &parsed, &images)?;
+    }
+    Ok(())
 }
 
 /// What an index has, in the words of Docker's API, and what of it is here.

@@ -1,6 +1,6 @@
 //! Commands that speak to registries.
 
-mod attested;
+pub(crate) mod attested;
 mod copy;
 mod imagetools;
 mod login;
