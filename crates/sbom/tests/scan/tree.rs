@@ -42,21 +42,6 @@ impl Memory {
     }
 }
 
-struct Bytes<'a>(&'a [u8]);
-
-impl Content for Bytes<'_> {
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-}
-
 impl Tree for Memory {
     fn files(&self) -> Vec<File<'_>> {
         let all = self.files.iter();
@@ -72,7 +57,7 @@ impl Tree for Memory {
     fn open(&self, path: &[u8]) -> io::Result<Option<Box<dyn Content + '_>>> {
         let path = std::str::from_utf8(path).unwrap();
         let path = self.links.get(path).map_or(path, |target| target);
-        Ok(self.files.get(path).map(|(bytes, ..)| Box::new(Bytes(bytes)) as Box<dyn Content + '_>))
+        Ok(self.files.get(path).map(|(bytes, ..)| Box::new(bytes.clone()) as Box<dyn Content + '_>))
     }
 }
 

@@ -106,8 +106,15 @@ fn find(
         let image = if platform.is_some() { engine.image(name, platform)? } else { image };
         let mut value = image_value(engine, &image)?;
         if let Some(index) = engine.store()?.index(name)? {
-            value["Manifests"] = manifests(engine, &index)?;
-            attestations(engine, &index, name, &image, format, &mut value)?;
+            let document = Index::parse(&engine.store()?.read_blob(&index.root.digest, oci::MAX_DOCUMENT)?)?;
+            // The same image may stand under several manifests: the first by its digest is shown.
+            let manifest = index.images.iter().filter(|(_, id)| **id == image.id).map(|(at, _)| *at).min();
+            let images: Vec<_> = manifest.into_iter().map(|manifest| (String::new(), manifest)).collect();
+            for field in FIELDS.iter().filter(|field| format.contains(field.name)) {
+                let stored = Stored { store: engine.store()?, name };
+                value[field.name] = field.of(&stored, &document, &images)?;
+            }
+            value["Manifests"] = manifests(engine, &index, &document)?;
         }
         return Ok(Some(value));
     }
@@ -174,32 +181,11 @@ fn image_value(engine: &Engine, image: &store::Image) -> Outcome<Value> {
     Ok(value)
 }
 
-/// What is stated about an image of an index, as `imagetools inspect` shows it.
-fn attestations(
-    engine: &Engine,
-    index: &NamedIndex,
-    name: &str,
-    image: &store::Image,
-    format: &str,
-    value: &mut Value,
-) -> Outcome<()> {
-    let store = engine.store()?;
-    for field in FIELDS.iter().filter(|field| format.contains(field.name)) {
-        let parsed = Index::parse(&store.read_blob(&index.root.digest, oci::MAX_DOCUMENT)?)?;
-        let images = index.images.iter().filter(|(_, id)| **id == image.id);
-        let images: Vec<_> = images.map(|(manifest, _)| (String::new(), *manifest)).take(1).collect();
-        value[field.name] = field.of(&Stored { store, name }, &parsed, &images)?;
-    }
-    Ok(())
-}
-
 /// What an index has, in the words of Docker's API, and what of it is here.
-fn manifests(engine: &Engine, index: &NamedIndex) -> Outcome<Value> {
-    let store = engine.store()?;
-    let images = store.images_of(index)?;
-    let bytes = store.read_blob(&index.root.digest, oci::MAX_DOCUMENT)?;
+fn manifests(engine: &Engine, index: &NamedIndex, document: &Index) -> Outcome<Value> {
+    let images = engine.store()?.images_of(index)?;
     let mut all = Vec::new();
-    for entry in Index::parse(&bytes)?.manifests {
+    for entry in &document.manifests {
         let image = images.iter().find(|(manifest, _)| *manifest == entry.digest).map(|(_, image)| image);
         let about = entry.annotations.get("vnd.docker.reference.digest");
         let mut value = json!({

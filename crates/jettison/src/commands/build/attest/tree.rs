@@ -46,25 +46,9 @@ impl ::sbom::Tree for Tree {
         let Kind::File { size, .. } = entry.kind else { return Ok(None) };
         let mut content = self.contents[found.layer()].lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(match content.bytes(&entry).map_err(io::Error::other)? {
-            Bytes::Here(bytes) => Box::new(Small(bytes.to_vec())),
+            Bytes::Here(bytes) => Box::new(bytes.to_vec()),
             Bytes::In { file, offset } => Box::new(Large { file: file.try_clone()?, offset, size }),
         }))
-    }
-}
-
-/// A file that was read at once.
-struct Small(Vec<u8>);
-
-impl Content for Small {
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
     }
 }
 
