@@ -1,28 +1,10 @@
 //! Archives of several images, and what other programs make of them and they of ours.
 
-use crate::harness::{Context, LIMIT, folder, own, own_with_busybox, run};
+use crate::harness::{Context, LIMIT, Podman, folder, own, own_with_busybox, run};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
-
-/// podman with a storage of its own; it takes no long paths.
-struct Podman(TempDir);
-
-impl Podman {
-    fn new() -> Self {
-        Self(tempfile::tempdir_in("/tmp").unwrap())
-    }
-
-    #[track_caller]
-    fn ok(&self, args: &[&str]) -> String {
-        let mut podman = Command::new("podman");
-        podman.arg("--root").arg(self.0.path().join("r")).arg("--runroot").arg(self.0.path().join("s"));
-        podman.args(["--storage-driver", "vfs"]).args(args);
-        run(podman, LIMIT).ok().stdout
-    }
-}
 
 /// The members of a tar in their order.
 fn members(archive: &Path) -> Vec<String> {

@@ -137,24 +137,10 @@ fn a_docker_archive_that_skopeo_copies_and_podman_loads() {
     peer("umoci", &["unpack", "--image", &format!("{}:copied", layout.display()), bundle.to_str().unwrap()]);
     is_unpacked(&bundle.join("rootfs"), KEPT);
 
-    // podman takes no long path here.
-    let short = tempfile::tempdir_in("/tmp").unwrap();
-    let (root, state) = (short.path().join("r"), short.path().join("s"));
-    let podman = |args: &[&str]| {
-        let mut all = vec![
-            "--root",
-            root.to_str().unwrap(),
-            "--runroot",
-            state.to_str().unwrap(),
-            "--storage-driver",
-            "vfs",
-        ];
-        all.extend(args);
-        peer("podman", &all)
-    };
-    let loaded = podman(&["load", "--quiet", "--input", file.to_str().unwrap()]);
+    let podman = Podman::new();
+    let loaded = podman.ok(&["load", "--quiet", "--input", file.to_str().unwrap()]);
     assert!(loaded.contains(&format!("{name}:latest")), "{loaded}");
-    let inspected: Value = serde_json::from_str(&podman(&["image", "inspect", &name])).unwrap();
+    let inspected: Value = serde_json::from_str(&podman.ok(&["image", "inspect", &name])).unwrap();
     assert_eq!(inspected[0]["Config"]["Env"].as_array().unwrap().last(), Some(&json!("A=b")));
     assert_eq!(inspected[0]["User"], "12:34");
 }

@@ -2,7 +2,7 @@
 //! saved, container-structure-test and dive read archives; and what others push is pulled in all its forms.
 
 use crate::harness::{
-    Context, DockerEngine, House, LIMIT, Out, Registry, busybox, folder, own, own_with_busybox, run, tool,
+    Context, DockerEngine, House, LIMIT, Podman, Registry, busybox, folder, own, own_with_busybox, run, tool,
 };
 use serde_json::Value;
 use std::fs;
@@ -22,15 +22,6 @@ fn image(house: &House, name: &str) {
 
 /// What the image says when it runs.
 const SAYS: &str = "green made copied 1000";
-
-/// podman with a store of its own.
-fn podman(store: &Path, args: &[&str]) -> Out {
-    let mut command = Command::new("podman");
-    // Its usual runtime refuses this kind of control groups in places where Docker's does not.
-    command.args(["--runtime", "runc", "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs", "--root"]);
-    command.arg(store.join("root")).arg("--runroot").arg(store.join("run")).args(args);
-    run(command, LIMIT)
-}
 
 /// How podman runs an image where it may not raise limits.
 const PODMAN_RUN: [&str; 8] =
@@ -58,23 +49,23 @@ fn docker_runs_what_was_pushed_and_saved() {
 
 #[test]
 fn podman_runs_what_was_pushed_and_saved() {
-    let (house, registry, store) = (own_with_busybox(), Registry::open(), folder());
+    let (house, registry, podman, out) = (own_with_busybox(), Registry::open(), Podman::new(), folder());
     let name = format!("{}/team/app:v1", registry.address);
     image(&house, &name);
     house.ok(&["push", &name]);
-    podman(store.path(), &["pull", "--tls-verify=false", &name]).ok();
-    let ran = podman(store.path(), &[&PODMAN_RUN[..], &[&name]].concat()).ok();
-    assert_eq!(ran.text(), SAYS);
-    let id = podman(store.path(), &["image", "inspect", "--format", "{{.Id}}", &name]).ok();
-    assert_eq!(format!("sha256:{}", id.text()), house.inspect(&name)["Id"].as_str().unwrap());
-    podman(store.path(), &["rmi", &name]).ok();
+    podman.ok(&["pull", "--tls-verify=false", &name]);
+    let said = || podman.ok(&[&PODMAN_RUN[..], &[&name]].concat());
+    assert_eq!(said().trim_end(), SAYS);
+    let id = podman.ok(&["image", "inspect", "--format", "{{.Id}}", &name]);
+    assert_eq!(format!("sha256:{}", id.trim_end()), house.inspect(&name)["Id"].as_str().unwrap());
+    podman.ok(&["rmi", &name]);
     for format in ["docker-archive", "oci-archive"] {
-        let archive = store.path().join(format!("{format}.tar"));
+        let archive = out.path().join(format!("{format}.tar"));
         let archive = archive.to_str().unwrap();
         house.ok(&["save", "--format", format, "--output", archive, &name]);
-        podman(store.path(), &["load", "--input", archive]).ok();
-        assert_eq!(podman(store.path(), &[&PODMAN_RUN[..], &[&name]].concat()).ok().text(), SAYS);
-        podman(store.path(), &["rmi", &name]).ok();
+        podman.ok(&["load", "--input", archive]);
+        assert_eq!(said().trim_end(), SAYS);
+        podman.ok(&["rmi", &name]);
     }
 }
 
