@@ -66,7 +66,7 @@ impl Pusher<'_> {
         let bundle = self.images(images, &Packing::default(), None, target, false)?;
         // A name that stands for an index goes on to do so.
         if self.store.index(&target.to_string())?.is_none() {
-            self.store.set_pulled(target, &bundle.root_document().descriptor)?;
+            self.store.set_pulled(target, &image.id, &bundle.root_document().descriptor)?;
         }
         if image.manifest.is_none() {
             let Document { descriptor, bytes } = bundle.root_document().clone();

@@ -193,12 +193,13 @@ impl Store {
         })
     }
 
-    /// Remembers what a name stands for in its registry, after a push.
-    pub fn set_pulled(&self, name: &Reference, manifest: &Descriptor) -> Result<()> {
+    /// Remembers what a name of an image stands for in its registry, after a push. A name that is another image's here
+    /// says nothing about this one.
+    pub fn set_pulled(&self, name: &Reference, image: &Digest, manifest: &Descriptor) -> Result<()> {
         self.write(|transaction| {
             transaction
-                .prepare_cached("UPDATE names SET manifest = ?2 WHERE reference = ?1")?
-                .execute([name.to_string(), to_json(manifest)])?;
+                .prepare_cached("UPDATE names SET manifest = ?3 WHERE reference = ?1 AND image = ?2")?
+                .execute(params![name.to_string(), &image.as_bytes()[..], to_json(manifest)])?;
             Ok(())
         })
     }

@@ -199,6 +199,65 @@ fn pushed_by_digest_and_not_kept_here() {
     other.fails(1, &["pull", "-q", &name]);
 }
 
+#[test]
+fn by_digest_says_how_an_image_is_pushed_and_not_that_it_is() {
+    let (house, context, registry) = (own_with_busybox(), portable(), Registry::open());
+    let out = folder();
+    let meta = out.path().join("meta.json");
+    // No registry is there to be asked.
+    let nowhere = "127.0.0.1:1/nowhere";
+    house.build(&context, &["-o", &format!("type=image,name={nowhere},push-by-digest=true")]);
+    assert!(house.has_image(nowhere));
+    let tagged = format!("{}/tagged:v1", registry.address);
+    for flags in [["--tag", tagged.as_str()].as_slice(), &[]] {
+        let mut args = vec!["--push", "-o", "type=image,push-by-digest=true"];
+        args.extend(flags);
+        let failed = house.try_build(&context, &args);
+        failed.out.fails(125).says(if flags.is_empty() { "needs a name" } else { "pushes without one" });
+    }
+    let name = format!("{}/digest", registry.address);
+    let flags = ["--tag", &name, "--push", "--metadata-file", meta.to_str().unwrap()];
+    house.build(&context, &[&flags[..], &["-o", "type=image,push-by-digest=true"]].concat());
+    let digest = parse(&meta)["containerimage.digest"].as_str().unwrap().to_owned();
+    let pinned = format!("{name}@{digest}");
+    assert_eq!(
+        skopeo(&["inspect", "--raw", "--tls-verify=false", &format!("docker://{pinned}")])["schemaVersion"],
+        2
+    );
+    own().fails(1, &["pull", "-q", &name]).says("does not have");
+    assert_eq!(house.inspect(&pinned)["RepoDigests"][0], pinned.as_str());
+}
+
+#[test]
+fn a_canonical_name_is_one_with_the_digest() {
+    let (house, context, out) = (own_with_busybox(), portable(), folder());
+    let layout = out.path().join("layout");
+    for (name, platforms) in
+        [("localhost/one", "linux/amd64"), ("localhost/two:v1", "linux/amd64,linux/arm64")]
+    {
+        let flags = ["--platform", platforms, "-o"];
+        house.build(
+            &context,
+            &[&flags[..], &[&format!("type=image,name={name},name-canonical=true")]].concat(),
+        );
+        house.build(
+            &context,
+            &[&flags[..], &[&format!("type=oci,tar=false,dest={}", layout.display())]].concat(),
+        );
+        let digest = parse(&layout.join("index.json"))["manifests"][0]["digest"].as_str().unwrap().to_owned();
+        let pinned = format!("{}@{digest}", name.trim_end_matches(":v1"));
+        let id = house.ok(&["images", "-q", "--no-trunc", name]).stdout;
+        assert_eq!(
+            house.ok(&["inspect", "--format", "{{.Id}}", &pinned]).stdout,
+            id.lines().next().unwrap().to_owned() + "\n"
+        );
+        // It is a name of its own.
+        house.ok(&["rmi", name]);
+        assert!(house.has_image(&pinned), "{pinned}");
+        fs::remove_dir_all(&layout).unwrap();
+    }
+}
+
 /// Builds with SOURCE_DATE_EPOCH in a store and a context of its own.
 fn reproduced(house: &House, jobs: &str) -> (String, Vec<u8>) {
     let (context, out) = (portable(), folder());

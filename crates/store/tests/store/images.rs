@@ -28,6 +28,18 @@ fn a_name_moves_and_the_old_image_dangles() {
 }
 
 #[test]
+fn what_was_pushed_under_the_name_of_another_image_is_not_that_image() {
+    let (_dir, store) = store();
+    let (first, second) = (image(&store, 1, &["app"]), image(&store, 2, &["other"]));
+    let sent = Descriptor::new(oci::media_type::OCI_MANIFEST, Digest::of(b"{}"), 2);
+    let stands_for = || store.image("app").unwrap().unwrap().names[0].manifest.clone();
+    store.set_pulled(&name("app"), &second, &sent).unwrap();
+    assert_eq!(stands_for(), None);
+    store.set_pulled(&name("app"), &first, &sent).unwrap();
+    assert_eq!(stands_for(), Some(sent));
+}
+
+#[test]
 fn an_image_is_found_by_id_and_beginning_and_digest() {
     let (_dir, store) = store();
     let ids: Vec<Digest> = (0..40).map(|mark| image(&store, mark, &[])).collect();

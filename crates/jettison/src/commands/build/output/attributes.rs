@@ -3,8 +3,10 @@
 //! | attribute | of | meaning |
 //! |---|---|---|
 //! | `name` | image, registry, oci, docker | names, separated by commas; `--tag` counts before them |
-//! | `push`, `push-by-digest`, `registry.insecure`, `store` | image, registry | where the image goes |
-//! | `unpack`, `name-canonical`, `dangling-name-prefix`, `buildinfo`, `prefer-nondist-layers` | image, registry | accepted: the store unpacks when it must and keeps no such names |
+//! | `push`, `registry.insecure`, `store` | image, registry | where the image goes |
+//! | `push-by-digest` | image, registry | a push gives the image no tag; alone it pushes nothing |
+//! | `name-canonical` | image, registry | in the store it is called `NAME@DIGEST`, too |
+//! | `unpack`, `dangling-name-prefix`, `buildinfo`, `prefer-nondist-layers` | image, registry | accepted: the store unpacks when it must and keeps images without a name |
 //! | `oci-mediatypes` | those with an image | OCI's words or Docker's in the documents |
 //! | `oci-artifact` | those with an image | `false`: attestations as images of no platform, for old registries |
 //! | `attestation-inline` | those with an image | accepted: images always carry theirs |
@@ -17,7 +19,7 @@
 //! | `platform-split` | local, tar | a folder for each platform |
 //! | `mode` | local | `copy` (default), or `delete`: remove what the image does not have |
 
-use super::{Destination, Kind, Output, Push, stream};
+use super::{Destination, Kind, Output, stream};
 use crate::error::{CommandError, Outcome};
 use export::{Annotations, Packing};
 use layer::Compression;
@@ -54,6 +56,7 @@ struct Attributes {
     delete: bool,
     push: Option<bool>,
     by_digest: bool,
+    canonical: bool,
     store: Option<bool>,
     oci_types: Option<bool>,
     compression: Option<Compression>,
@@ -104,6 +107,7 @@ impl Attributes {
             }
             "push" => self.push = Some(truth(key, value)?),
             "push-by-digest" => self.by_digest = truth(key, value)?,
+            "name-canonical" => self.canonical = truth(key, value)?,
             "store" => self.store = Some(truth(key, value)?),
             "registry.insecure" => self.insecure = truth(key, value)?,
             "oci-mediatypes" => self.oci_types = Some(truth(key, value)?),
@@ -134,7 +138,6 @@ impl Attributes {
             "oci-artifact" => self.artifact = Some(truth(key, value)?),
             "attestation-inline"
             | "unpack"
-            | "name-canonical"
             | "buildinfo"
             | "buildinfo-attrs"
             | "danging-name-empty-only"
@@ -173,23 +176,20 @@ impl Attributes {
             (Some(oci), _) => !oci,
             (None, _) => false,
         };
-        let push = || Push { by_digest: self.by_digest };
+        let image = |store: bool, push: bool| Kind::Image {
+            store: self.store.unwrap_or(store),
+            push: self.push.unwrap_or(push),
+        };
         let kind = match name {
-            "image" => {
-                let push = self.push.unwrap_or(self.by_digest).then(push);
-                Kind::Image { store: self.store.unwrap_or(true), push }
-            }
-            "registry" => {
-                let push = self.push.unwrap_or(true).then(push);
-                Kind::Image { store: self.store.unwrap_or(false), push }
-            }
+            "image" => image(true, false),
+            "registry" => image(false, true),
             "cacheonly" => Kind::CacheOnly,
             "local" => {
                 Kind::Local { folder: need(self.dest)?.into(), split: self.split, delete: self.delete }
             }
             "tar" => Kind::Tar { to: stream(self.dest.as_deref().unwrap_or("-"))?, split: self.split },
             "docker" if self.dest.is_none() && self.tar != Some(false) => {
-                Kind::Image { store: true, push: None }
+                Kind::Image { store: true, push: false }
             }
             "docker" if self.tar == Some(false) => Kind::Docker(Destination::Folder(need(self.dest)?.into())),
             "docker" => Kind::Docker(stream(&need(self.dest)?)?),
@@ -214,6 +214,8 @@ impl Attributes {
             },
             rewrite_timestamp: self.rewrite,
             insecure: self.insecure,
+            push_by_digest: self.by_digest,
+            name_canonical: self.canonical,
             attestation_prefix: self.attestation_prefix,
         })
     }
@@ -291,7 +293,7 @@ mod tests {
         let text = "type=image,\"name=a.example/x,b.example/y:1\",push=true,compression=zstd,compression-level=9,\
                     force-compression=1,annotation.k=v=w,registry.insecure=true,store=false";
         let output = parse(text, &[]).unwrap();
-        assert_eq!(output.kind, Kind::Image { store: false, push: Some(Push { by_digest: false }) });
+        assert_eq!(output.kind, Kind::Image { store: false, push: true });
         assert_eq!(output.names, names(&["a.example/x", "b.example/y:1"]));
         assert_eq!((output.packing.compression, output.packing.level), (Some(Compression::Zstd), Some(9)));
         assert!(output.packing.force && output.insecure);
@@ -307,13 +309,22 @@ mod tests {
             kind("type=local,dest=o,mode=delete,platform-split=false"),
             Kind::Local { folder: "o".into(), split: Some(false), delete: true }
         );
-        assert_eq!(kind("type=docker"), Kind::Image { store: true, push: None });
+        assert_eq!(kind("type=docker"), Kind::Image { store: true, push: false });
         assert_eq!(kind("type=oci,dest=f"), Kind::Oci(Destination::File("f".into())));
         assert_eq!(kind("type=oci,tar=false,dest=f"), Kind::Oci(Destination::Folder("f".into())));
-        assert_eq!(
-            kind("type=image,push-by-digest=true"),
-            Kind::Image { store: true, push: Some(Push { by_digest: true }) }
-        );
+    }
+
+    #[test]
+    fn by_digest_says_how_to_push_and_not_that() {
+        let one = |text: &str| {
+            let output = parse(text, &[]).unwrap();
+            (output.kind, output.push_by_digest, output.name_canonical)
+        };
+        let image = |store, push| Kind::Image { store, push };
+        assert_eq!(one("type=image,push-by-digest=true"), (image(true, false), true, false));
+        assert_eq!(one("type=image,push-by-digest=,push="), (image(true, true), true, false));
+        assert_eq!(one("type=registry,push-by-digest=1"), (image(false, true), true, false));
+        assert_eq!(one("type=image,name-canonical=true"), (image(true, false), false, true));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub(crate) struct Output {
     pub(crate) rewrite_timestamp: bool,
     /// Hosts whose certificates are not checked, or that speak HTTP.
     pub(crate) insecure: bool,
+    /// A push gives the image no tag.
+    pub(crate) push_by_digest: bool,
+    /// In the store the image is called by its names with its digest, too.
+    pub(crate) name_canonical: bool,
     /// What the names of attestations begin with, where they are files.
     pub(crate) attestation_prefix: String,
 }
@@ -39,7 +43,7 @@ pub(crate) enum Kind {
         /// Whether it is named in the store.
         store: bool,
         /// Whether it is pushed.
-        push: Option<Push>,
+        push: bool,
     },
     /// The image's files in a folder.
     Local {
@@ -65,13 +69,6 @@ pub(crate) enum Kind {
     CacheOnly,
 }
 
-/// How an image is pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Push {
-    /// Without a tag.
-    pub(crate) by_digest: bool,
-}
-
 /// Where a stream goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
@@ -92,6 +89,8 @@ impl Output {
             packing: Packing::default(),
             rewrite_timestamp: false,
             insecure: false,
+            push_by_digest: false,
+            name_canonical: false,
             attestation_prefix: String::new(),
         }
     }
@@ -109,9 +108,9 @@ impl Output {
         matches!(self.kind, Kind::Image { .. } | Kind::Docker(_) | Kind::Oci(_))
     }
 
-    /// Whether it is pushed, and how.
-    pub(crate) fn push(&self) -> Option<Push> {
-        if let Kind::Image { push, .. } = self.kind { push } else { None }
+    /// Whether it is pushed.
+    fn is_pushed(&self) -> bool {
+        matches!(self.kind, Kind::Image { push: true, .. })
     }
 }
 
@@ -122,17 +121,12 @@ pub(crate) fn outputs(args: &BuildArgs) -> Outcome<Vec<Output>> {
         args.output.iter().map(|text| attributes::parse(text, &names)).collect::<Outcome<Vec<_>>>()?;
     if args.push {
         match outputs.iter_mut().find(|output| matches!(output.kind, Kind::Image { .. })) {
-            Some(Output { kind: Kind::Image { push, .. }, .. }) => {
-                *push = push.or(Some(Push { by_digest: false }));
-            }
-            _ => {
-                let kind = Kind::Image { store: true, push: Some(Push { by_digest: false }) };
-                outputs.push(Output::plain(kind, &names));
-            }
+            Some(Output { kind: Kind::Image { push, .. }, .. }) => *push = true,
+            _ => outputs.push(Output::plain(Kind::Image { store: true, push: true }, &names)),
         }
     }
     if outputs.is_empty() || args.load {
-        outputs.push(Output::plain(Kind::Image { store: true, push: None }, &names));
+        outputs.push(Output::plain(Kind::Image { store: true, push: false }, &names));
     }
     for text in &args.annotation {
         for output in outputs.iter_mut().filter(|output| output.has_image()) {
@@ -154,11 +148,20 @@ pub(crate) fn outputs(args: &BuildArgs) -> Outcome<Vec<Output>> {
     if to_screen.count() > 1 {
         return Err(CommandError::usage("--output: only one output can be standard output"));
     }
-    if outputs
-        .iter()
-        .any(|output| output.push().is_some_and(|push| !push.by_digest) && output.names.is_empty())
-    {
-        return Err(CommandError::usage("the image needs a name to be pushed: give one with --tag"));
+    for output in outputs.iter().filter(|output| output.is_pushed()) {
+        if output.names.is_empty() {
+            return Err(CommandError::usage("the image needs a name to be pushed: give one with --tag"));
+        }
+        let tagged = |name: &&Reference| name.tag() != Some("latest");
+        if output.push_by_digest
+            && let Some(name) = output.names.iter().find(tagged)
+        {
+            return Err(CommandError::usage(format!(
+                "--output: `{}` has a tag, and push-by-digest=true pushes without one",
+                name.familiar()
+            ))
+            .hint("leave out the tag, or push-by-digest"));
+        }
     }
     Ok(outputs)
 }

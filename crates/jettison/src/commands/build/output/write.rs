@@ -108,32 +108,11 @@ impl Outputs<'_> {
                     indexes::keep(store, &self.bundle(forms, &images, output)?, &images, &output.names)?;
                 }
                 vertex.done();
-                let Some(push) = push else { return Ok(()) };
-                for name in &output.names {
-                    let vertex = self.progress.start(&format!("pushing {name}"));
-                    let client = self.engine.client(name.host())?;
-                    let pusher = Pusher { store, forms, client, vertex: &vertex, tell: &|_| {} };
-                    let root = match &images[..] {
-                        [image]
-                            if output.packing == Packing::default()
-                                && !push.by_digest
-                                && !self.recorder.attests() =>
-                        {
-                            pusher.image(&image.id.to_string(), None, name)?.0
-                        }
-                        images => {
-                            let attester = self.recorder.attester(&output.names);
-                            let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
-                            let bundle =
-                                pusher.images(images, &output.packing, attester, name, push.by_digest)?;
-                            if !push.by_digest {
-                                store.set_pulled(name, &bundle.root_document().descriptor)?;
-                            }
-                            bundle.root
-                        }
-                    };
-                    written.root = Some(root);
-                    vertex.done();
+                if *push {
+                    written.root = self.push(forms, &images, output)?.or(written.root.take());
+                }
+                if *named && output.name_canonical {
+                    self.name_by_digest(forms, &images, output)?;
                 }
             }
             Kind::Docker(to) => {
@@ -184,6 +163,48 @@ impl Outputs<'_> {
                     }
                 }
                 vertex.done();
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes images under all names of an output. Gives what they stand for there.
+    fn push(&self, forms: &Forms, images: &[store::Image], output: &Output) -> Outcome<Option<Descriptor>> {
+        let store = self.engine.store()?;
+        let by_digest = output.push_by_digest;
+        let plain = output.packing == Packing::default() && !by_digest && !self.recorder.attests();
+        let mut root = None;
+        for name in &output.names {
+            let vertex = self.progress.start(&format!("pushing {name}"));
+            let client = self.engine.client(name.host())?;
+            let pusher = Pusher { store, forms, client, vertex: &vertex, tell: &|_| {} };
+            root = Some(match images {
+                [image] if plain => pusher.image(&image.id.to_string(), None, name)?.0,
+                images => {
+                    let attester = self.recorder.attester(&output.names);
+                    let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
+                    let bundle = pusher.images(images, &output.packing, attester, name, by_digest)?;
+                    // A name of several says already what it stands for.
+                    if let ([image], false) = (images, self.recorder.attests()) {
+                        store.set_pulled(name, &image.id, &bundle.root_document().descriptor)?;
+                    }
+                    bundle.root
+                }
+            });
+            vertex.done();
+        }
+        Ok(root)
+    }
+
+    /// Names what an output named in the store by its digest, too.
+    fn name_by_digest(&self, forms: &Forms, images: &[store::Image], output: &Output) -> Outcome<()> {
+        let store = self.engine.store()?;
+        let root = self.bundle(forms, images, output)?.root_document().descriptor.clone();
+        for name in &output.names {
+            let canonical = name.with_digest(root.digest);
+            store.tag(&name.to_string(), &canonical)?;
+            if let [image] = images {
+                store.set_pulled(&canonical, &image.id, &root)?;
             }
         }
         Ok(())
