@@ -1,6 +1,6 @@
 //! What a build leaves, as other programs read it.
 
-use crate::harness::{Context, Files, LIMIT, folder, run, shared, unique};
+use crate::harness::{Context, Files, LIMIT, Podman, folder, run, shared, unique};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
