@@ -14,6 +14,7 @@ impl MetaResolver for Images {
         let config = br#"{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":[]}}"#;
         Ok(BaseImage {
             reference: reference.to_owned(),
+            resolved: None,
             manifest: None,
             id: Digest::of(reference.as_bytes()),
             config: ImageConfig::parse(config)?,

@@ -8,6 +8,9 @@ use oci::{Digest, Reference};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// What an image of a layout is called whose context's name cannot be an image's.
+const LAYOUT: &str = "layout";
+
 /// What a source was when it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pin {
@@ -40,7 +43,7 @@ pub struct Lent {
 /// What went into a result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captured {
-    images: Vec<Material>,
+    images: BTreeMap<ImageName, Material>,
     gits: Vec<Material>,
     files: Vec<Material>,
     /// The folders of this machine, by name.
@@ -80,7 +83,10 @@ impl Captured {
 
     fn take(&mut self, op: &Op, pin: &dyn Fn(&Op) -> Option<Pin>) {
         match op {
-            Op::Image(image) => push(&mut self.images, of_image(image)),
+            Op::Image(image) => {
+                let (name, material) = of_image(image);
+                self.images.insert(name, material);
+            }
             Op::Git(git) => {
                 push(&mut self.gits, of_git(git, pin(op)));
                 // What repositories are asked with, if there is any of it.
@@ -116,7 +122,7 @@ impl Captured {
     }
 
     fn sort(&mut self) {
-        for materials in [&mut self.images, &mut self.gits, &mut self.files] {
+        for materials in [&mut self.gits, &mut self.files] {
             materials.sort();
         }
         self.locals.sort();
@@ -124,10 +130,19 @@ impl Captured {
         self.ssh.sort_by(|a, b| a.id.cmp(&b.id));
     }
 
-    /// Everything that came from elsewhere: images, repositories, files.
+    /// Everything that came from elsewhere: images, repositories, files. An image that was also named by a digest is told
+    /// once, by its tag, where the tag stood for that digest.
     #[must_use]
     pub fn materials(&self) -> Vec<Material> {
-        [&self.images[..], &self.gits, &self.files].concat()
+        let by_tag = |name: &ImageName, material: &Material| {
+            name.digest.is_some()
+                && self.images.iter().any(|(other, same)| {
+                    (&other.tagged, other.digest) == (&name.tagged, None) && same.digest == material.digest
+                })
+        };
+        let images = self.images.iter().filter(|(name, material)| !by_tag(name, material));
+        let images = images.map(|(_, material)| material);
+        images.chain(&self.gits).chain(&self.files).cloned().collect()
     }
 
     /// Whether all that went in is known by its digest.
@@ -160,33 +175,42 @@ fn lend(lent: &mut Vec<Lent>, id: &str, optional: bool) {
     }
 }
 
-fn of_image(image: &ImageOp) -> Material {
-    // An image that never was in a registry is known by its configuration, which is its id.
-    let digest = image.manifest.unwrap_or(image.config);
-    let uri = match image.reference.strip_prefix("oci-layout://") {
-        Some(layout) => layout_url(layout, &digest, image),
-        None => match image.reference.parse::<Reference>() {
-            Ok(name) => image_url(Kind::Docker, &name, Some(&image.platform)),
-            Err(_) => format!("pkg:docker/{digest}"),
-        },
-    };
-    Material { uri, digest: sha256(&digest) }
+/// An image's name, in the order that materials are told in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ImageName {
+    /// The complete name.
+    name: String,
+    /// For which platform.
+    platform: String,
+    /// The name without a digest; its tag is `latest` where it has none.
+    tagged: String,
+    /// The digest that it was named by.
+    digest: Option<Digest>,
 }
 
-/// An image of a layout: of the path on this machine only the folder's own name is told.
-fn layout_url(layout: &str, digest: &Digest, image: &ImageOp) -> String {
-    let path = layout.split('@').next().unwrap_or_default();
-    let folder = path.rsplit('/').next().unwrap_or_default();
-    let name: String = folder
-        .to_lowercase()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        .collect();
-    let named = name.parse::<Reference>().or_else(|_| "layout".parse());
-    named.map_or_else(
-        |_| format!("pkg:oci/{digest}"),
-        |name| image_url(Kind::Oci, &name.with_digest(*digest), Some(&image.platform)),
-    )
+fn of_image(image: &ImageOp) -> (ImageName, Material) {
+    let digest = image.known_by();
+    let (kind, name) = image_name(image);
+    let uri = name.as_ref().map(|name| image_url(kind, name, Some(&image.platform)));
+    let uri = uri.unwrap_or_else(|| format!("pkg:docker/{digest}"));
+    let tagged = name.as_ref().map(|name| format!("{}:{}", name.name(), name.tag().unwrap_or("latest")));
+    let named = ImageName {
+        name: name.as_ref().map_or_else(|| digest.to_string(), ToString::to_string),
+        platform: image.platform.to_string(),
+        tagged: tagged.unwrap_or_default(),
+        digest: name.and_then(|name| name.digest()),
+    };
+    (named, Material { uri, digest: sha256(&digest) })
+}
+
+/// What an image is called: one of a layout as its named context is, with its digest. Of the path on this machine nothing is
+/// told.
+pub(crate) fn image_name(image: &ImageOp) -> (Kind, Option<Reference>) {
+    if !image.reference.starts_with("oci-layout://") {
+        return (Kind::Docker, image.reference.parse().ok());
+    }
+    let pinned = |name: &str| format!("{name}@{}", image.known_by()).parse().ok();
+    (Kind::Oci, image.context.as_deref().and_then(pinned).or_else(|| pinned(LAYOUT)))
 }
 
 /// `REMOTE#REFERENCE`, without user and password.

@@ -15,8 +15,9 @@
 //!
 //! The last step has no operation; its input is the result.
 
-use crate::captured::git_url;
+use crate::captured::{git_url, image_name};
 use crate::masked;
+use crate::purl::Kind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use graph::{
@@ -191,14 +192,14 @@ fn source(identifier: String, attributes: Map<String, Value>) -> Value {
 }
 
 fn image_identifier(image: &ImageOp) -> String {
-    let digest = image.manifest.unwrap_or(image.config);
-    let Some(layout) = image.reference.strip_prefix("oci-layout://") else {
-        let name = image.reference.split('@').next().unwrap_or_default();
-        return format!("docker-image://{name}@{digest}");
-    };
-    // Of the path on this machine only the folder's own name is told.
-    let folder = layout.split('@').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    format!("oci-layout://{folder}@{digest}")
+    let digest = image.known_by();
+    match image_name(image) {
+        (Kind::Oci, Some(name)) => format!("oci-layout://{name}"),
+        _ => {
+            let name = image.reference.split('@').next().unwrap_or_default();
+            format!("docker-image://{name}@{digest}")
+        }
+    }
 }
 
 fn http_attributes(http: &HttpOp) -> Map<String, Value> {

@@ -50,6 +50,8 @@ fn add(graph: &mut Graph, op: Op, inputs: &[NodeId]) -> NodeId {
 fn image() -> Op {
     Op::Image(Box::new(ImageOp {
         reference: "docker.io/library/busybox:latest".to_owned(),
+        context: None,
+        resolved: Some(Digest::of(b"index")),
         manifest: Some(Digest::of(b"manifest")),
         config: Digest::of(b"config"),
         diff_ids: Vec::new(),
@@ -59,10 +61,11 @@ fn image() -> Op {
 
 #[test]
 fn sources_have_identifiers() {
-    let digest = Digest::of(b"manifest");
+    let digest = Digest::of(b"index");
     let local = image();
     let Op::Image(mut layout) = local.clone() else { unreachable!("an image") };
-    layout.reference = format!("oci-layout:///home/someone/bases@{digest}");
+    layout.reference = format!("oci-layout:///home/someone/there@{digest}");
+    layout.context = Some("bases".to_owned());
     let git = GitOp {
         remote: "https://u:p@host/r.git".to_owned(),
         reference: "main".to_owned(),
@@ -79,7 +82,7 @@ fn sources_have_identifiers() {
         ),
         (
             Op::Image(layout),
-            json!({"identifier": format!("oci-layout://bases@{digest}")}),
+            json!({"identifier": format!("oci-layout://docker.io/library/bases@{digest}")}),
             json!(format!("pkg:oci/bases?digest={digest}&platform=linux%2Famd64")),
         ),
         (

@@ -78,7 +78,7 @@ impl Lowering<'_> {
                 self.doubt(&reference, &platform, span, "FROM ", index);
                 let location =
                     Some(self.location(stage.instruction.lines.first, stage.instruction.lines.last));
-                let node = self.image_node(&image, &platform, location);
+                let node = self.image_node(&reference, &image, &platform, location);
                 let unknown = self.unknown.get(&(reference, platform.clone())).cloned();
                 Ok(StageState::on_image(node, image, platform).with_unknown(unknown))
             }
@@ -151,14 +151,22 @@ impl Lowering<'_> {
         Ok(image)
     }
 
-    /// The node of an image; there is one of each. Its name is given later.
-    fn image_node(&mut self, image: &BaseImage, platform: &Platform, location: Option<Location>) -> NodeId {
+    /// The node of an image that was asked for as `asked`; there is one of each. Its name is given later.
+    fn image_node(
+        &mut self,
+        asked: &str,
+        image: &BaseImage,
+        platform: &Platform,
+        location: Option<Location>,
+    ) -> NodeId {
         let key = (image.reference.clone(), platform.clone());
         if let Some(node) = self.images.get(&key) {
             return *node;
         }
         let op = Op::Image(Box::new(ImageOp {
             reference: image.reference.clone(),
+            context: self.context_of_layout(asked).map(str::to_owned),
+            resolved: image.resolved,
             manifest: image.manifest,
             config: image.id,
             diff_ids: image.config.rootfs.diff_ids.clone(),
@@ -186,7 +194,7 @@ impl Lowering<'_> {
                     .map_err(|error| self.no_such_source(error, flag, index))?;
                 self.check_platform(&reference, &platform, &image, mention.span);
                 self.doubt(&reference, &platform, mention.span, &format!("{flag}="), index);
-                let node = self.image_node(&image, &platform, None);
+                let node = self.image_node(&reference, &image, &platform, None);
                 let about = self.graph.about_mut(node);
                 if about.name.is_empty() {
                     about.name = format!("FROM {}", image.reference);
@@ -207,6 +215,7 @@ fn nobody_knows(reference: &str, platform: &Platform) -> BaseImage {
     };
     BaseImage {
         reference: reference.to_owned(),
+        resolved: None,
         manifest: None,
         id: Digest::of(reference.as_bytes()),
         config,

@@ -81,6 +81,13 @@ impl Lowering<'_> {
         contexts.iter().find(|(given, _)| same(given)).map(|(given, context)| (given.as_str(), context))
     }
 
+    /// The named context that stands for an image of a layout.
+    pub(crate) fn context_of_layout(&self, layout: &str) -> Option<&str> {
+        let is_it = |context: &NamedContext| matches!(context, NamedContext::Image(name) if name == layout);
+        let found = self.options.contexts.iter().find(|(_, context)| is_it(context))?;
+        layout.starts_with("oci-layout://").then_some(found.0)
+    }
+
     /// The named context that stands in place of a stage.
     pub(crate) fn context_of_stage(&self, index: usize) -> Option<Named> {
         let (given, context) = self.context(self.stages[index].name()?)?;

@@ -103,6 +103,8 @@ pub enum MainContext {
 pub struct BaseImage {
     /// Its complete name.
     pub reference: String,
+    /// What its name stands for in a registry or a layout: an index that it was chosen from, or its manifest.
+    pub resolved: Option<Digest>,
     /// The manifest it is pinned to, where it came from a registry.
     pub manifest: Option<Digest>,
     /// The digest of its configuration.

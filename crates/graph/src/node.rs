@@ -82,6 +82,10 @@ pub enum Op {
 pub struct ImageOp {
     /// The name it was asked for by, to pull it and to speak of it.
     pub reference: String,
+    /// The named context that it was given as, where it is in a layout: all that is told of where the layout is.
+    pub context: Option<String>,
+    /// What the name stood for there: the digest of an index, where it was chosen from one, else of the manifest.
+    pub resolved: Option<Digest>,
     /// The digest of the manifest it was pinned to, where it came from a registry.
     pub manifest: Option<Digest>,
     /// The digest of its configuration.
@@ -97,6 +101,15 @@ pub struct ImageOp {
 pub struct LocalOp {
     /// Which of the build's folders: `context`, or the name of a `--build-context`.
     pub name: String,
+}
+
+impl ImageOp {
+    /// What it is known by outside: what its name stood for. One that never was in a registry or a layout is known by its
+    /// configuration, which is its id.
+    #[must_use]
+    pub fn known_by(&self) -> Digest {
+        self.resolved.or(self.manifest).unwrap_or(self.config)
+    }
 }
 
 impl Op {

@@ -31,6 +31,8 @@ pub(crate) fn layout(name: &str) -> Outcome<Option<LayoutName>> {
 
 /// An image that another place has for a platform.
 pub(crate) struct Remote {
+    /// What the name stands for: the manifest, or an index that it was chosen from.
+    pub(crate) resolved: Digest,
     /// The manifest of the platform.
     pub(crate) manifest: Descriptor,
     /// Its bytes.
@@ -69,6 +71,7 @@ impl Engine {
     /// Asks a place what its name is for a platform; manifest and configuration come, no layer.
     pub(crate) fn remote(&self, place: &Place<'_>, platform: &Platform) -> Outcome<Remote> {
         let fetched = place.resolve().map_err(told)?;
+        let resolved = fetched.descriptor.digest;
         let manifest = if media_type::is_index(&fetched.descriptor.media_type) {
             let index = Index::parse(&fetched.bytes)?;
             place.document(chosen(place, &index, platform)?).map_err(told)?
@@ -76,7 +79,7 @@ impl Engine {
             fetched
         };
         let config = configuration(place, &Manifest::parse(&manifest.bytes)?)?;
-        Ok(Remote { manifest: manifest.descriptor, bytes: manifest.bytes, config })
+        Ok(Remote { resolved, manifest: manifest.descriptor, bytes: manifest.bytes, config })
     }
 
     /// Brings images whole into the store and gives them names: what the place's name stands for, of an index the images

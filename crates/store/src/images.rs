@@ -10,6 +10,7 @@ use crate::{Error, Result};
 use layer::LayerId;
 use oci::{Descriptor, Digest, Reference};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 /// An image to be put into the store.
@@ -55,6 +56,14 @@ pub struct ImageName {
     pub manifest: Option<Descriptor>,
 }
 
+/// The manifest in a row of `bases`: its descriptor with a field more.
+#[derive(Serialize, Deserialize)]
+struct Resolved {
+    #[serde(flatten)]
+    manifest: Descriptor,
+    resolved: Option<Digest>,
+}
+
 /// What [`Store::remove_image`] did, one by one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removed {
@@ -69,6 +78,8 @@ pub enum Removed {
 pub struct Base {
     /// The manifest of the platform.
     pub manifest: Descriptor,
+    /// What the tag stood for: the index, or the manifest. Unknown of tags that were resolved by an earlier version.
+    pub resolved: Option<Digest>,
     /// The configuration's bytes.
     pub config: Vec<u8>,
     /// When it was resolved.
@@ -288,19 +299,23 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers what a tag was resolved to for a platform (`linux/amd64`), so that the next build need not ask.
+    /// Remembers what a tag stands for, and its manifest for a platform (`linux/amd64`), so that the next build need not
+    /// ask.
     pub fn remember_base(
         &self,
         name: &Reference,
         platform: &str,
+        resolved: Digest,
         manifest: &Descriptor,
         config: &[u8],
     ) -> Result<()> {
+        let manifest = Resolved { manifest: manifest.clone(), resolved: Some(resolved) };
+        let manifest = serde_json::to_string(&manifest).expect("because it holds only strings and numbers");
         self.write(|transaction| {
             let tick = self.tick(transaction)?;
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO bases VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![name.to_string(), platform, to_json(manifest), config, tick])?;
+                .execute(params![name.to_string(), platform, manifest, config, tick])?;
             Ok(())
         })
     }
@@ -317,7 +332,8 @@ impl Store {
                 })
                 .optional()?;
             let Some((manifest, config, updated)) = found else { return Ok(None) };
-            Ok(Some(Base { manifest: json(&manifest, "a base's manifest")?, config, updated: time(updated) }))
+            let Resolved { manifest, resolved } = json(&manifest, "a base's manifest")?;
+            Ok(Some(Base { manifest, resolved, config, updated: time(updated) }))
         })
     }
 }

@@ -118,6 +118,11 @@ impl Store {
         self.read(|transaction| named(transaction, name))
     }
 
+    /// What a name, or one of its repository by digest, stands for in its registry, where that is known.
+    pub fn stands_for(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        self.read(|transaction| stands_for(transaction, name))
+    }
+
     /// The image that `text` names for a platform: of an index the one that fits best. Nothing where none fits.
     ///
     /// # Errors

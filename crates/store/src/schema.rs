@@ -194,7 +194,7 @@ CREATE INDEX names_by_image ON names (image);
 CREATE TABLE bases (
     reference TEXT NOT NULL,
     platform  TEXT NOT NULL,
-    manifest  TEXT NOT NULL,
+    manifest  TEXT NOT NULL, -- its descriptor, and as `resolved` the digest that the tag stood for
     config    BLOB NOT NULL,
     updated   INTEGER NOT NULL,
     PRIMARY KEY (reference, platform)

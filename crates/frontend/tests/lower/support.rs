@@ -51,6 +51,7 @@ impl MetaResolver for Images {
         let (name, config) = found.ok_or_else(|| format!("no registry knows `{reference}`"))?;
         Ok(BaseImage {
             reference: name.clone(),
+            resolved: None,
             manifest: None,
             id: Digest::of(config.as_bytes()),
             config: ImageConfig::parse(config.as_bytes())?,

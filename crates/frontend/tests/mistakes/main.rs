@@ -21,6 +21,7 @@ impl MetaResolver for Alpine {
         let config = r#"{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":[]}}"#;
         Ok(BaseImage {
             reference: reference.to_owned(),
+            resolved: None,
             manifest: None,
             id: Digest::of(config.as_bytes()),
             config: ImageConfig::parse(config.as_bytes())?,

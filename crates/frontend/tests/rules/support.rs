@@ -113,6 +113,7 @@ impl MetaResolver for Images<'_> {
         );
         Some(BaseImage {
             reference: reference.to_owned(),
+            resolved: None,
             manifest: None,
             id: Digest::of(config.as_bytes()),
             config: ImageConfig::parse(config.as_bytes()).unwrap(),

@@ -39,6 +39,7 @@ mod layouts;
 mod lifecycle;
 mod logins;
 mod many;
+mod materials;
 mod mounts;
 mod networks;
 mod object_cache;

@@ -318,6 +318,8 @@ impl Plan {
         let digest = Digest::of(name.as_bytes());
         let image = ImageOp {
             reference: name.to_owned(),
+            context: None,
+            resolved: None,
             manifest: None,
             config: digest,
             diff_ids: vec![digest],

@@ -114,8 +114,8 @@ fn images_are_removed_as_docker_does() {
 fn a_resolved_tag_is_remembered_for_its_platform() {
     let (_dir, store) = store();
     let manifest = Descriptor::new("m", key(1), 7);
-    store.remember_base(&name("debian"), "linux/amd64", &manifest, b"config").unwrap();
+    store.remember_base(&name("debian"), "linux/amd64", key(2), &manifest, b"config").unwrap();
     let base = store.base(&name("debian:latest"), "linux/amd64").unwrap().unwrap();
-    assert_eq!((base.manifest, base.config), (manifest, b"config".to_vec()));
+    assert_eq!((base.manifest, base.resolved, base.config), (manifest, Some(key(2)), b"config".to_vec()));
     assert!(store.base(&name("debian"), "linux/arm64").unwrap().is_none());
 }

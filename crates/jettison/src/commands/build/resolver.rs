@@ -8,6 +8,7 @@ use dockerfile::ignore::Patterns;
 use export::place::{LayoutName, Place};
 use frontend::{BaseImage, BoxError, Dated, MetaResolver};
 use oci::{Digest, ImageConfig, Platform, Reference};
+use store::{Image, Store};
 
 /// How many digits of an id are shown.
 const SHOWN_ID: usize = 12;
@@ -61,9 +62,14 @@ impl<'a> Resolver<'a> {
             return Ok(None);
         };
         let config = ImageConfig::parse(&image.config)?;
-        let reference = name.parse::<Reference>().map_or_else(|_| name.to_owned(), |name| name.to_string());
+        let reference = name.parse::<Reference>().ok();
+        let resolved = match &reference {
+            Some(reference) => stands_for(store, reference, &image)?,
+            None => None,
+        };
         Ok(Some(BaseImage {
-            reference,
+            reference: reference.map_or_else(|| name.to_owned(), |name| name.to_string()),
+            resolved,
             manifest: image.manifest.map(|manifest| manifest.digest),
             id: image.id,
             config,
@@ -78,20 +84,41 @@ impl<'a> Resolver<'a> {
         let digest = remote.manifest.digest;
         Ok(BaseImage {
             reference: name.pinned(digest).to_string(),
+            resolved: Some(remote.resolved),
             manifest: Some(digest),
             id: Digest::of(&remote.config),
             config: ImageConfig::parse(&remote.config)?,
         })
     }
 
-    fn base(reference: &Reference, manifest: Digest, config: &[u8]) -> Result<BaseImage, BoxError> {
+    fn base(
+        reference: &Reference,
+        resolved: Option<Digest>,
+        manifest: Digest,
+        config: &[u8],
+    ) -> Result<BaseImage, BoxError> {
         Ok(BaseImage {
             reference: reference.to_string(),
+            resolved,
             manifest: Some(manifest),
             id: Digest::of(config),
             config: ImageConfig::parse(config)?,
         })
     }
+}
+
+/// What the name of an image of the store stands for in a registry, where that is known.
+fn stands_for(store: &Store, name: &Reference, image: &Image) -> store::Result<Option<Digest>> {
+    if let Some(digest) = name.digest() {
+        return Ok(Some(digest));
+    }
+    let whole = name.to_string();
+    // An image for another platform than this machine's has not the name itself: its index has it.
+    let said = match image.names.iter().find(|known| known.reference == whole) {
+        Some(known) => known.manifest.clone(),
+        None => store.stands_for(name)?,
+    };
+    Ok(said.map(|said| said.digest))
 }
 
 impl MetaResolver for Resolver<'_> {
@@ -119,7 +146,7 @@ impl MetaResolver for Resolver<'_> {
             && let Some(base) = store.base(&reference, &key)?
             && store.has_blob(&base.manifest.digest)?.is_some()
         {
-            return Self::base(&reference, base.manifest.digest, &base.config);
+            return Self::base(&reference, base.resolved, base.manifest.digest, &base.config);
         }
         let client = self.engine.client(reference.host()).map_err(cause)?;
         let place = Place::Registry { client, reference: reference.clone() };
@@ -132,7 +159,7 @@ impl MetaResolver for Resolver<'_> {
             },
         };
         store.put_blob(&remote.bytes, &remote.manifest.media_type)?;
-        store.remember_base(&reference, &key, &remote.manifest, &remote.config)?;
-        Self::base(&reference, remote.manifest.digest, &remote.config)
+        store.remember_base(&reference, &key, remote.resolved, &remote.manifest, &remote.config)?;
+        Self::base(&reference, Some(remote.resolved), remote.manifest.digest, &remote.config)
     }
 }
