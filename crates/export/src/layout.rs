@@ -7,18 +7,26 @@
 //! `index.json` has an entry for each name of each bundle, with the annotations `org.opencontainers.image.ref.name` (the
 //! tag) and `io.containerd.image.name` (the whole name). A folder that is a layout already gets the entries added; one
 //! of the same name is replaced.
+//!
+//! What a build writes has `org.opencontainers.image.created` there, too, as from BuildKit, in whole seconds. BuildKit
+//! takes SOURCE_DATE_EPOCH, or else the time at which it writes, so that no two of its archives are equal. Here it is the
+//! time that the newest of the images says of itself ([`date`]), which is SOURCE_DATE_EPOCH where that is given: the same
+//! images give the same bytes.
 
 use crate::folder::Folder;
 use crate::place::{Fetched, LayoutName};
 use crate::sink::{FolderSink, Sink, TarSink, archive_error, blob_name, bytes, copy};
 use crate::{Bundle, Error, LayerBlob, Result, archive};
-use oci::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use oci::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type, timestamp};
 use snapshot::Forms;
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::Image;
 
 const NAME: &str = "io.containerd.image.name";
 pub(crate) const TAG: &str = "org.opencontainers.image.ref.name";
+const CREATED: &str = "org.opencontainers.image.created";
 /// The file `oci-layout`.
 const VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
@@ -88,6 +96,18 @@ fn rank(bundle: &Bundle, manifest: &Manifest, machine: &Platform) -> Option<Opti
         ..Platform::default()
     };
     Some(machine.rank(&own))
+}
+
+/// Dates the entry that a bundle will have in an index by the newest of its images, unless an annotation does.
+pub fn date(bundle: &mut Bundle, images: &[Image]) {
+    let made = |image: &Image| -> Option<SystemTime> {
+        timestamp::parse(ImageConfig::parse(&image.config).ok()?.created.as_deref()?)
+    };
+    if let Some(newest) = images.iter().filter_map(made).max() {
+        let since = newest.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let text = timestamp::rfc3339(UNIX_EPOCH + Duration::from_secs(since.as_secs()));
+        bundle.root.annotations.entry(CREATED.to_owned()).or_insert(text);
+    }
 }
 
 /// Writes a layout into a folder, which is made where it is missing.

@@ -261,6 +261,36 @@ fn an_oci_archive_and_a_layout_agree() {
 }
 
 #[test]
+fn a_layout_is_dated_by_the_newest_of_its_images() {
+    let kit = Kit::new();
+    let image = kit.image().image;
+    let made = |times: &[Option<&str>]| {
+        let image = kit.store.image(&image.to_string()).unwrap().unwrap();
+        let dated = |time: &Option<&str>| {
+            let mut config = ImageConfig::parse(&image.config).unwrap();
+            config.created = time.map(str::to_owned);
+            store::Image { config: config.to_bytes(), ..image.clone() }
+        };
+        times.iter().map(dated).collect::<Vec<_>>()
+    };
+    let (none, old, new) = (None, Some("2020-01-01T00:00:00Z"), Some("2020-01-01T01:00:07.25+01:00"));
+    for (times, date) in [
+        (vec![none], None),
+        (vec![old], old),
+        (vec![old, new, none], Some("2020-01-01T00:00:07Z")),
+        (vec![Some("yesterday")], None),
+    ] {
+        let mut bundle = kit.bundle(&[image], &Packing::default());
+        layout::date(&mut bundle, &made(&times));
+        let key = "org.opencontainers.image.created";
+        assert_eq!(bundle.root.annotations.get(key).map(String::as_str), date, "{times:?}");
+        bundle.root.annotations.insert(key.to_owned(), "said".to_owned());
+        layout::date(&mut bundle, &made(&times));
+        assert_eq!(bundle.root.annotations[key], "said");
+    }
+}
+
+#[test]
 fn what_the_result_does_not_have_is_removed_where_that_is_asked_for() {
     let kit = Kit::new();
     let stack = kit.stack();

@@ -1,6 +1,9 @@
 //! SOURCE_DATE_EPOCH: where its value comes from, and what it dates.
 
-use crate::harness::{Context, House, LIMIT, run, shared, unique};
+use crate::harness::{Context, House, LIMIT, folder, own, run, shared, unique};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
 
 const THEN: &str = "2001-09-09T01:46:40Z";
 
@@ -49,6 +52,50 @@ fn seconds_come_from_the_command_line_the_environment_or_the_file() {
     context.replace("Dockerfile", "FROM scratch", "ARG SOURCE_DATE_EPOCH=1000000000\nFROM scratch");
     dated(THEN, &build(&context, None, None, &[]));
     dated("1970-01-01T00:00:05Z", &build(&context, Some("5"), None, &[]));
+}
+
+/// The annotation of the entry of a layout's index.
+fn date(layout: &Path) -> Value {
+    let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    index["manifests"][0]["annotations"]["org.opencontainers.image.created"].clone()
+}
+
+#[test]
+fn a_layout_says_when_its_images_were_made() {
+    let context = Context::dockerfile("FROM scratch\nCOPY <<EOF /f\nepoch\nEOF\n");
+    let (house, out) = (own(), folder());
+    let made = |output: &str, more: &[&str]| {
+        let to = out.path().join(unique("layout"));
+        let output = format!("{output},dest={}", to.display());
+        house.build(&context, &[&["-o", output.as_str()], more].concat());
+        to
+    };
+    let epoch = "--build-arg=SOURCE_DATE_EPOCH=1000000000";
+    let folder = "type=oci,tar=false";
+    assert_eq!(date(&made(folder, &[epoch])), THEN);
+    assert_eq!(
+        date(&made(folder, &[epoch, "--platform=linux/amd64,linux/arm64", "--provenance=true"])),
+        THEN
+    );
+    assert_eq!(date(&made("type=docker,tar=false", &[epoch])), THEN);
+    // Whoever says something else is heard, and whoever names the image changes nothing.
+    let said = "annotation-manifest-descriptor.org.opencontainers.image.created=2020";
+    assert_eq!(date(&made(&format!("{folder},{said},name=example.com/a:1"), &[epoch])), "2020");
+    // Without it the time is that of the image, to the second; so the next archive of it is the same, later too.
+    house.build(&context, &["--tag", "dated"]);
+    let created = house.inspect("dated")["Created"].as_str().unwrap().to_owned();
+    let first = made(folder, &[]);
+    assert_eq!(date(&first).as_str().unwrap(), format!("{}Z", &created[..19]));
+    let archives = ["first", "second"].map(|_| {
+        let archive = fs::read(made("type=oci", &[])).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        archive
+    });
+    assert!(archives[0] == archives[1], "two archives of one image differ");
+    // What is no output of a build says nothing of it.
+    let saved = out.path().join("saved");
+    house.ok(&["save", "--format", "oci-dir", "--output", saved.to_str().unwrap(), "dated"]);
+    assert_eq!(date(&saved), Value::Null);
 }
 
 #[test]

@@ -133,14 +133,14 @@ impl Outputs<'_> {
                     // As BuildKit: a folder is a layout, and what is asked of the documents makes an archive that is
                     // a layout, too.
                     Destination::Folder(folder) => {
-                        let bundle = Bundle::new(store, forms, &images, &output.packing)?;
+                        let bundle = dated(Bundle::new(store, forms, &images, &output.packing)?, &images);
                         write_layout(forms, bundle, &output.names, folder)?;
                     }
                     to if output.packing == Packing::default() => {
                         stream_to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?;
                     }
                     to => {
-                        let bundle = Bundle::new(store, forms, &images, &output.packing)?;
+                        let bundle = dated(Bundle::new(store, forms, &images, &output.packing)?, &images);
                         let bundles = [(bundle, output.names.clone())];
                         stream_to(to, |out| {
                             Ok(layout::write_for_docker(forms, &bundles, &Platform::host(), out)?)
@@ -152,7 +152,7 @@ impl Outputs<'_> {
             Kind::Oci(to) => {
                 let vertex = self.progress.start("exporting to oci image format");
                 let images = self.images(forms, Some((output, false)))?;
-                let bundle = self.bundle(forms, &images, output)?;
+                let bundle = dated(self.bundle(forms, &images, output)?, &images);
                 written.root = Some(bundle.root.clone());
                 self.identify(forms, &images, Some(output), written)?;
                 match to {
@@ -326,6 +326,12 @@ fn stream_to(destination: &Destination, write: impl FnOnce(&mut dyn Write) -> Ou
         return Ok(out.flush()?);
     };
     whole(path, write)
+}
+
+/// What a layout says of when the images were made.
+fn dated(mut bundle: Bundle, images: &[store::Image]) -> Bundle {
+    layout::date(&mut bundle, images);
+    bundle
 }
 
 /// Writes a layout into a folder; what has no name is `latest`, as with BuildKit.
