@@ -21,8 +21,8 @@ use crate::purl::Kind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use graph::{
-    CacheSharing, Copy, FileAction, FileOp, Graph, HttpOp, ImageOp, Mount, MountKind, Network, NodeId, Op,
-    RunOp, Security,
+    About, CacheSharing, Copy, FileAction, FileOp, Graph, HttpOp, ImageOp, Mount, MountKind, Network, NodeId,
+    Op, RunOp, Security,
 };
 use oci::{Digest, Platform};
 use serde::Serialize;
@@ -77,6 +77,13 @@ impl Numbers {
 }
 
 impl BuildConfig {
+    /// The one step of a source.
+    pub(crate) fn of_source(source: Op) -> Self {
+        let mut graph = Graph::new();
+        let target = graph.add(source, Vec::new(), About::default());
+        Self::of(&graph, target, &Numbers::of(&graph, target))
+    }
+
     /// The steps of a target.
     pub(crate) fn of(graph: &Graph, target: NodeId, numbers: &Numbers) -> Self {
         let mut config = Self::default();
@@ -258,13 +265,13 @@ fn exec(run: &RunOp, places: &[i64]) -> Value {
 
 fn mount(mount: &Mount, places: &[i64]) -> Option<Value> {
     let place = |input: usize| places.get(input).copied().unwrap_or(NONE);
-    // What a mount is for is told by its kind; all throw away what is written.
+    // What a mount is for is told by its kind. All throw away what is written; those that lend something do not say so.
     let of = |input: i64, selector: &str, readonly: bool, kind: u8, key: &str, options: Value| {
         present([
             ("input", json!(input)),
             ("selector", json!(selector)),
             ("dest", json!(mount.target)),
-            ("output", json!(NONE)),
+            ("output", if matches!(kind, SECRET | SSH) { Value::Null } else { json!(NONE) }),
             ("readonly", json!(readonly)),
             ("mountType", json!(kind)),
             (key, options),

@@ -27,7 +27,7 @@ pub mod storage;
 
 pub use captured::{Captured, Lent, Material, Pin};
 pub use options::{Mode, ProvenanceOptions, Version};
-pub use provenance::{Build, Details, Provenance, Request};
+pub use provenance::{Build, Details, FOLDER, Provenance, Request};
 pub use purl::{Kind, image_url};
 pub use statement::{Attestation, SPDX, Statement, Subject};
 

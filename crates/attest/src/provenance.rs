@@ -17,7 +17,7 @@ use crate::definition::{BuildConfig, Numbers};
 use crate::{Attestation, Mode, ProvenanceOptions, Version, masked, slsa02};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use graph::{Graph, NodeId, Op};
+use graph::{Graph, LocalOp, NodeId, Op};
 use oci::{Descriptor, Platform};
 use serde::Serialize;
 use serde_json::Value;
@@ -30,6 +30,8 @@ const BUILD_TYPE: &str = "https://github.com/moby/buildkit/blob/master/docs/atte
 /// What parameters are for.
 const FRONTEND: &str = "dockerfile.v0";
 const LANGUAGE: &str = "Dockerfile";
+/// The folder that a Dockerfile is read from, among a build's folders.
+pub const FOLDER: &str = "dockerfile";
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
@@ -210,6 +212,9 @@ struct SourceFile {
     language: &'static str,
     /// In base64.
     data: String,
+    /// Where the file was.
+    #[serde(flatten)]
+    place: BuildConfig,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -320,7 +325,9 @@ impl BuildKitMetadata {
             locations.insert(step, Locations { locations: lines });
         }
         let data = STANDARD.encode(masked::text(details.dockerfile));
-        let file = SourceFile { filename: build.request.path.clone(), language: LANGUAGE, data };
+        let folder = || Op::Local(LocalOp { name: FOLDER.to_owned() });
+        let place = BuildConfig::of_source(build.request.context.clone().unwrap_or_else(folder));
+        let file = SourceFile { filename: build.request.path.clone(), language: LANGUAGE, data, place };
         self.source = Some(Source { locations, infos: [file] });
     }
 }

@@ -46,6 +46,7 @@ mod object_cache;
 mod options;
 mod outputs;
 mod peers;
+mod predicates;
 mod provenance;
 mod real_npm;
 mod registry;

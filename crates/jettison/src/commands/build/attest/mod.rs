@@ -33,8 +33,6 @@ use std::path::Path;
 use std::time::SystemTime;
 use store::Store;
 
-/// The folder that a Dockerfile is read from, among a build's folders.
-const DOCKERFILE: &str = "dockerfile";
 /// How many characters a build's own name has.
 const NAME: usize = 25;
 
@@ -70,7 +68,7 @@ impl Record {
             let beside = args.file.as_deref().map(Path::new).and_then(Path::parent);
             let beside = beside.filter(|folder| !folder.as_os_str().is_empty());
             let beside = beside.or(folders.get("context").copied());
-            folders.extend(beside.map(|folder| (DOCKERFILE, folder)));
+            folders.extend(beside.map(|folder| (attest::FOLDER, folder)));
             vcs = request::vcs(args, &folders, &engine.environment);
         }
         // Told with `mode=max`.
@@ -246,7 +244,7 @@ impl Recorder<'_> {
             Some(context) => captured.add_context(context, &pin),
             None => {
                 captured.add_local("context");
-                captured.add_local(DOCKERFILE);
+                captured.add_local(attest::FOLDER);
             }
         }
         captured
