@@ -1,6 +1,6 @@
 //! Attestations: the index that carries them, who reads it, and what asks for them.
 
-use crate::harness::{Context, House, LIMIT, Registry, folder, own_with_busybox, run};
+use crate::harness::{Context, House, LIMIT, Registry, folder, own, own_with_busybox, run};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -212,7 +212,7 @@ fn nothing_is_attested_that_was_not_asked_for() {
     for (args, default, attested) in [
         (&[][..], None, false),
         (&[], Some("1"), false),
-        (&[], Some("0"), true),
+        (&[], Some("0"), false),
         (&["--provenance=false"], Some("0"), false),
         (&["--provenance=true"], Some("1"), true),
         (&["--attest", "type=provenance,disabled=true", "--provenance=true"], None, false),
@@ -230,6 +230,44 @@ fn nothing_is_attested_that_was_not_asked_for() {
         let failed = house.try_build(&context, &[flag, value]);
         assert_ne!(failed.out.code, Some(0));
         failed.out.says(told);
+    }
+}
+
+#[test]
+fn what_only_images_carry_makes_no_index_of_one_in_an_archive() {
+    let (house, registry, out) = (own(), Registry::open(), folder());
+    let context = Context::dockerfile("FROM scratch\nCOPY f /f\n");
+    context.write("f", "f\n");
+    let name = format!("{}/inline:1", registry.address);
+    let to = |more: &str| format!("type=oci,tar=false,dest={}{more}", out.path().display());
+    let push = |more: &str| format!("type=registry,name={name}{more}");
+    let (one, both) = ("linux/amd64", "linux/amd64,linux/arm64");
+    // As a current BuildKit does it: how many statements leave with the first image.
+    for (output, platform, sbom, expected) in [
+        (to(""), one, "false", 0),
+        (to(",attestation-inline=true"), one, "false", 1),
+        (to(""), both, "false", 1),
+        (to(""), one, "true", 2),
+        (push(""), one, "false", 1),
+        (push(",attestation-inline=false"), one, "false", 0),
+    ] {
+        let _ = fs::remove_dir_all(out.path().join("blobs"));
+        let _ = fs::remove_file(out.path().join("index.json"));
+        let args = ["--provenance", "mode=min,inline-only=true", "--sbom", sbom, "--platform", platform];
+        house.build(&context, &[&args[..], &["-o", &output]].concat());
+        let place = match output.starts_with("type=oci") {
+            true => format!("oci-layout://{}", out.path().display()),
+            false => name.clone(),
+        };
+        let raw = house.ok(&["imagetools", "inspect", "--raw", &place]).stdout;
+        let raw: Value = serde_json::from_str(&raw).unwrap();
+        let about = raw["manifests"].as_array().into_iter().flatten();
+        let attested = about.filter_map(|entry| entry["annotations"]["vnd.docker.reference.digest"].as_str());
+        let attested = attested.filter(|about| raw["manifests"][0]["digest"] == **about).count();
+        let provenance = ["imagetools", "inspect", &place, "--format", "{{json .Provenance}} {{json .SBOM}}"];
+        let shown = house.ok(&provenance).stdout;
+        let statements = shown.matches("\"SLSA\"").count().min(1) + shown.matches("\"SPDX\"").count().min(1);
+        assert_eq!((attested, statements), (expected.min(1), expected), "{output} {platform} {sbom}");
     }
 }
 

@@ -159,9 +159,15 @@ impl Recorder<'_> {
         self.record.wanted.any()
     }
 
-    /// Who states it about an image of these names; nobody where nothing is asked for.
-    pub(crate) fn attester<'b>(&'b self, names: &'b [Reference]) -> Option<ImageAttester<'b>> {
-        self.attests().then_some(ImageAttester { recorder: self, names })
+    /// Whether all that is asked for is for images alone.
+    pub(crate) fn is_inline_only(&self) -> bool {
+        let wanted = &self.record.wanted;
+        !wanted.sbom && wanted.provenance.as_ref().is_none_or(|options| options.inline_only)
+    }
+
+    /// Who states it about an image of these names.
+    pub(crate) fn attester<'b>(&'b self, names: &'b [Reference]) -> ImageAttester<'b> {
+        ImageAttester { recorder: self, names }
     }
 
     /// Looks into the results for what is to be stated of their files.

@@ -9,7 +9,7 @@
 //! | `unpack`, `dangling-name-prefix`, `buildinfo`, `prefer-nondist-layers` | image, registry | accepted: the store unpacks when it must and keeps images without a name |
 //! | `oci-mediatypes` | those with an image | OCI's words or Docker's in the documents |
 //! | `oci-artifact` | those with an image | `false`: attestations as images of no platform, for old registries |
-//! | `attestation-inline` | those with an image | accepted: images always carry theirs |
+//! | `attestation-inline` | those with an image | whether attestations that are `inline-only` make an index of one image; registries and the store begin with `true`, archives with `false` |
 //! | `attestation-prefix` | local, tar | what the names of files with attestations begin with |
 //! | `compression`, `compression-level`, `force-compression` | those with an image | how layers are compressed |
 //! | `rewrite-timestamp` | all | files newer than SOURCE_DATE_EPOCH get its time |
@@ -64,6 +64,7 @@ struct Attributes {
     force: bool,
     rewrite: bool,
     artifact: Option<bool>,
+    inline: Option<bool>,
     attestation_prefix: String,
     insecure: bool,
     annotations: Annotations,
@@ -136,8 +137,8 @@ impl Attributes {
             "force-compression" => self.force = truth(key, value)?,
             "rewrite-timestamp" => self.rewrite = truth(key, value)?,
             "oci-artifact" => self.artifact = Some(truth(key, value)?),
-            "attestation-inline"
-            | "unpack"
+            "attestation-inline" => self.inline = Some(truth(key, value)?),
+            "unpack"
             | "buildinfo"
             | "buildinfo-attrs"
             | "danging-name-empty-only"
@@ -201,6 +202,7 @@ impl Attributes {
             }
         };
         Ok(Output {
+            inline_only: self.inline.unwrap_or(matches!(kind, Kind::Image { .. })),
             kind,
             names: if names.is_empty() { self.names } else { names.to_vec() },
             packing: Packing {

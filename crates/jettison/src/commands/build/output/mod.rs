@@ -31,6 +31,8 @@ pub(crate) struct Output {
     pub(crate) push_by_digest: bool,
     /// In the store the image is called by its names with its digest, too.
     pub(crate) name_canonical: bool,
+    /// Whether attestations that only images carry are reason enough for an index.
+    pub(crate) inline_only: bool,
     /// What the names of attestations begin with, where they are files.
     pub(crate) attestation_prefix: String,
 }
@@ -84,6 +86,7 @@ impl Output {
     /// An output without attributes.
     fn plain(kind: Kind, names: &[Reference]) -> Self {
         Self {
+            inline_only: matches!(kind, Kind::Image { .. }),
             kind,
             names: names.to_vec(),
             packing: Packing::default(),

@@ -1,7 +1,7 @@
 //! Writing the outputs.
 
 use super::{Destination, Kind, Output};
-use crate::commands::build::attest::Recorder;
+use crate::commands::build::attest::{ImageAttester, Recorder};
 use crate::commands::images::whole;
 use crate::engine::Engine;
 use crate::error::{CommandError, Outcome};
@@ -104,7 +104,7 @@ impl Outputs<'_> {
                 let vertex = self.progress.start("exporting to image");
                 let images = self.images(forms, Some((output, *named)))?;
                 self.identify(forms, &images, Some(output), written)?;
-                if *named && (images.len() > 1 || self.recorder.attests()) {
+                if *named && (images.len() > 1 || self.states(output)) {
                     indexes::keep(store, &self.bundle(forms, &images, output)?, &images, &output.names)?;
                 }
                 vertex.done();
@@ -172,7 +172,7 @@ impl Outputs<'_> {
     fn push(&self, forms: &Forms, images: &[store::Image], output: &Output) -> Outcome<Option<Descriptor>> {
         let store = self.engine.store()?;
         let by_digest = output.push_by_digest;
-        let plain = output.packing == Packing::default() && !by_digest && !self.recorder.attests();
+        let plain = output.packing == Packing::default() && !by_digest && !self.states(output);
         let mut root = None;
         for name in &output.names {
             let vertex = self.progress.start(&format!("pushing {name}"));
@@ -181,11 +181,11 @@ impl Outputs<'_> {
             root = Some(match images {
                 [image] if plain => pusher.image(&image.id.to_string(), None, name)?.0,
                 images => {
-                    let attester = self.recorder.attester(&output.names);
+                    let attester = self.attester(output);
                     let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
                     let bundle = pusher.images(images, &output.packing, attester, name, by_digest)?;
                     // A name of several says already what it stands for.
-                    if let ([image], false) = (images, self.recorder.attests()) {
+                    if let ([image], false) = (images, self.states(output)) {
                         store.set_pulled(name, &image.id, &bundle.root_document().descriptor)?;
                     }
                     bundle.root
@@ -247,15 +247,26 @@ impl Outputs<'_> {
     /// What leaves for an output, with what is stated about it.
     fn bundle(&self, forms: &Forms, images: &[store::Image], output: &Output) -> Outcome<Bundle> {
         let store = self.engine.store()?;
-        let attester = self.recorder.attester(&output.names);
+        let attester = self.attester(output);
         let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
         Ok(Bundle::attested(store, forms, images, &output.packing, attester)?)
+    }
+
+    /// Whether something is stated about an output's images. What only images carry makes no index of one image in an
+    /// archive, as with BuildKit.
+    fn states(&self, output: &Output) -> bool {
+        let is_index = self.built.len() > 1 || self.several;
+        self.recorder.attests() && (is_index || output.inline_only || !self.recorder.is_inline_only())
+    }
+
+    fn attester<'b>(&'b self, output: &'b Output) -> Option<ImageAttester<'b>> {
+        self.states(output).then(|| self.recorder.attester(&output.names))
     }
 
     /// Outputs that have no place for attestations lose them.
     fn warn_of_lost_attestations(&self) {
         let loses = |output: &Output| !output.carries_attestations() && output.kind != Kind::CacheOnly;
-        if self.recorder.attests() && self.outputs.iter().any(loses) {
+        if self.recorder.attests() && !self.recorder.is_inline_only() && self.outputs.iter().any(loses) {
             screen::say(
                 "warning: an image in a docker archive carries no attestations; those in the store, in registries and \
                  in OCI layouts do",
