@@ -1,7 +1,7 @@
 //! Layers as blobs: a layer is compressed when something leaves the machine, not before, and only once.
 
 use crate::{Error, Forms, Result};
-use layer::{Compression, Compressor, LayerId, WriteBehind};
+use layer::{Compression, Compressor, LayerId};
 use oci::{Descriptor, media_type};
 
 impl Forms {
@@ -29,16 +29,10 @@ impl Forms {
         let writer = self.store().blob_writer(None)?.media_type(kind);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // Beside the threads that compress, this one reads and another hashes and writes.
-        let mut compressor =
-            Compressor::new(WriteBehind::new(writer), compression, level, threads).map_err(layer_error)?;
+        let mut compressor = Compressor::new(writer, compression, level, threads).map_err(layer_error)?;
         // It gathers what it is given by itself; another buffer before it would only copy a layer once more.
         self.write_tar(id, &mut compressor)?;
-        let behind = compressor.finish().map_err(layer_error)?;
-        let writer = behind.finish().map_err(|source| Error::Io {
-            action: "write a blob of",
-            path: self.store().layer_dir(id),
-            source,
-        })?;
+        let writer = compressor.finish().map_err(layer_error)?;
         let (digest, size) = writer.commit()?;
         let descriptor = Descriptor::new(kind, digest, size);
         self.store().add_layer_blob(id, &descriptor)?;

@@ -1,11 +1,10 @@
 //! Compression of layers: gzip and zstd, out and in; of archives that users give: xz and bzip2, in.
 
-mod behind;
-mod gzip;
+mod blocks;
 mod input;
+mod packers;
 mod write;
 
-pub use behind::WriteBehind;
 pub use input::{Decompressor, ReadAhead, decompress, sniff};
 pub use write::Compressor;
 

@@ -2,41 +2,40 @@
 //! a tenth of the time of zstd.
 
 use super::Compression;
-use super::gzip::Members;
+use super::blocks::Blocks;
+use super::packers::{Frame, Member};
 use crate::{Error, Result};
-use libdeflater::CompressionLvl;
 use std::io::Write;
 
-/// Compresses what is written to it. The bytes depend on the input, the kind and the level alone: not on the number
-/// of threads nor on how the input is cut into writes.
-pub struct Compressor<W: Write> {
-    inner: Inner<W>,
-}
+const MIB: usize = 1 << 20;
 
-enum Inner<W: Write> {
-    None(Out<W>),
-    Gzip(Members<Out<W>>),
-    Zstd(zstd::stream::write::Encoder<'static, Out<W>>),
-}
-
-/// Where it goes; none only after the end.
-struct Out<W>(Option<W>);
-
-impl<W: Write> Write for Out<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.as_mut().map_or(Ok(0), |out| out.write(bytes))
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.as_mut().map_or(Ok(()), Write::flush)
-    }
+/// Compresses what is written to it, on threads of its own, and writes what comes out on another. The bytes depend on
+/// the input, the kind and the level alone: not on the number of threads nor on how the input is cut into writes.
+///
+/// Only [`finish`](Compressor::finish) tells whether everything was written; dropped before that, it waits for its
+/// threads. It holds two blocks of the input and one for each thread (1 MiB for gzip, 2 to 16 MiB for zstd by its
+/// level), and what five for each thread were packed to.
+pub struct Compressor<W> {
+    blocks: Blocks<W>,
 }
 
 fn failed(source: std::io::Error) -> Error {
     Error::io("write the", b"compressed layer", source)
 }
 
-impl<W: Write> Compressor<W> {
+/// How much of the input is a frame of its own at this level: some windows of the level, as zstd's own threads divide
+/// it, so that what is lost at the borders is less than a hundredth.
+fn frame_size(level: u8) -> usize {
+    match level {
+        1 => 2 * MIB,
+        2 => 4 * MIB,
+        // 0 is zstd's default.
+        0 | 3..=8 => 8 * MIB,
+        _ => 16 * MIB,
+    }
+}
+
+impl<W: Write + Send + 'static> Compressor<W> {
     /// Compresses to `out` with this many threads. `level` is gzip's 0 to 9 (10 to 12 are libdeflate's own) or zstd's
     /// 0 to 22, where 0 asks for zstd's default; none means 4 for gzip and 3 for zstd.
     ///
@@ -44,57 +43,41 @@ impl<W: Write> Compressor<W> {
     /// [`Error::Compression`] for a level that there is not, and for xz and bzip2, which are not written.
     pub fn new(out: W, kind: Compression, level: Option<u8>, threads: usize) -> Result<Self> {
         let wrong = || Error::Compression { reason: format!("{} has no such level", kind.name()) };
-        let out = Out(Some(out));
-        let inner = match kind {
-            Compression::None => Inner::None(out),
+        let threads = threads.clamp(1, 64);
+        let blocks = match kind {
+            Compression::None => Blocks::new::<Frame>(out, MIB, Vec::new()),
             Compression::Gzip => {
-                let level = CompressionLvl::new(level.unwrap_or(4).into()).map_err(|_| wrong())?;
-                Inner::Gzip(Members::new(out, level, threads))
+                let packer = || Member::new(level.unwrap_or(4)).ok_or_else(wrong);
+                let packers = (0..threads).map(|_| packer()).collect::<Result<_>>()?;
+                Blocks::new(out, MIB, packers)
             }
             Compression::Zstd => {
                 let level = level.unwrap_or(3);
                 if level > 22 {
                     return Err(wrong());
                 }
-                let mut encoder = zstd::stream::write::Encoder::new(out, level.into()).map_err(failed)?;
-                // One worker makes the same bytes as many, and other bytes than none.
-                let threads = threads.clamp(1, 64) as u32;
-                encoder.multithread(threads).map_err(failed)?;
-                encoder.include_checksum(true).map_err(failed)?;
-                Inner::Zstd(encoder)
+                let packers = (0..threads).map(|_| Frame::new(level)).collect::<Result<_, _>>();
+                Blocks::new(out, frame_size(level), packers.map_err(failed)?)
             }
             Compression::Xz | Compression::Bzip2 => {
                 return Err(Error::Compression { reason: format!("{} is not written", kind.name()) });
             }
         };
-        Ok(Self { inner })
+        Ok(Self { blocks })
     }
 
     /// Ends the stream and gives back where it went.
     ///
     /// # Errors
-    /// [`Error::Io`] where the rest cannot be written.
+    /// [`Error::Io`] where something could not be written.
     pub fn finish(self) -> Result<W> {
-        let mut out = match self.inner {
-            Inner::None(out) => out,
-            Inner::Gzip(mut members) => {
-                members.finish().map_err(failed)?;
-                Out(members.out.0.take())
-            }
-            Inner::Zstd(encoder) => encoder.finish().map_err(failed)?,
-        };
-        out.flush().map_err(failed)?;
-        Ok(out.0.expect("because only this function takes it"))
+        self.blocks.finish().map_err(failed)
     }
 }
 
-impl<W: Write> Write for Compressor<W> {
+impl<W: Write + Send + 'static> Write for Compressor<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match &mut self.inner {
-            Inner::None(out) => out.write(bytes),
-            Inner::Gzip(members) => members.write(bytes).map(|()| bytes.len()),
-            Inner::Zstd(encoder) => encoder.write(bytes),
-        }
+        self.blocks.write(bytes)
     }
 
     /// Does nothing: a flush inside the stream would change its bytes.
@@ -110,7 +93,8 @@ mod tests {
     use std::io::Read;
 
     fn pack(data: &[u8], kind: Compression, threads: usize, cut: usize) -> Vec<u8> {
-        let mut compressor = Compressor::new(Vec::new(), kind, None, threads).unwrap();
+        // Level 1 has the smallest frames.
+        let mut compressor = Compressor::new(Vec::new(), kind, Some(1), threads).unwrap();
         for part in data.chunks(cut) {
             compressor.write_all(part).unwrap();
         }
@@ -132,9 +116,9 @@ mod tests {
     #[test]
     fn the_bytes_are_the_same_however_they_are_made_and_come_back() {
         let data = sample(11 << 20);
-        for kind in [Compression::Gzip, Compression::Zstd] {
+        for kind in [Compression::None, Compression::Gzip, Compression::Zstd] {
             let first = pack(&data, kind, 1, data.len());
-            assert!(first.len() < data.len() / 2);
+            assert!(kind == Compression::None || first.len() < data.len() / 2);
             for (threads, cut) in [(2, 4096), (3, 1 << 20), (5, 777_777)] {
                 assert!(pack(&data, kind, threads, cut) == first, "{kind:?} {threads} {cut}");
             }
@@ -153,6 +137,31 @@ mod tests {
                 decompress(&packed[..], 10).unwrap().read_to_end(&mut back).unwrap();
                 assert_eq!(back, data);
             }
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_disk_comes_back() {
+        struct Full(usize);
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let left = self.0.checked_sub(bytes.len());
+                self.0 = left.ok_or_else(|| std::io::Error::other("the disk is full"))?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let data = sample(64 << 20);
+        for kind in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let mut compressor = Compressor::new(Full(3 << 20), kind, Some(1), 2).unwrap();
+            let error = compressor.write_all(&data).unwrap_err();
+            assert_eq!(error.to_string(), "the disk is full", "{kind:?}");
+            let mut compressor = Compressor::new(Full(3), kind, Some(1), 2).unwrap();
+            compressor.write_all(b"four").unwrap();
+            let error = std::error::Error::source(&compressor.finish().err().unwrap()).unwrap().to_string();
+            assert_eq!(error, "the disk is full", "{kind:?}");
         }
     }
 
