@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A stack of listings, lowest first.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    layers: Vec<Arc<Listing>>,
+    layers: Arc<[Arc<Listing>]>,
 }
 
 /// An entry of one of the layers.
@@ -72,7 +72,13 @@ impl View {
     /// A view of these layers, lowest first.
     #[must_use]
     pub fn new(layers: Vec<Arc<Listing>>) -> Self {
-        Self { layers }
+        Self { layers: layers.into() }
+    }
+
+    /// A view of these layers over those of this one.
+    #[must_use]
+    pub fn with(&self, upper: Vec<Arc<Listing>>) -> Self {
+        Self { layers: self.layers.iter().cloned().chain(upper).collect() }
     }
 
     /// The layers, lowest first.

@@ -1,6 +1,6 @@
 //! The forms: remote layers are pulled, plans become folders, listings lie over each other.
 
-use crate::lowers::Images;
+use crate::lowers::Mountable;
 use crate::nested::Nested;
 use crate::{BoxError, Error, Result};
 use layer::{
@@ -10,7 +10,6 @@ use layer::{
 use oci::{Descriptor, Hasher};
 use progress::{Progress, VertexHandle};
 use rustix::fs::{Mode, OFlags};
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -42,14 +41,16 @@ pub trait Fetcher: Send + Sync {
     ) -> Result<(), BoxError>;
 }
 
-/// Layers that this process has found here, whose files its lease keeps here. Each step asks for its whole stack: a
-/// chain would look up every layer once for each step above it.
-#[derive(Debug, Default)]
-struct Seen {
-    /// With a listing.
-    listed: Mutex<HashSet<LayerId>>,
-    /// With a folder.
-    folders: Mutex<HashSet<LayerId>>,
+/// So many stacks are remembered that were looked at.
+const MOST_VIEWS: usize = 8;
+/// A listing of more entries is in none of them: it is let go when no step uses it.
+const LARGE: usize = 100_000;
+
+/// What a stack shows. Its layers are here, and the lease of this process keeps them here.
+#[derive(Debug)]
+struct Viewed {
+    stack: Box<[LayerId]>,
+    view: View,
 }
 
 /// Gives layers the forms that are asked for.
@@ -62,16 +63,17 @@ pub struct Forms {
     cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Where pulls are shown that nobody waits for under a name of their own.
     progress: Progress,
-    pub(crate) images: Arc<Images>,
+    pub(crate) mountable: Arc<Mountable>,
     pub(crate) nested: Arc<Nested>,
-    seen: Arc<Seen>,
+    /// The stacks that were looked at last, the latest first.
+    views: Arc<Mutex<Vec<Viewed>>>,
 }
 
 impl Forms {
     /// Forms of one store's layers. `parallel` layers are pulled at once.
     #[must_use]
     pub fn new(store: Store, fetcher: Arc<dyn Fetcher>, single_id: bool, parallel: usize) -> Self {
-        let (images, nested, seen) = Default::default();
+        let (mountable, nested, views) = Default::default();
         let cancelled = Arc::new(|| false);
         let progress = Progress::none();
         Self {
@@ -81,9 +83,9 @@ impl Forms {
             parallel: parallel.max(1),
             cancelled,
             progress,
-            images,
+            mountable,
             nested,
-            seen,
+            views,
         }
     }
 
@@ -184,30 +186,6 @@ impl Forms {
             pull();
         });
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
-    }
-
-    /// As [`complete`](Self::complete), for who wants to know no more.
-    fn completed(&self, stack: &[LayerId]) -> Result<()> {
-        let listed = || self.seen.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = {
-            let listed = listed();
-            stack.iter().take_while(|id| listed.contains(id)).count()
-        };
-        if known < stack.len() {
-            self.complete(&stack[known..], &VertexHandle::none())?;
-            listed().extend(&stack[known..]);
-        }
-        Ok(())
-    }
-
-    /// Whether the layer was seen to have a folder.
-    pub(crate) fn has_folder(&self, id: LayerId) -> bool {
-        self.seen.folders.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
-    }
-
-    /// Remembers that the layer has a folder.
-    pub(crate) fn saw_folder(&self, id: LayerId) {
-        self.seen.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     pub(crate) fn infos(&self, stack: &[LayerId]) -> Result<Vec<LayerInfo>> {
@@ -351,10 +329,32 @@ impl Forms {
 
     /// What a stack shows; pulls what is missing.
     pub fn view(&self, stack: &[LayerId]) -> Result<View> {
-        self.completed(stack)?;
-        let listings =
-            stack.iter().map(|id| self.store.listing(*id)).collect::<std::result::Result<Vec<_>, _>>()?;
-        Ok(View::new(listings))
+        let below = self.viewed(stack);
+        let known = below.layers().len();
+        if known == stack.len() {
+            return Ok(below);
+        }
+        self.complete(&stack[known..], &VertexHandle::none())?;
+        let listings = stack[known..].iter().map(|id| self.store.listing(*id));
+        let view = below.with(listings.collect::<std::result::Result<Vec<_>, _>>()?);
+        if view.layers().iter().all(|listing| listing.len() <= LARGE) {
+            let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+            views.truncate(MOST_VIEWS - 1);
+            views.insert(0, Viewed { stack: stack.into(), view: view.clone() });
+        }
+        Ok(view)
+    }
+
+    /// The view of as many of the lowest layers of a stack as were looked at together lately. Each step looks at its whole
+    /// stack: a chain would look up every layer once for each step above it.
+    fn viewed(&self, stack: &[LayerId]) -> View {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let below = views.iter().enumerate().filter(|(_, viewed)| stack.starts_with(&viewed.stack));
+        let Some((at, _)) = below.max_by_key(|(_, viewed)| viewed.stack.len()) else {
+            return View::default();
+        };
+        views[..=at].rotate_right(1);
+        views[0].view.clone()
     }
 
     /// The folders of a stack, lowest first: plans become folders.

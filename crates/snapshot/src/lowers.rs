@@ -1,6 +1,7 @@
 //! What a stack is mounted from: folders, and in place of the folders of large plans images, which cost one file to
 //! make instead of one for each of theirs. Where images cannot be mounted, everything is a folder.
 
+use crate::nested::{self, Part};
 use crate::{Error, Forms, Result};
 use layer::{ErofsOptions, Flavour, LayerId, Listing, Owners, Packs, StoredContent, View};
 use progress::VertexHandle;
@@ -9,7 +10,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A plan of fewer entries and bytes becomes a folder, which later starts mount without more ado.
 const MANY: usize = 32;
@@ -48,56 +49,127 @@ impl Lowers {
     }
 }
 
-/// The images that this process has mounted, each once, so that all its steps share what the kernel keeps of them.
+/// What a layer is mounted from.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// Its folder, and whether that hides some of what is below; nothing where nobody has asked yet.
+    Folder(Option<bool>),
+    /// Its image, mounted once, so that all steps share what the kernel keeps of it.
+    Image(Arc<OwnedFd>),
+}
+
+/// The layers that this process has seen to be fit for mounting; its lease keeps them here. Each step asks for its whole
+/// stack: a chain would look up every layer once for each step above it.
 #[derive(Debug, Default)]
-pub(crate) struct Images {
-    mounted: Mutex<HashMap<LayerId, Arc<OwnedFd>>>,
-    /// Whether one could not be mounted: nobody tries again.
-    refused: AtomicBool,
+pub(crate) struct Mountable {
+    forms: Mutex<HashMap<LayerId, Form>>,
+    /// Whether an image could not be mounted: nobody tries again.
+    no_images: AtomicBool,
+}
+
+impl Mountable {
+    fn forms(&self) -> MutexGuard<'_, HashMap<LayerId, Form>> {
+        self.forms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Forms {
     /// What a stack is mounted from that others will stand on; pulls what is missing.
     pub fn lowers(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Lowers> {
-        let mut lowers = self.lowers_once(stack, vertex)?;
-        if lowers.mounts.is_empty()
-            && let Some((mount, count)) = self.nested(stack, &lowers.paths)
-        {
-            let above = lowers.paths.split_off(count);
-            lowers = Lowers::default();
-            lowers.push_mount(mount);
-            lowers.paths.extend(above);
+        if !self.nested.is_for(stack.len()) {
+            return self.lowers_once(stack, vertex);
+        }
+        self.mountable(stack, vertex)?;
+        let parts = self.parts(stack)?;
+        let mut lowers = Lowers::default();
+        for run in nested::runs(&parts) {
+            if run.len() > 1
+                && let Some(mount) = self.run(&stack[run.clone()])
+            {
+                lowers.push_mount(mount);
+                continue;
+            }
+            for at in run {
+                self.push(&mut lowers, stack, at)?;
+            }
         }
         Ok(lowers)
     }
 
     /// What a stack is mounted from once, by a container; pulls what is missing.
     pub fn lowers_once(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<Lowers> {
-        let folder = |id| self.store().layer_dir(id).join("fs");
+        self.mountable(stack, vertex)?;
         let mut lowers = Lowers::default();
-        // Those on top are new; what is below them was asked for by the steps that made them.
-        let known = stack.iter().take_while(|id| self.has_folder(**id)).count();
-        lowers.paths.extend(stack[..known].iter().map(|id| folder(*id)));
-        let infos = if known < stack.len() { self.complete(&stack[known..], vertex)? } else { Vec::new() };
-        for (at, info) in (known..).zip(&infos) {
-            if !info.folder {
-                if let Some(mount) = self.image(stack, at)? {
-                    lowers.push_mount(mount);
-                    continue;
-                }
-                self.materialize(stack, at)?;
-            }
-            lowers.push(folder(info.id));
-            self.saw_folder(info.id);
+        for at in 0..stack.len() {
+            self.push(&mut lowers, stack, at)?;
         }
         Ok(lowers)
+    }
+
+    /// Puts one layer of a stack that can be mounted on top of those below.
+    fn push(&self, lowers: &mut Lowers, stack: &[LayerId], at: usize) -> Result<()> {
+        let form = self.mountable.forms().get(&stack[at]).cloned();
+        match form.ok_or(Error::NoLayer { id: stack[at] })? {
+            Form::Folder(_) => lowers.push(self.folder(stack[at])),
+            Form::Image(mount) => lowers.push_mount(mount),
+        }
+        Ok(())
+    }
+
+    /// How the layers of a stack that can be mounted are mounted with others.
+    fn parts(&self, stack: &[LayerId]) -> Result<Vec<Part>> {
+        let mut parts = Vec::with_capacity(stack.len());
+        let mut forms = self.mountable.forms();
+        for id in stack {
+            let mut form = forms.get(id);
+            if let Some(Form::Folder(None)) = form {
+                drop(forms);
+                let hides = self.store().listing(*id)?.hides();
+                forms = self.mountable.forms();
+                forms.insert(*id, Form::Folder(Some(hides)));
+                form = forms.get(id);
+            }
+            parts.push(match form {
+                Some(Form::Folder(Some(false))) => Part::Adds,
+                Some(Form::Folder(_)) => Part::Hides,
+                Some(Form::Image(_)) | None => Part::Apart,
+            });
+        }
+        Ok(parts)
+    }
+
+    /// Sees to it that every layer of a stack can be mounted; pulls what is missing.
+    fn mountable(&self, stack: &[LayerId], vertex: &VertexHandle) -> Result<()> {
+        // Those on top are new; what is below them was asked for by the steps that made them.
+        let known = {
+            let forms = self.mountable.forms();
+            stack.iter().take_while(|id| forms.contains_key(id)).count()
+        };
+        if known == stack.len() {
+            return Ok(());
+        }
+        let infos = self.complete(&stack[known..], vertex)?;
+        for (at, info) in (known..).zip(&infos) {
+            let image = if info.folder { None } else { self.image(stack, at)? };
+            if !info.folder && image.is_none() {
+                self.materialize(stack, at)?;
+            }
+            let form = image.map_or(Form::Folder(None), Form::Image);
+            self.mountable.forms().entry(info.id).or_insert(form);
+        }
+        Ok(())
+    }
+
+    /// The directory of a layer that has a folder.
+    pub(crate) fn folder(&self, id: LayerId) -> PathBuf {
+        self.store().layer_dir(id).join("fs")
     }
 
     /// Whether images are worth a try.
     fn has_images(&self) -> bool {
         self.flavour() == Flavour::Trusted
             && self.owners() == Owners::Keep
-            && !self.images.refused.load(Ordering::Relaxed)
+            && !self.mountable.no_images.load(Ordering::Relaxed)
     }
 
     /// A plan as a mounted image, or nothing where a folder is better or an image not to be had.
@@ -105,10 +177,6 @@ impl Forms {
         let id = stack[at];
         if !self.has_images() {
             return Ok(None);
-        }
-        let known = || self.images.mounted.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        if let Some(mount) = known() {
-            return Ok(Some(mount));
         }
         let path = match self.store().layer_image(id)? {
             Some(path) => path,
@@ -135,9 +203,7 @@ impl Forms {
                 }
             }
         };
-        let Some(mount) = self.mount_image(&path)? else { return Ok(None) };
-        let mut mounted = self.images.mounted.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(mounted.entry(id).or_insert(mount).clone()))
+        self.mount_image(&path)
     }
 
     /// The listing of a draft in `dir` as a mounted image, or nothing where a folder is better or an image not to be
@@ -192,7 +258,7 @@ impl Forms {
         match mounted {
             Ok(mount) => Ok(Some(Arc::new(mount))),
             Err(_) => {
-                self.images.refused.store(true, Ordering::Relaxed);
+                self.mountable.no_images.store(true, Ordering::Relaxed);
                 Ok(None)
             }
         }

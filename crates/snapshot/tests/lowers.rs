@@ -142,6 +142,13 @@ fn shown(path: &Path) -> Listing {
     layer::scan(folder.as_fd(), &layer::ScanOptions::default()).unwrap()
 }
 
+/// What directories show over each other, lowest first.
+fn merged(paths: &[PathBuf]) -> Listing {
+    let topmost: Vec<PathBuf> = paths.iter().rev().cloned().collect();
+    let mount = sandbox::overlay::mount_detached(&topmost, None, sandbox::overlay::Options::default());
+    layer::scan(mount.unwrap().as_fd(), &layer::ScanOptions::default()).unwrap()
+}
+
 #[test]
 fn a_large_plan_is_an_image_and_shows_what_its_folder_shows() {
     let kit = Kit::new();
@@ -158,8 +165,9 @@ fn a_large_plan_is_an_image_and_shows_what_its_folder_shows() {
     assert!(from_image == shown(&folders[1]));
     assert_eq!(std::fs::read_to_string(image.join("d/0")).unwrap(), "text 0");
     assert_eq!(std::fs::read_to_string(image.join("d/99")).unwrap(), "text 99");
-    // A folder that is there anyway is what the next ones mount.
-    assert!(!is_image(&kit.lowers(&[large]).paths()[0]));
+    // A folder that is there anyway is what the next process mounts.
+    let (_store, forms) = kit.again("first boot");
+    assert!(!is_image(&forms.lowers(&[large], &VertexHandle::none()).unwrap().paths()[0]));
 }
 
 #[test]
@@ -238,15 +246,10 @@ fn a_deep_stack_shows_the_same_as_one_overlay_of_all_its_folders() {
     let lowers = kit.lowers(&stack);
     let folders = kit.forms.folders(&stack, &VertexHandle::none()).unwrap();
     assert_eq!(folders.len(), 150);
-    let show = |paths: &[PathBuf]| {
-        let topmost: Vec<PathBuf> = paths.iter().rev().cloned().collect();
-        let mount = sandbox::overlay::mount_detached(&topmost, None, sandbox::overlay::Options::default());
-        layer::scan(mount.unwrap().as_fd(), &layer::ScanOptions::default()).unwrap()
-    };
-    let flat = show(&folders);
+    let flat = merged(&folders);
     assert!(flat.entries().any(|entry| &*entry.path == b"d/142"));
     assert!(flat.entries().all(|entry| &*entry.path != b"d/10"), "removed by the layer after it");
-    assert!(show(lowers.paths()) == flat);
+    assert!(merged(lowers.paths()) == flat);
     if !nests() {
         assert_eq!(lowers.paths(), folders);
         return;
@@ -258,4 +261,24 @@ fn a_deep_stack_shows_the_same_as_one_overlay_of_all_its_folders() {
     assert_eq!(kit.lowers(&more).paths()[0], lowers.paths()[0]);
     // A few folders are not worth a mount of their own.
     assert_eq!(kit.lowers(&stack[..12]).paths().len(), 12);
+}
+
+#[test]
+fn where_nothing_hides_there_are_runs_in_the_middle_and_over_images() {
+    let kit = Kit::new();
+    // Those numbers hide nothing, but for the last.
+    let small =
+        |range: std::ops::Range<usize>| range.filter(|n| n % 10 != 1 && *n != 5).map(|n| kit.small(n));
+    let mut stack = vec![kit.small(1), kit.plan(100, None)];
+    stack.extend(small(10..100));
+    let hiding = kit.small(31);
+    for stack in [stack.clone(), [&stack[..], &[hiding]].concat()] {
+        let lowers = kit.lowers(&stack);
+        let folders = kit.forms.folders(&stack, &VertexHandle::none()).unwrap();
+        assert!(merged(lowers.paths()) == merged(&folders));
+        if nests() {
+            let mounts = lowers.paths().iter().filter(|path| is_image(path)).count();
+            assert!(mounts >= 9 && lowers.paths().len() < 30, "{lowers:?}");
+        }
+    }
 }

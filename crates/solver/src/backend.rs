@@ -14,8 +14,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Snapshot {
     /// The key it is known by to what stands on it.
     pub key: Digest,
-    /// Its layers, lowest first.
-    pub stack: Vec<LayerId>,
+    /// Its layers, lowest first. Shared, because a chain of steps has a stack for each, one longer than the other.
+    pub stack: Arc<[LayerId]>,
 }
 
 /// A kept result.

@@ -7,6 +7,7 @@ use crate::state::State;
 use graph::{Graph, Key, KeyOp, Node, NodeId, Op};
 use layer::LayerId;
 use oci::Digest;
+use std::sync::Arc;
 
 /// How a graph is solved.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ pub struct Step {
     /// The key that leads to it without any file.
     pub definition: Option<Digest>,
     /// The layers, lowest first.
-    pub stack: Vec<LayerId>,
+    pub stack: Arc<[LayerId]>,
 }
 
 /// Why a build did not come to its end.
@@ -223,7 +224,7 @@ impl Solver<'_> {
         let found = self.cache.find(&keys).map_err(|source| Error::Cache { source })?;
         for ((id, key), record) in asked.into_iter().zip(found) {
             let state = &mut states[id.index()];
-            state.result = record.map(|record| Snapshot { key, stack: record.stack });
+            state.result = record.map(|record| Snapshot { key, stack: record.stack.into() });
             state.lost = self.is_lost(id, state)?;
         }
         Ok(())

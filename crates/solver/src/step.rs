@@ -113,13 +113,14 @@ impl Solver<'_> {
         let made = self.executor.execute(task);
         self.observer.ended(task.id, made.as_ref().err());
         let stack = made.map_err(|source| self.failed(task.id, source))?;
-        state.result = Some(Snapshot { key, stack });
+        state.result = Some(Snapshot { key, stack: stack.into() });
         Ok(state)
     }
 
     fn take(&self, state: &mut State, key: Digest) -> Result<bool, Error> {
         let found = self.cache.find(&[key]).map_err(|source| Error::Cache { source })?;
-        state.result = found.into_iter().next().flatten().map(|record| Snapshot { key, stack: record.stack });
+        state.result =
+            found.into_iter().next().flatten().map(|record| Snapshot { key, stack: record.stack.into() });
         Ok(state.result.is_some())
     }
 

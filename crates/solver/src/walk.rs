@@ -21,7 +21,7 @@ use graph::{NodeId, Op};
 use layer::LayerId;
 use oci::Digest;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What a thread takes up.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     working: usize,
     /// The keys of the steps that run, and the results of those that ran: what is in a graph twice runs once.
     running: HashSet<Digest>,
-    made: HashMap<Digest, Vec<LayerId>>,
+    made: HashMap<Digest, Arc<[LayerId]>>,
     failed: Option<Error>,
 }
 
@@ -276,7 +276,7 @@ pub(crate) struct Begun {
     /// Whether one of the inputs ran in this build.
     pub(crate) anew: bool,
     /// What a step of the same key made in this build.
-    pub(crate) made: Option<Vec<LayerId>>,
+    pub(crate) made: Option<Arc<[LayerId]>>,
 }
 
 impl Shared {

@@ -5,7 +5,7 @@ use crate::lease::LeaseState;
 use crate::{Error, Options, Result, open, reserve};
 use layer::{LayerId, Listing};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     /// The start of the lease held, 0 without one. Apart from `lease`, because it is read under the connection's lock.
     pub(crate) lease_start: AtomicI64,
     pub(crate) listings: Mutex<HashMap<LayerId, Held>>,
+    /// The layers of what this process has committed under its lease: they cannot go while it lasts.
+    pub(crate) kept: Mutex<HashSet<LayerId>>,
     /// Whether something was written that a sync must make durable.
     pub(crate) fresh: AtomicBool,
     pub(crate) early: Mutex<Early>,
@@ -86,6 +88,7 @@ impl Store {
             lease: Mutex::new(None),
             lease_start: AtomicI64::new(0),
             listings: Mutex::new(HashMap::new()),
+            kept: Mutex::default(),
             fresh: AtomicBool::new(false),
             early: Mutex::default(),
             removes: AtomicBool::new(false),

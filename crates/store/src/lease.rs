@@ -57,6 +57,7 @@ impl Store {
     /// [`Store::lease`] still hold theirs; the next look-up takes a new one.
     pub fn end_lease(&self) {
         *locked(&self.inner.lease) = None;
+        locked(&self.inner.kept).clear();
     }
 
     /// The start of the lease, taking it first where there is none.

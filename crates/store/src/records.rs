@@ -1,6 +1,6 @@
 //! The build cache: records by key, links between equal keys, and the last key of every step for explanations.
 
-use crate::inner::{Store, time};
+use crate::inner::{Store, locked, time};
 use crate::layers::{stack, stack_bytes};
 use crate::lock::{FileLock, Mode, Wait};
 use crate::{Error, LayerDraft, Result};
@@ -169,13 +169,15 @@ impl Store {
     pub fn commit(&self, commit: Commit) -> Result<()> {
         self.leased()?;
         let boot = self.boot()?;
+        let mut kept = locked(&self.inner.kept);
+        // Of a step's layers all but its own were there for the step before.
+        let mut layers = KnownLayers { here: std::mem::take(&mut *kept), boot };
         let forms: Vec<_> = commit.layers.iter().map(LayerDraft::forms).collect();
         self.write(|transaction| {
             let tick = self.tick(transaction)?;
             for (draft, forms) in commit.layers.iter().zip(forms) {
                 self.insert_layer(transaction, draft, forms, tick)?;
             }
-            let mut layers = KnownLayers { here: HashSet::new(), boot };
             for id in commit.layers.iter().flat_map(|draft| &draft.borrowed) {
                 if !layers.has(transaction, *id)? {
                     return Err(Error::Layer { id: *id, reason: "is gone, and a new layer uses its files" });
@@ -214,6 +216,8 @@ impl Store {
             }
             insert_links(transaction, &commit.links, tick)
         })?;
+        *kept = layers.here;
+        drop(kept);
         commit.layers.into_iter().for_each(LayerDraft::committed);
         self.made_something();
         Ok(())

@@ -476,7 +476,7 @@ fn a_copy_of_a_copy_reads_the_first_ones_bytes() {
     let first =
         world.execute(copy("dir /n"), &[scratch.clone(), Input::Local("context".to_owned())]).unwrap();
     let snapshot = |stack: &[layer::LayerId]| {
-        Input::Snapshot(solver::Snapshot { key: oci::Digest::of(b"k"), stack: stack.to_vec() })
+        Input::Snapshot(solver::Snapshot { key: oci::Digest::of(b"k"), stack: stack.into() })
     };
     let second = world.execute(copy("n /m"), &[scratch.clone(), snapshot(&first)]).unwrap();
     let third = world.execute(copy("m/sub/two /two"), &[scratch, snapshot(&second)]).unwrap();
@@ -494,7 +494,7 @@ fn a_linked_copy_resets_what_it_lies_over() {
     let over = |text: &str| {
         let source = Input::Local("context".to_owned());
         let stack = world.execute(copy(text), &[scratch.clone(), source]).unwrap();
-        let own = Input::Snapshot(solver::Snapshot { key: oci::Digest::of(b"k"), stack });
+        let own = Input::Snapshot(solver::Snapshot { key: oci::Digest::of(b"k"), stack: stack.into() });
         world.all(&world.execute(Op::Merge, &[base.clone(), own]).unwrap())
     };
     let rest = "d usr 755 0:0\nd usr/lib 755 0:0";

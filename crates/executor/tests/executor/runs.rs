@@ -42,7 +42,7 @@ fn with(world: &World, more: &str) -> Input {
 }
 
 fn snapshot(stack: &[LayerId]) -> Input {
-    Input::Snapshot(Snapshot { key: oci::Digest::of(b"base"), stack: stack.to_vec() })
+    Input::Snapshot(Snapshot { key: oci::Digest::of(b"base"), stack: stack.into() })
 }
 
 fn sh(command: &str) -> RunOp {

@@ -97,7 +97,7 @@ impl World {
     /// A snapshot of one layer with these files, or of none.
     pub(crate) fn snapshot(&self, text: &str) -> Input {
         let stack = if text.trim().is_empty() { Vec::new() } else { vec![self.layer(text)] };
-        Input::Snapshot(Snapshot { key: self.digest(), stack })
+        Input::Snapshot(Snapshot { key: self.digest(), stack: stack.into() })
     }
 
     pub(crate) fn layer(&self, text: &str) -> LayerId {

@@ -10,6 +10,7 @@ use layer::LayerId;
 use oci::{Descriptor, Digest, Index, Manifest, media_type, timestamp};
 use snapshot::Forms;
 use std::collections::HashMap;
+use std::sync::Arc;
 use store::Store;
 
 /// Which results a cache has.
@@ -30,7 +31,7 @@ pub struct Step {
     /// The key that leads to it without files, where that is another.
     pub definition: Option<Digest>,
     /// The layers, lowest first.
-    pub stack: Vec<LayerId>,
+    pub stack: Arc<[LayerId]>,
 }
 
 /// When a layer was made.
@@ -96,7 +97,7 @@ pub fn contents(
 ) -> Result<Option<Contents>> {
     let (mut layers, mut config): (Vec<LayerBlob>, Config) = (Vec::new(), Config::default());
     let mut at: HashMap<LayerId, usize> = HashMap::new();
-    for id in chosen(steps, targets, mode).flat_map(|step| &step.stack) {
+    for id in chosen(steps, targets, mode).flat_map(|step| step.stack.iter()) {
         if at.contains_key(id) {
             continue;
         }

@@ -110,6 +110,16 @@ impl Listing {
         matches!(self.table.looks.list[self.table.rows[at].look as usize].form, Form::Directory { .. })
     }
 
+    /// Whether it hides anything that lower layers have by whiteouts or opaque directories.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        let form = |row: &Row| self.table.looks.list[row.look as usize].form;
+        self.table
+            .rows
+            .iter()
+            .any(|row| matches!(form(row), Form::Whiteout | Form::Directory { opaque: true }))
+    }
+
     /// The layers whose bytes this listing uses.
     #[must_use]
     pub fn borrowed(&self) -> &[LayerId] {

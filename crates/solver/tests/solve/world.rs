@@ -289,7 +289,7 @@ impl Executor for World {
         let layer = LayerId::from_bytes((kept.layers.len() as u128).to_be_bytes());
         kept.layers.insert(layer, content);
         let mut stack: Vec<LayerId> = match task.inputs.first() {
-            Some(Input::Snapshot(snapshot)) => snapshot.stack.clone(),
+            Some(Input::Snapshot(snapshot)) => snapshot.stack.to_vec(),
             _ => Vec::new(),
         };
         stack.push(layer);

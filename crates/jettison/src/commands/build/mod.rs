@@ -168,7 +168,11 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let built: Vec<output::Built> = lowered
         .into_iter()
         .zip(solved.targets)
-        .map(|((platform, lowered), target)| output::Built { platform, lowered, stack: target.stack })
+        .map(|((platform, lowered), target)| output::Built {
+            platform,
+            lowered,
+            stack: target.stack.to_vec(),
+        })
         .collect();
     let made = output::Outputs {
         engine: &engine,

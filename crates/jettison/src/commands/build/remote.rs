@@ -169,7 +169,7 @@ impl Fetcher<'_> {
             solver.solve(&[target])
         });
         match solved {
-            Ok(mut solved) => Ok(solved.targets.swap_remove(0).stack),
+            Ok(solved) => Ok(solved.targets[0].stack.to_vec()),
             Err(solver::Error::Cancelled) => Err(failure::cancelled()),
             Err(solver::Error::Step { source, .. }) => {
                 let mut error = CommandError::chain(source.as_ref());

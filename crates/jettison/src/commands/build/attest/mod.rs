@@ -30,6 +30,7 @@ use solver::Solved;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 use store::Store;
 
@@ -125,9 +126,9 @@ pub(crate) struct Recorder<'a> {
     /// One for each platform.
     targets: &'a [NodeId],
     /// What each step made, where that is told.
-    steps: HashMap<NodeId, Vec<LayerId>>,
+    steps: HashMap<NodeId, Arc<[LayerId]>>,
     /// The layers of each platform's result, then those of what is looked into besides.
-    stacks: Vec<Vec<LayerId>>,
+    stacks: Vec<Arc<[LayerId]>>,
     /// What is looked into besides: for which platform, and its name.
     extras: Vec<(usize, String)>,
     /// When somebody asked for the first time: the build's work was done then.
