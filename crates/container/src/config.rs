@@ -23,21 +23,38 @@ pub struct Config {
     pub cwd: String,
     /// `user`, `user:group` or ids; empty is root.
     pub user: String,
-    /// Further groups, names or numbers.
-    pub group_add: Vec<String>,
+    /// What no image has a say in.
+    #[serde(flatten)]
+    pub options: RunOptions,
     /// The host name; empty with the host's network.
     pub hostname: String,
-    /// The NIS domain name.
-    pub domainname: String,
     /// What is mounted.
     pub mounts: Vec<Mount>,
     /// Published ports.
     pub ports: Vec<Port>,
     /// Ports the image says it listens on, `80/tcp`.
     pub exposed: Vec<String>,
+    /// Free text by key, the image's included.
+    pub labels: BTreeMap<String, String>,
+    /// The signal of `stop`, by name or number; empty is SIGTERM.
+    pub stop_signal: String,
+    /// How to see whether it is well.
+    pub healthcheck: Option<oci::Healthcheck>,
+    /// Its own layer's folder is `layers/<this>`.
+    pub layer: String,
+}
+
+/// What the user alone decides, and no image: the same when a container is wanted and when it is there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunOptions {
+    /// Further groups, names or numbers.
+    pub group_add: Vec<String>,
+    /// The NIS domain name.
+    pub domainname: String,
     /// The network.
     pub network: NetworkMode,
-    /// Lines of `/etc/hosts`.
+    /// Lines of `/etc/hosts`; the address 0.0.0.0 stands for the host (`host-gateway`).
     pub extra_hosts: Vec<(String, IpAddr)>,
     /// Name servers in place of the host's.
     pub dns: Vec<IpAddr>,
@@ -75,18 +92,10 @@ pub struct Config {
     pub devices: Vec<String>,
     /// -1000 to 1000.
     pub oom_score_adj: Option<i32>,
-    /// Free text by key, the image's included.
-    pub labels: BTreeMap<String, String>,
-    /// The signal of `stop`, by name or number; empty is SIGTERM.
-    pub stop_signal: String,
     /// Seconds that `stop` waits; -1 for ever; 10 where nothing is said.
     pub stop_timeout: Option<i64>,
     /// It is removed, with its anonymous volumes, when it has ended.
     pub auto_remove: bool,
-    /// How to see whether it is well.
-    pub healthcheck: Option<oci::Healthcheck>,
-    /// Its own layer's folder is `layers/<this>`.
-    pub layer: String,
 }
 
 /// What a control group may use at most.

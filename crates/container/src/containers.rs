@@ -212,7 +212,7 @@ impl Containers {
         let container = self.find(text)?;
         let config = config_of(&container)?;
         let signal = signal.unwrap_or_else(|| config.stop_signal_number());
-        let seconds = seconds.or(config.stop_timeout).unwrap_or(10);
+        let seconds = seconds.or(config.options.stop_timeout).unwrap_or(10);
         match self.ask(&container, &Request::Signal { session: None, signal }) {
             Ok(_) => {}
             Err(Error::NotRunning { .. } | Error::MonitorGone { .. }) => return self.settled(&container),

@@ -1,12 +1,11 @@
 //! From an image and what the user wants to a container in the store.
 
-use crate::config::{Config, Limits, Mount, MountSource, NetworkMode, Port};
+use crate::config::{Config, Mount, MountSource, NetworkMode, Port, RunOptions};
 use crate::containers::Containers;
 use crate::{Error, Result, names, volumes};
 use network::{PortMapping, ports};
 use oci::ImageConfig;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// What the user wants of a container. The defaults are Docker's; what is `None` or empty is the image's.
@@ -26,12 +25,10 @@ pub struct NewContainer {
     pub cwd: Option<String>,
     /// User.
     pub user: Option<String>,
-    /// Further groups.
-    pub group_add: Vec<String>,
+    /// What no image has a say in.
+    pub options: RunOptions,
     /// Host name; the beginning of the id where none is given.
     pub hostname: Option<String>,
-    /// NIS domain name.
-    pub domainname: Option<String>,
     /// Mounts.
     pub mounts: Vec<NewMount>,
     /// Published ports.
@@ -40,54 +37,10 @@ pub struct NewContainer {
     pub expose: Vec<String>,
     /// Publishes every exposed port.
     pub publish_all: bool,
-    /// Network.
-    pub network: NetworkMode,
-    /// Lines of `/etc/hosts`; the address 0.0.0.0 stands for the host (`host-gateway`).
-    pub extra_hosts: Vec<(String, IpAddr)>,
-    /// Name servers.
-    pub dns: Vec<IpAddr>,
-    /// Search domains.
-    pub dns_search: Vec<String>,
-    /// Resolver options.
-    pub dns_options: Vec<String>,
-    /// A terminal.
-    pub tty: bool,
-    /// Keeps standard input open.
-    pub open_stdin: bool,
-    /// Standard input ends with the first client that was attached.
-    pub stdin_once: bool,
-    /// A small process 1.
-    pub init: bool,
-    /// A read-only root.
-    pub read_only: bool,
-    /// All rights.
-    pub privileged: bool,
-    /// Further capabilities.
-    pub cap_add: Vec<String>,
-    /// Dropped capabilities.
-    pub cap_drop: Vec<String>,
-    /// No system call filter.
-    pub seccomp_unconfined: bool,
-    /// Set-user-id programs give nothing.
-    pub no_new_privileges: bool,
-    /// Resource limits: name, soft, hard; -1 is unlimited.
-    pub ulimits: Vec<(String, i64, i64)>,
-    /// Control group limits.
-    pub limits: Limits,
-    /// Size of `/dev/shm` in bytes.
-    pub shm_size: Option<u64>,
-    /// Device nodes.
-    pub devices: Vec<String>,
-    /// `oom_score_adj`.
-    pub oom_score_adj: Option<i32>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// The signal of `stop`.
     pub stop_signal: Option<String>,
-    /// Seconds that `stop` waits.
-    pub stop_timeout: Option<i64>,
-    /// Removed when it has ended.
-    pub auto_remove: bool,
     /// In place of the image's health check.
     pub healthcheck: Option<oci::Healthcheck>,
 }
@@ -396,11 +349,13 @@ fn merge(new: &NewContainer, image: &oci::ContainerConfig, id: &str) -> Result<C
         }
     }
     // Unknown names fail now, not at the start.
-    sandbox::Capabilities::DOCKER.adjusted(&new.cap_add, &new.cap_drop)?;
-    if let Some((name, ..)) = new.ulimits.iter().find(|(name, ..)| sandbox::rlimit_by_name(name).is_none()) {
+    sandbox::Capabilities::DOCKER.adjusted(&new.options.cap_add, &new.options.cap_drop)?;
+    if let Some((name, ..)) =
+        new.options.ulimits.iter().find(|(name, ..)| sandbox::rlimit_by_name(name).is_none())
+    {
         return Err(Error::invalid("limit", name, "there is no such resource"));
     }
-    let hostname = match (&new.hostname, new.network) {
+    let hostname = match (&new.hostname, new.options.network) {
         (Some(hostname), _) => hostname.clone(),
         (None, NetworkMode::Host) => String::new(),
         (None, _) => id[..12].to_owned(),
@@ -418,36 +373,13 @@ fn merge(new: &NewContainer, image: &oci::ContainerConfig, id: &str) -> Result<C
         env: env.env,
         cwd: if cwd.is_empty() { cwd } else { clean_path(&cwd) },
         user: new.user.clone().unwrap_or_else(|| image.user.clone()),
-        group_add: new.group_add.clone(),
         hostname,
-        domainname: new.domainname.clone().unwrap_or_default(),
+        options: new.options.clone(),
         mounts: Vec::new(),
         ports: published,
         exposed,
-        network: new.network,
-        extra_hosts: new.extra_hosts.clone(),
-        dns: new.dns.clone(),
-        dns_search: new.dns_search.clone(),
-        dns_options: new.dns_options.clone(),
-        tty: new.tty,
-        open_stdin: new.open_stdin,
-        stdin_once: new.stdin_once,
-        init: new.init,
-        read_only: new.read_only,
-        privileged: new.privileged,
-        cap_add: new.cap_add.clone(),
-        cap_drop: new.cap_drop.clone(),
-        seccomp_unconfined: new.seccomp_unconfined,
-        no_new_privileges: new.no_new_privileges,
-        ulimits: new.ulimits.clone(),
-        limits: new.limits.clone(),
-        shm_size: new.shm_size.unwrap_or(0),
-        devices: new.devices.clone(),
-        oom_score_adj: new.oom_score_adj,
         labels,
         stop_signal,
-        stop_timeout: new.stop_timeout,
-        auto_remove: new.auto_remove,
         healthcheck,
         layer: String::new(),
     })
@@ -526,11 +458,12 @@ mod tests {
 
     #[test]
     fn what_has_no_meaning_is_named() {
+        let with = |options| NewContainer { options, ..NewContainer::default() };
         let wrong = [
             NewContainer { cwd: Some("app".into()), ..NewContainer::default() },
             NewContainer { stop_signal: Some("SIGNO".into()), ..NewContainer::default() },
-            NewContainer { cap_add: vec!["NOPE".into()], ..NewContainer::default() },
-            NewContainer { ulimits: vec![("files".into(), 1, 1)], ..NewContainer::default() },
+            with(RunOptions { cap_add: vec!["NOPE".into()], ..RunOptions::default() }),
+            with(RunOptions { ulimits: vec![("files".into(), 1, 1)], ..RunOptions::default() }),
             NewContainer { env: vec!["=x".into()], ..NewContainer::default() },
         ];
         for (new, named) in wrong.iter().zip(["app", "SIGNO", "NOPE", "files", "=x"]) {

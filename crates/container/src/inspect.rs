@@ -52,7 +52,7 @@ impl Containers {
                 "Ports": ports(&config.exposed, &state.ports),
                 "IPAddress": state.address.map(|a| a.to_string()).unwrap_or_default(),
                 "Gateway": state.gateway.map(|a| a.to_string()).unwrap_or_default(),
-                "Networks": {(config.network.name()): {
+                "Networks": {(config.options.network.name()): {
                     "IPAddress": state.address.map(|a| a.to_string()).unwrap_or_default(),
                     "Gateway": state.gateway.map(|a| a.to_string()).unwrap_or_default(),
                 }},
@@ -121,26 +121,26 @@ fn host_config(summary: &Summary) -> Value {
             Some(format!("{source}:{}{}", mount.target, if mount.readonly { ":ro" } else { "" }))
         })
         .collect();
-    let limits = &config.limits;
+    let limits = &config.options.limits;
     json!({
         "Binds": binds,
-        "NetworkMode": config.network.name(),
+        "NetworkMode": config.options.network.name(),
         "PortBindings": bindings(&config.ports),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
-        "AutoRemove": config.auto_remove,
-        "CapAdd": config.cap_add,
-        "CapDrop": config.cap_drop,
-        "Dns": config.dns,
-        "DnsOptions": config.dns_options,
-        "DnsSearch": config.dns_search,
-        "ExtraHosts": config.extra_hosts.iter().map(|(name, ip)| format!("{name}:{ip}")).collect::<Vec<_>>(),
-        "GroupAdd": config.group_add,
-        "Init": config.init,
-        "OomScoreAdj": config.oom_score_adj.unwrap_or(0),
-        "Privileged": config.privileged,
+        "AutoRemove": config.options.auto_remove,
+        "CapAdd": config.options.cap_add,
+        "CapDrop": config.options.cap_drop,
+        "Dns": config.options.dns,
+        "DnsOptions": config.options.dns_options,
+        "DnsSearch": config.options.dns_search,
+        "ExtraHosts": config.options.extra_hosts.iter().map(|(name, ip)| format!("{name}:{ip}")).collect::<Vec<_>>(),
+        "GroupAdd": config.options.group_add,
+        "Init": config.options.init,
+        "OomScoreAdj": config.options.oom_score_adj.unwrap_or(0),
+        "Privileged": config.options.privileged,
         "PublishAllPorts": false,
-        "ReadonlyRootfs": config.read_only,
-        "ShmSize": if config.shm_size == 0 { 64 << 20 } else { config.shm_size },
+        "ReadonlyRootfs": config.options.read_only,
+        "ShmSize": if config.options.shm_size == 0 { 64 << 20 } else { config.options.shm_size },
         "Memory": limits.memory.unwrap_or(0),
         "MemorySwap": limits.memory_swap.unwrap_or(0),
         "MemoryReservation": limits.memory_reservation.unwrap_or(0),
@@ -149,7 +149,7 @@ fn host_config(summary: &Summary) -> Value {
         "CpusetCpus": limits.cpuset_cpus.as_deref().unwrap_or_default(),
         "CpusetMems": limits.cpuset_mems.as_deref().unwrap_or_default(),
         "PidsLimit": limits.pids,
-        "Ulimits": config.ulimits.iter().map(|(name, soft, hard)| json!({"Name": name, "Soft": soft, "Hard": hard})).collect::<Vec<_>>(),
+        "Ulimits": config.options.ulimits.iter().map(|(name, soft, hard)| json!({"Name": name, "Soft": soft, "Hard": hard})).collect::<Vec<_>>(),
         "LogConfig": {"Type": "json-file", "Config": {}},
     })
 }
@@ -162,12 +162,12 @@ fn settings(summary: &Summary) -> Value {
     let volumes = config.mounts.iter().filter(|m| matches!(m.source, MountSource::Volume { .. }));
     let mut shown = json!({
         "Hostname": config.hostname,
-        "Domainname": config.domainname,
+        "Domainname": config.options.domainname,
         "User": config.user,
-        "AttachStdin": config.stdin_once,
-        "Tty": config.tty,
-        "OpenStdin": config.open_stdin,
-        "StdinOnce": config.stdin_once,
+        "AttachStdin": config.options.stdin_once,
+        "Tty": config.options.tty,
+        "OpenStdin": config.options.open_stdin,
+        "StdinOnce": config.options.stdin_once,
         "ExposedPorts": set(config.exposed.iter().collect()),
         "Env": config.env,
         "Cmd": some(&config.cmd),
@@ -180,7 +180,7 @@ fn settings(summary: &Summary) -> Value {
     if !config.stop_signal.is_empty() {
         shown["StopSignal"] = json!(config.stop_signal);
     }
-    if let Some(seconds) = config.stop_timeout {
+    if let Some(seconds) = config.options.stop_timeout {
         shown["StopTimeout"] = json!(seconds);
     }
     if let Some(check) = &config.healthcheck {

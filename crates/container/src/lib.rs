@@ -37,7 +37,7 @@ pub mod time;
 mod volumes;
 
 pub use client::{Outcome, Streams};
-pub use config::{Config, Limits, Mount, MountSource, NetworkMode, Port};
+pub use config::{Config, Limits, Mount, MountSource, NetworkMode, Port, RunOptions};
 pub use containers::{Containers, Roots, Settings, Summary};
 pub use copy::Place;
 pub use create::{Created, NewContainer, NewMount};

@@ -133,7 +133,7 @@ impl Containers {
             .map(|layer| self.store.layer_dir(layer))
             .ok_or_else(|| Error::NoContainer { name: text.to_owned() })?;
         let options = self.store.options();
-        let remove = config.auto_remove;
+        let remove = config.options.auto_remove;
         let wanted = attach.then_some(Attach { stdin, stdout: true, stderr: true, size });
         let request = Request::Start(Box::new(protocol::Start {
             id: container.id.clone(),

@@ -124,10 +124,10 @@ fn begin(
         let log = logs::Writer::open(&start.dir)?;
         let attach = start.attach.unwrap_or_default();
         let config = &start.config;
-        let stdio = if config.tty {
+        let stdio = if config.options.tty {
             Stdio::Terminal { size: attach.size }
         } else {
-            let stdin = if config.open_stdin { Stdstream::Pipe } else { Stdstream::Null };
+            let stdin = if config.options.open_stdin { Stdstream::Pipe } else { Stdstream::Null };
             Stdio::Streams { stdin, stdout: Stdstream::Pipe, stderr: Stdstream::Pipe }
         };
         let child = launcher.spawn(&spec, &stdio)?;
@@ -255,8 +255,8 @@ fn finish(running: &Arc<Running>, prepared: Prepared, lock: OwnedFd) {
     }
     drop(prepared);
     // A starter that is still there has the store open and removes it sooner.
-    let handed_on = running.start.config.auto_remove && running.hub.has_starter();
-    if running.start.config.auto_remove && !handed_on {
+    let handed_on = running.start.config.options.auto_remove && running.hub.has_starter();
+    if running.start.config.options.auto_remove && !handed_on {
         let _ = remove(&running.start);
     }
     drop(lock);
@@ -359,7 +359,8 @@ impl Running {
         }
         let config = &self.start.config;
         let _ = self.child.kill(config.stop_signal_number());
-        let seconds = config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(10);
+        let seconds =
+            config.options.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(10);
         if !self.wait_stopping(Duration::from_secs(seconds)) {
             let _ = self.child.kill(9);
         }

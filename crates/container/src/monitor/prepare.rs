@@ -40,8 +40,11 @@ pub(super) fn prepare(start: &Start, mounts: &[OwnedFd]) -> Result<(Spec, Prepar
     let lowers = start.lowers.iter().rev().map(path).collect::<Result<Vec<_>>>()?;
     // What is thrown away at its end need not be synced when it is unmounted. A mark of an earlier such mount, left by a
     // machine that went down, would be in the way.
-    let options =
-        overlay::Options { userxattr: start.user_xattrs, volatile: config.auto_remove, readonly: false };
+    let options = overlay::Options {
+        userxattr: start.user_xattrs,
+        volatile: config.options.auto_remove,
+        readonly: false,
+    };
     let _ = std::fs::remove_dir(start.work.join("work/incompat/volatile"));
     // Network and root side by side: each is a wait for the kernel.
     let (mounted, prepared) = std::thread::scope(|scope| {
@@ -53,39 +56,39 @@ pub(super) fn prepare(start: &Start, mounts: &[OwnedFd]) -> Result<(Spec, Prepar
     let root = Arc::new(mounted?);
     let mut prepared = prepared?;
     prepared.root = Some(root.clone());
-    let user = sandbox::user::lookup_with_groups(&root, &config.user, &config.group_add)?;
+    let user = sandbox::user::lookup_with_groups(&root, &config.user, &config.options.group_add)?;
     let mut spec = Spec::new(Tree::Mount(root), config.args().into_iter().map(Into::into).collect());
     if spec.args.is_empty() {
         return Err(Error::NoCommand { image: config.image.clone() });
     }
-    spec.readonly_root = config.read_only;
+    spec.readonly_root = config.options.read_only;
     spec.mounts = own_mounts(start)?;
     spec.mounts.extend(prepared.name_files(start)?);
-    spec.env = environment(config, &user, config.tty).into_iter().map(Into::into).collect();
+    spec.env = environment(config, &user, config.options.tty).into_iter().map(Into::into).collect();
     spec.cwd = if config.cwd.is_empty() { "/".into() } else { PathBuf::from(&config.cwd) };
     spec.make_cwd = true;
     (spec.uid, spec.gid, spec.additional_gids) = (user.uid, user.gid, user.additional_gids);
     spec.capabilities = capabilities(config)?;
-    spec.no_new_privileges = config.no_new_privileges;
-    if config.privileged || config.seccomp_unconfined {
+    spec.no_new_privileges = config.options.no_new_privileges;
+    if config.options.privileged || config.options.seccomp_unconfined {
         spec.seccomp = Seccomp::Unconfined;
     }
-    if config.privileged {
+    if config.options.privileged {
         spec.confinement = Confinement::Privileged;
     }
-    if config.network == NetworkMode::Host {
+    if config.options.network == NetworkMode::Host {
         spec.host_uts = config.hostname.is_empty();
     }
     spec.hostname = (!config.hostname.is_empty()).then(|| config.hostname.clone());
-    spec.domainname = (!config.domainname.is_empty()).then(|| config.domainname.clone());
+    spec.domainname = (!config.options.domainname.is_empty()).then(|| config.options.domainname.clone());
     spec.network = prepared.namespace(config)?;
-    if config.shm_size > 0 {
-        spec.shm_size = config.shm_size;
+    if config.options.shm_size > 0 {
+        spec.shm_size = config.options.shm_size;
     }
-    spec.devices = config.devices.iter().map(|path| PathBuf::from(path).into()).collect();
+    spec.devices = config.options.devices.iter().map(|path| PathBuf::from(path).into()).collect();
     spec.rlimits = rlimits(config)?;
-    spec.oom_score_adj = config.oom_score_adj;
-    spec.init = config.init;
+    spec.oom_score_adj = config.options.oom_score_adj;
+    spec.init = config.options.init;
     spec.cgroup = prepared.limit(start)?;
     // The container must not outlive the monitor: nobody would know of it.
     spec.die_with_launcher = true;
@@ -97,10 +100,12 @@ impl Prepared {
     fn connect(start: &Start) -> Result<Self> {
         let mut made = Self::default();
         let config = &start.config;
-        if config.network != NetworkMode::Bridge {
+        if config.options.network != NetworkMode::Bridge {
             if !config.ports.is_empty() {
-                made.warnings
-                    .push(format!("Published ports are discarded with --network={}.", config.network.name()));
+                made.warnings.push(format!(
+                    "Published ports are discarded with --network={}.",
+                    config.options.network.name()
+                ));
             }
             return Ok(made);
         }
@@ -144,7 +149,7 @@ impl Prepared {
     }
 
     fn namespace(&self, config: &Config) -> Result<Network> {
-        Ok(match (config.network, &self.network) {
+        Ok(match (config.options.network, &self.network) {
             (NetworkMode::Host, _) => Network::Host,
             (_, Some(attachment)) => {
                 let netns = attachment.netns().try_clone_to_owned();
@@ -197,7 +202,7 @@ impl Prepared {
 
     /// A control group, where there is a limit to be kept.
     fn limit(&mut self, start: &Start) -> Result<Option<Arc<Cgroup>>> {
-        let limits = &start.config.limits;
+        let limits = &start.config.options.limits;
         if *limits == crate::config::Limits::default() {
             return Ok(None);
         }
@@ -225,7 +230,7 @@ impl Prepared {
     fn name_files(&mut self, start: &Start) -> Result<Vec<Mount>> {
         let config = &start.config;
         let settings = &start.network;
-        let host = config.network == NetworkMode::Host;
+        let host = config.options.network == NetworkMode::Host;
         let hostname = if config.hostname.is_empty() { &settings.hostname } else { &config.hostname };
         let attachment = self.network.as_ref();
         let upstreams = dns::Upstreams {
@@ -236,7 +241,7 @@ impl Prepared {
             settings.resolv_conf.clone()
         } else {
             let (text, warnings) = dns::resolv_conf(&settings.resolv_conf, upstreams);
-            if config.network == NetworkMode::Bridge && config.dns.is_empty() {
+            if config.options.network == NetworkMode::Bridge && config.options.dns.is_empty() {
                 self.warnings.extend(warnings.iter().map(ToString::to_string));
             }
             text
@@ -244,7 +249,7 @@ impl Prepared {
         let resolv = override_dns(resolv, config);
         let hosts = if host {
             let mut text = settings.hosts.clone();
-            for (name, address) in &config.extra_hosts {
+            for (name, address) in &config.options.extra_hosts {
                 let address =
                     if address.is_unspecified() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { *address };
                 text.push_str(&format!("{address}\t{name}\n"));
@@ -253,6 +258,7 @@ impl Prepared {
         } else {
             let gateway = attachment.and_then(Attachment::gateway).map(IpAddr::from);
             let extra: Vec<(String, IpAddr)> = config
+                .options
                 .extra_hosts
                 .iter()
                 // `host-gateway` is kept as the unspecified address.
@@ -272,7 +278,7 @@ impl Prepared {
             let path = start.dir.join(name);
             write_shared(&path, &text)?;
             let source = Tree::Path(path);
-            let kind = MountKind::Bind { source, readonly: config.read_only, recursive: false };
+            let kind = MountKind::Bind { source, readonly: config.options.read_only, recursive: false };
             mounts.push(Mount { target: target.into(), kind });
         }
         Ok(mounts)
@@ -281,22 +287,26 @@ impl Prepared {
 
 /// `--dns` and its like replace what the host says.
 fn override_dns(text: String, config: &Config) -> String {
-    if config.dns.is_empty() && config.dns_search.is_empty() && config.dns_options.is_empty() {
+    if config.options.dns.is_empty()
+        && config.options.dns_search.is_empty()
+        && config.options.dns_options.is_empty()
+    {
         return text;
     }
     let replaced = |line: &str| match line.split_whitespace().next() {
-        Some("nameserver") => !config.dns.is_empty(),
-        Some("search" | "domain") => !config.dns_search.is_empty(),
-        Some("options") => !config.dns_options.is_empty(),
+        Some("nameserver") => !config.options.dns.is_empty(),
+        Some("search" | "domain") => !config.options.dns_search.is_empty(),
+        Some("options") => !config.options.dns_options.is_empty(),
         _ => false,
     };
-    let mut lines: Vec<String> = config.dns.iter().map(|server| format!("nameserver {server}")).collect();
+    let mut lines: Vec<String> =
+        config.options.dns.iter().map(|server| format!("nameserver {server}")).collect();
     lines.extend(text.lines().filter(|line| !replaced(line)).map(str::to_owned));
-    if !config.dns_search.is_empty() && config.dns_search != ["."] {
-        lines.push(format!("search {}", config.dns_search.join(" ")));
+    if !config.options.dns_search.is_empty() && config.options.dns_search != ["."] {
+        lines.push(format!("search {}", config.options.dns_search.join(" ")));
     }
-    if !config.dns_options.is_empty() {
-        lines.push(format!("options {}", config.dns_options.join(" ")));
+    if !config.options.dns_options.is_empty() {
+        lines.push(format!("options {}", config.options.dns_options.join(" ")));
     }
     lines.join("\n") + "\n"
 }
@@ -372,14 +382,15 @@ pub(super) fn environment(config: &Config, user: &User, tty: bool) -> Vec<String
 }
 
 pub(super) fn capabilities(config: &Config) -> Result<Capabilities> {
-    if config.privileged {
+    if config.options.privileged {
         return Ok(Capabilities::ALL);
     }
-    Ok(Capabilities::DOCKER.adjusted(&config.cap_add, &config.cap_drop)?)
+    Ok(Capabilities::DOCKER.adjusted(&config.options.cap_add, &config.options.cap_drop)?)
 }
 
 pub(super) fn rlimits(config: &Config) -> Result<Vec<Rlimit>> {
     config
+        .options
         .ulimits
         .iter()
         .map(|(name, soft, hard)| {
@@ -400,13 +411,13 @@ mod tests {
         let host = "nameserver 192.0.2.1\nsearch a.example\noptions ndots:2\n".to_owned();
         let mut config = Config::default();
         assert_eq!(override_dns(host.clone(), &config), host);
-        config.dns = vec!["192.0.2.9".parse().unwrap()];
+        config.options.dns = vec!["192.0.2.9".parse().unwrap()];
         assert_eq!(
             override_dns(host.clone(), &config),
             "nameserver 192.0.2.9\nsearch a.example\noptions ndots:2\n"
         );
-        config.dns_search = vec![".".into()];
-        config.dns_options = vec!["edns0".into()];
+        config.options.dns_search = vec![".".into()];
+        config.options.dns_options = vec!["edns0".into()];
         assert_eq!(override_dns(host, &config), "nameserver 192.0.2.9\noptions edns0\n");
     }
 

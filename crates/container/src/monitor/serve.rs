@@ -157,7 +157,7 @@ impl Read for FrameReader<'_> {
 pub(super) fn attached(running: &Arc<Running>, stream: &UnixStream, client: &Client, attach: Attach) {
     let close = || {
         // The end of a terminal's input is a key, not a closed descriptor.
-        if running.start.config.stdin_once && running.terminal.is_none() {
+        if running.start.config.options.stdin_once && running.terminal.is_none() {
             *locked(&running.stdin) = None;
         }
     };
@@ -267,7 +267,7 @@ pub(super) fn exec_spec(running: &Running, exec: &Exec) -> Result<ExecSpec> {
         return Err(Error::invalid("command", "", "it is empty"));
     }
     let user = exec.user.as_deref().unwrap_or(&config.user);
-    let user = sandbox::user::lookup_with_groups(running.root.as_fd(), user, &config.group_add)?;
+    let user = sandbox::user::lookup_with_groups(running.root.as_fd(), user, &config.options.group_add)?;
     let mut env = super::prepare::environment(config, &user, exec.tty);
     for entry in &exec.env {
         let name = entry.split('=').next().unwrap_or_default();
@@ -280,12 +280,12 @@ pub(super) fn exec_spec(running: &Running, exec: &Exec) -> Result<ExecSpec> {
     (spec.uid, spec.gid, spec.additional_gids) = (user.uid, user.gid, user.additional_gids);
     spec.capabilities =
         if exec.privileged { Capabilities::ALL } else { super::prepare::capabilities(config)? };
-    spec.no_new_privileges = config.no_new_privileges;
-    if config.seccomp_unconfined || config.privileged || exec.privileged {
+    spec.no_new_privileges = config.options.no_new_privileges;
+    if config.options.seccomp_unconfined || config.options.privileged || exec.privileged {
         spec.seccomp = Seccomp::Unconfined;
     }
     spec.rlimits = super::prepare::rlimits(config)?;
-    spec.oom_score_adj = config.oom_score_adj;
+    spec.oom_score_adj = config.options.oom_score_adj;
     Ok(spec)
 }
 

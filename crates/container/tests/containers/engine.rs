@@ -1,7 +1,7 @@
 //! Names, states, removal, crashes: what is true of containers without looking into them.
 
-use crate::support::{Kit, map, sh, words};
-use container::{Error, NewContainer, Status};
+use crate::support::{Kit, alone, map, sh, words};
+use container::{Error, NewContainer, RunOptions, Status};
 use std::time::Instant;
 
 #[test]
@@ -110,7 +110,8 @@ fn a_running_container_is_removed_by_force_only() {
 #[test]
 fn it_removes_itself_where_that_was_asked() {
     let kit = Kit::new();
-    let (code, out, _) = kit.run(NewContainer { auto_remove: true, ..sh("echo hi; exit 3") });
+    let (code, out, _) = kit
+        .run(NewContainer { options: RunOptions { auto_remove: true, ..alone() }, ..sh("echo hi; exit 3") });
     assert_eq!((code, out.as_str()), (3, "hi\n"));
     assert!(kit.containers.list().unwrap().is_empty(), "it is gone when its exit code is known");
 }
@@ -118,7 +119,8 @@ fn it_removes_itself_where_that_was_asked() {
 #[test]
 fn it_removes_itself_without_its_starter_too() {
     let kit = Kit::new();
-    let new = |script: &str| NewContainer { auto_remove: true, ..sh(script) };
+    let new =
+        |script: &str| NewContainer { options: RunOptions { auto_remove: true, ..alone() }, ..sh(script) };
     let id = kit.start(new("exit 3"));
     let _ = kit.containers.wait(&id);
     kit.until("it is gone", || kit.containers.list().unwrap().is_empty());

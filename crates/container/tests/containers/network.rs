@@ -1,7 +1,7 @@
 //! Published ports and addresses, in a network namespace of the test's own.
 
-use crate::support::{Kit, sh};
-use container::{NetworkMode, NewContainer};
+use crate::support::{Kit, alone, sh};
+use container::{NetworkMode, NewContainer, RunOptions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -18,7 +18,11 @@ fn get(port: u16) -> std::io::Result<String> {
 }
 
 fn bridged(ports: &str, script: &str) -> NewContainer {
-    NewContainer { network: NetworkMode::Bridge, ports: network::ports::parse(ports).unwrap(), ..sh(script) }
+    NewContainer {
+        ports: network::ports::parse(ports).unwrap(),
+        options: RunOptions { network: NetworkMode::Bridge, ..alone() },
+        ..sh(script)
+    }
 }
 
 #[test]
@@ -80,7 +84,8 @@ fn the_hosts_network_and_none() {
     let ours = std::fs::read_link("/proc/self/ns/net").unwrap().display().to_string();
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let script = "readlink /proc/self/ns/net; hostname; grep -c : /proc/net/dev";
-    let (_, out, _) = kit.run(NewContainer { network: NetworkMode::Host, ..sh(script) });
+    let (_, out, _) =
+        kit.run(NewContainer { options: RunOptions { network: NetworkMode::Host, ..alone() }, ..sh(script) });
     assert!(out.starts_with(&format!("{ours}\n{name}\n")), "{out}");
     let (_, out, _) = kit.run(sh(script));
     assert!(!out.contains(&ours) && out.ends_with("\n1\n"), "{out}");

@@ -1,7 +1,7 @@
 //! What a container sees and does: streams, users, mounts, volumes, exec, terminals, health.
 
-use crate::support::{Kit, collect, sh, words};
-use container::{Exec, NewContainer, NewMount, Outcome, Streams, logs};
+use crate::support::{Kit, alone, collect, sh, words};
+use container::{Exec, NewContainer, NewMount, Outcome, RunOptions, Streams, logs};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -19,14 +19,18 @@ fn streams_and_exit_code_reach_the_caller() {
 #[test]
 fn standard_input_is_passed_on_to_its_end() {
     let kit = Kit::new();
-    let new = NewContainer { open_stdin: true, stdin_once: true, ..sh("wc -c; cat /dev/stdin | wc -c") };
+    let new = NewContainer {
+        options: RunOptions { open_stdin: true, stdin_once: true, ..alone() },
+        ..sh("wc -c; cat /dev/stdin | wc -c")
+    };
     let id = kit.containers.create(&new).unwrap().id;
     let attached = kit.containers.start(&id, true, true, None).unwrap().attached.unwrap();
     let bytes = vec![b'x'; 1 << 20];
     let (code, out, _) = collect(attached, Some(&bytes));
     assert_eq!((code, out.as_str()), (0, "1048576\n0\n"));
     // What goes in and out at once does not block.
-    let new = NewContainer { open_stdin: true, stdin_once: true, ..sh("cat") };
+    let new =
+        NewContainer { options: RunOptions { open_stdin: true, stdin_once: true, ..alone() }, ..sh("cat") };
     let id = kit.containers.create(&new).unwrap().id;
     let attached = kit.containers.start(&id, true, true, None).unwrap().attached.unwrap();
     let (_, out, _) = collect(attached, Some(&bytes));
@@ -44,8 +48,11 @@ fn what_it_sees_is_what_was_asked() {
     let new = NewContainer {
         env: vec!["FROM=user".into()],
         hostname: Some("inner".into()),
-        extra_hosts: vec![("db".into(), "192.0.2.7".parse().unwrap())],
-        dns: vec!["192.0.2.99".parse().unwrap()],
+        options: RunOptions {
+            extra_hosts: vec![("db".into(), "192.0.2.7".parse().unwrap())],
+            dns: vec!["192.0.2.99".parse().unwrap()],
+            ..alone()
+        },
         ..sh(
             "id -un; echo $FROM $KEPT $HOME; pwd; hostname; cat /etc/hostname; grep db /etc/hosts; cat /etc/resolv.conf",
         )
@@ -57,10 +64,11 @@ fn what_it_sees_is_what_was_asked() {
     );
     let new = NewContainer {
         user: Some("1234:5".into()),
-        read_only: true,
+        options: RunOptions { read_only: true, ..alone() },
         ..sh("id -u; id -g; touch /x 2>&1; cat /proc/1/comm")
     };
-    let (_, out, _) = kit.run(NewContainer { init: true, ..new });
+    let (_, out, _) =
+        kit.run(NewContainer { options: RunOptions { init: true, ..new.options.clone() }, ..new });
     assert_eq!(out, "1234\n5\ntouch: /x: Read-only file system\ninit\n");
     // The files that name things are in no layer.
     let container = &kit.containers.list().unwrap()[0];
@@ -187,8 +195,7 @@ fn other_processes_run_inside() {
 fn a_terminal_with_its_size_and_detach_keys() {
     let kit = Kit::new();
     let new = NewContainer {
-        tty: true,
-        open_stdin: true,
+        options: RunOptions { tty: true, open_stdin: true, ..alone() },
         ..sh("test -t 0 && stty size; read a; echo got $a; read b; exit $b")
     };
     let id = kit.containers.create(&new).unwrap().id;
@@ -242,16 +249,22 @@ fn a_log_is_followed_to_the_end() {
 fn limits_and_rights() {
     let kit = Kit::new();
     let new = NewContainer {
-        cap_drop: words(&["ALL"]),
-        cap_add: words(&["CHOWN"]),
-        ulimits: vec![("nofile".into(), 100, 200)],
-        no_new_privileges: true,
+        options: RunOptions {
+            cap_drop: words(&["ALL"]),
+            cap_add: words(&["CHOWN"]),
+            ulimits: vec![("nofile".into(), 100, 200)],
+            no_new_privileges: true,
+            ..alone()
+        },
         ..sh("grep CapEff /proc/self/status; ulimit -n; ulimit -Hn; grep NoNewPrivs /proc/self/status")
     };
     let (_, out, _) = kit.run(new);
     assert_eq!(out, "CapEff:\t0000000000000001\n100\n200\nNoNewPrivs:\t1\n");
     let limits = container::Limits { memory: Some(32 << 20), pids: Some(50), ..container::Limits::default() };
-    let new = NewContainer { limits, ..sh("head -c 200m /dev/zero | tail | wc -c; exit 0") };
+    let new = NewContainer {
+        options: RunOptions { limits, ..alone() },
+        ..sh("head -c 200m /dev/zero | tail | wc -c; exit 0")
+    };
     let id = kit.start(new);
     kit.containers.wait(&id).unwrap();
     assert!(kit.containers.get(&id).unwrap().state.oom_killed);

@@ -1,6 +1,8 @@
 //! A store with a busybox image, and shortcuts to what most tests do.
 
-use container::{BoxError, Containers, Lowers, NewContainer, Outcome, Roots, Settings, Streams, logs};
+use container::{
+    BoxError, Containers, Lowers, NewContainer, Outcome, Roots, RunOptions, Settings, Streams, logs,
+};
 use layer::LayerId;
 use std::collections::BTreeMap;
 use std::fs;
@@ -140,9 +142,14 @@ pub(crate) fn sh(script: &str) -> NewContainer {
     NewContainer {
         image: "busybox".into(),
         command: words(&["sh", "-c", script]),
-        network: container::NetworkMode::None,
+        options: alone(),
         ..NewContainer::default()
     }
+}
+
+/// RunOptions without a network, as [`sh`] has them.
+pub(crate) fn alone() -> RunOptions {
+    RunOptions { network: container::NetworkMode::None, ..RunOptions::default() }
 }
 
 fn put_image(store: &Store, config: oci::ContainerConfig) {

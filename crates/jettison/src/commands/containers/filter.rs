@@ -111,7 +111,7 @@ fn one(name: &str, value: &str, summary: &Summary, engine: &Engine) -> Outcome<b
                     MountSource::Tmpfs { .. } => false,
                 }
         }),
-        "network" => config.network.name() == value,
+        "network" => config.options.network.name() == value,
         "publish" => state.ports.iter().any(|known| known.inside() == port(value)),
         "expose" => config.exposed.contains(&port(value)),
         "health" => state.health.as_ref().map_or("none", |health| &health.status) == value,

@@ -104,7 +104,7 @@ fn row(summary: &Summary, whole: bool) -> Value {
         "Names": summary.name,
         "Labels": labels.join(","),
         "Mounts": mounts.join(","),
-        "Networks": config.network.name(),
+        "Networks": config.options.network.name(),
         "LocalVolumes": volumes.to_string(),
         "Platform": "linux",
     })

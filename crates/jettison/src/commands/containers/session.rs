@@ -270,8 +270,8 @@ pub(super) fn start(args: &StartArgs, environment: Environment) -> Outcome {
     let name = &args.containers[0];
     let config = containers.get(name)?.config;
     let signals = sandbox::signals::watch(&SIGNALS)?;
-    let stdin = args.interactive && config.open_stdin;
-    let size = config.tty.then(terminal_size).flatten();
+    let stdin = args.interactive && config.options.open_stdin;
+    let size = config.options.tty.then(terminal_size).flatten();
     let attached = match containers.start(name, true, stdin, size) {
         Ok(started) => {
             warn(&started.warnings);
@@ -281,7 +281,7 @@ pub(super) fn start(args: &StartArgs, environment: Environment) -> Outcome {
         Err(error) => return Err(failed(error)),
     };
     let streamed = Streamed { stdin, stdout: true, stderr: true };
-    Session { tty: config.tty, streamed, keys, proxy: args.sig_proxy }.run(attached, Some(&signals))
+    Session { tty: config.options.tty, streamed, keys, proxy: args.sig_proxy }.run(attached, Some(&signals))
 }
 
 /// Runs `exec`.
@@ -319,12 +319,12 @@ pub(super) fn attach(args: &AttachArgs, environment: Environment) -> Outcome {
     let keys = values::keys(args.detach_keys.as_deref().unwrap_or(DETACH_KEYS))?;
     let (_engine, containers) = super::open_index(environment)?;
     let config = containers.get(&args.container)?.config;
-    let stdin = config.open_stdin && !args.no_stdin;
+    let stdin = config.options.open_stdin && !args.no_stdin;
     let signals = sandbox::signals::watch(&SIGNALS)?;
-    let size = config.tty.then(terminal_size).flatten();
+    let size = config.options.tty.then(terminal_size).flatten();
     let attached = containers.attach(&args.container, stdin, size)?;
     let streamed = Streamed { stdin, stdout: true, stderr: true };
-    Session { tty: config.tty, streamed, keys, proxy: args.sig_proxy }.run(attached, Some(&signals))
+    Session { tty: config.options.tty, streamed, keys, proxy: args.sig_proxy }.run(attached, Some(&signals))
 }
 
 /// Which of the caller's streams are attached.
