@@ -259,5 +259,5 @@ fn work_that_is_not_wanted_any_more_ends() {
     };
     let store = objects::azure::Store::new(settings, Options { wanted, ..Options::default() }).unwrap();
     assert!(matches!(store.documents(), Err(Error::Cancelled)));
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(begun.elapsed() < Duration::from_secs(30));
 }

@@ -216,7 +216,7 @@ fn an_interrupted_build_ends_its_step_and_says_so() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130));
-    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "it took {:?}", begun.elapsed());
     assert_eq!(processes_with(&seconds), [""; 0]);
     house.build(&context, &[]).cached("RUN echo");
 }

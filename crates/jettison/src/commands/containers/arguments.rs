@@ -466,7 +466,9 @@ mod tests {
         assert_eq!(new.command, ["ls", "-l", "--rm", "-e", "--", "x"]);
         assert_eq!((new.image.as_str(), new.name.as_deref()), ("image", Some("x")));
         assert_eq!((new.env, new.hostname.as_deref()), (vec!["A=1".to_owned()], Some("box")));
-        assert!(new.tty && new.open_stdin && new.stdin_once && !new.auto_remove);
+        assert!(
+            new.options.tty && new.options.open_stdin && new.options.stdin_once && !new.options.auto_remove
+        );
     }
 
     #[test]
@@ -511,16 +513,16 @@ mod tests {
         ]);
         assert_eq!(new.ports.len(), 2);
         assert_eq!(new.mounts.len(), 3);
-        assert_eq!(new.network, NetworkMode::None);
-        assert_eq!(new.limits.memory, Some(64 << 20));
+        assert_eq!(new.options.network, NetworkMode::None);
+        assert_eq!(new.options.limits.memory, Some(64 << 20));
         assert_eq!(
-            (new.limits.nano_cpus, new.limits.memory_swap, new.limits.pids),
+            (new.options.limits.nano_cpus, new.options.limits.memory_swap, new.options.limits.pids),
             (Some(1_500_000_000), Some(u64::MAX), None)
         );
         assert_eq!(new.healthcheck.unwrap().test, ["CMD-SHELL", "true"]);
-        assert_eq!((new.entrypoint, new.stop_timeout), (Some(Vec::new()), Some(-1)));
+        assert_eq!((new.entrypoint, new.options.stop_timeout), (Some(Vec::new()), Some(-1)));
         assert_eq!(new.expose, ["90/tcp", "91/tcp"]);
-        assert!(new.init && new.read_only && new.no_new_privileges);
+        assert!(new.options.init && new.options.read_only && new.options.no_new_privileges);
     }
 
     #[test]
