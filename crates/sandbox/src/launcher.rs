@@ -1,15 +1,17 @@
-//! Clones processes from one thread that lives as long as the launcher.
+//! Clones processes from threads that live as long as the launcher.
 //!
 //! The parent-death signal fires when the *thread* that made a child ends, so threads of a pool must not clone. Only
-//! the clone runs on the launcher's thread: preparing and waiting for the report happen in the caller's, so several
-//! processes start at once.
+//! the clone runs on the launcher's threads: preparing and waiting for the report happen in the caller's, so several
+//! processes start at once. One thread is enough unless children share its memory ([`sharing`]): then it waits for each
+//! until that has executed its program, and where more are wanted meanwhile there are up to [`MOST_THREADS`].
 
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::process::{Pid, PidfdFlags};
@@ -20,6 +22,7 @@ use crate::host::Host;
 use crate::mountpoint::Created;
 use crate::plan::{self, Plan, REPORT_CREATED, REPORT_WARNING, Report, Step};
 use crate::prepare::{self, Preparation};
+use crate::sharing::{self, Stack};
 use crate::spec::{ExecSpec, Spec, Stdio};
 use crate::stock::Stock;
 use crate::sys::{self, Cloned};
@@ -29,11 +32,18 @@ struct Request {
     reply: SyncSender<ClonedProcess>,
 }
 
+/// The most threads of a launcher.
+const MOST_THREADS: usize = 4;
+
 /// Starts processes. Dropping it kills those that die with their launcher.
 #[derive(Debug)]
 pub struct Launcher {
     requests: Option<Sender<Request>>,
-    thread: Option<JoinHandle<()>>,
+    incoming: Arc<Mutex<Receiver<Request>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// How many requests have no answer yet.
+    open: AtomicUsize,
+    shares_memory: bool,
     host: Host,
     stock: Stock,
     me: Arc<OwnedFd>,
@@ -48,25 +58,49 @@ impl Launcher {
         let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .map_err(|source| Error::os("open", "a pidfd of this process", source))?;
         let (requests, incoming) = channel::<Request>();
-        let thread = std::thread::Builder::new()
-            .name("launcher".into())
-            .spawn(move || {
-                sys::block_signals();
-                while let Ok(Request { plan, reply }) = incoming.recv() {
-                    let done = clone(&plan);
-                    // The caller may be gone; the plan's descriptors close with it.
-                    drop(plan);
-                    let _ = reply.send(done);
-                }
-            })
-            .map_err(|source| Error::os("start", "the launcher's thread", source))?;
-        Ok(Self {
+        let host = Host::detect();
+        let launcher = Self {
             requests: Some(requests),
-            thread: Some(thread),
-            host: Host::detect(),
+            incoming: Arc::new(Mutex::new(incoming)),
+            threads: Mutex::default(),
+            open: AtomicUsize::new(0),
+            shares_memory: sharing::is_possible(&host),
+            host,
             stock: Stock::default(),
             me: Arc::new(me),
-        })
+        };
+        launcher.ready(1)?;
+        Ok(launcher)
+    }
+
+    /// Sees to it that there are so many threads, or [`MOST_THREADS`].
+    fn ready(&self, count: usize) -> Result<()> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.len() < count.min(MOST_THREADS) {
+            let (incoming, shares) = (self.incoming.clone(), self.shares_memory);
+            let thread = std::thread::Builder::new()
+                .name("launcher".into())
+                .spawn(move || serve(&incoming, shares))
+                .map_err(|source| Error::os("start", "the launcher's thread", source))?;
+            threads.push(thread);
+        }
+        Ok(())
+    }
+
+    /// Has one of the threads clone.
+    fn clone(&self, plan: Box<Plan>) -> Result<ClonedProcess> {
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        let cloned = (|| {
+            if self.shares_memory {
+                self.ready(open)?;
+            }
+            let (reply, answer) = sync_channel(1);
+            let requests = self.requests.as_ref().ok_or(Error::LauncherGone)?;
+            requests.send(Request { plan, reply }).map_err(|_| Error::LauncherGone)?;
+            answer.recv().map_err(|_| Error::LauncherGone)
+        })();
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        cloned
     }
 
     /// Starts a process in a new sandbox. When this returns, the program has been executed.
@@ -81,12 +115,7 @@ impl Launcher {
             prepared.plan.launcher = Some(self.me.as_raw_fd());
         }
         let program = spec.args[0].to_string_lossy().into_owned();
-        start(prepared, program, read, write, !spec.host_pid, |plan| {
-            let (reply, answer) = sync_channel(1);
-            let requests = self.requests.as_ref().ok_or(Error::LauncherGone)?;
-            requests.send(Request { plan, reply }).map_err(|_| Error::LauncherGone)?;
-            answer.recv().map_err(|_| Error::LauncherGone)
-        })
+        start(prepared, program, read, write, !spec.host_pid, |plan| self.clone(plan))
     }
 
     /// Runs a process in the container whose main process is `pid` (a child of the caller's, or one that it knows to
@@ -134,9 +163,32 @@ impl Launcher {
 impl Drop for Launcher {
     fn drop(&mut self) {
         self.requests = None;
-        if let Some(thread) = self.thread.take() {
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+/// What a thread of a launcher does until the launcher ends.
+fn serve(incoming: &Mutex<Receiver<Request>>, shares_memory: bool) {
+    sys::block_signals();
+    // Without a stack for them children have copies of everything.
+    let mut stack = if shares_memory { Stack::new().ok() } else { None };
+    loop {
+        let next = incoming.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Request { plan, reply }) = next else { return };
+        let done = match &mut stack {
+            Some(stack) if sharing::is_for(&plan) => {
+                // SAFETY: the kernel made this descriptor for us alone.
+                let owned = |(pid, pidfd)| (pid, unsafe { OwnedFd::from_raw_fd(pidfd) });
+                stack.clone(&plan).map(owned).map_err(|errno| (Step::Unknown, errno))
+            }
+            _ => clone(&plan),
+        };
+        // The caller may be gone; the plan's descriptors close with it.
+        drop(plan);
+        let _ = reply.send(done);
     }
 }
 

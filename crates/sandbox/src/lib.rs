@@ -61,6 +61,7 @@ mod launcher;
 mod plan;
 mod prepare;
 mod seccomp;
+mod sharing;
 mod spec;
 mod stock;
 mod sys;
