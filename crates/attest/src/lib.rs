@@ -17,6 +17,7 @@
 
 mod captured;
 mod definition;
+pub mod envelope;
 mod masked;
 mod options;
 mod provenance;
@@ -38,6 +39,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A signed statement that cannot be read.
+    #[error("the envelope {reason}")]
+    Envelope {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A parameter of provenance that is not known, or that cannot have this value.
     #[error("the parameter `{key}` of provenance {reason}")]
     Parameter {

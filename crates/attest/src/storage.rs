@@ -12,6 +12,7 @@
 //! configuration that lists the statements as if they were layers, and no subject.
 
 use crate::Statement;
+use crate::envelope::is_envelope;
 use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, RootFs, media_type};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub const STATEMENT: &str = "application/vnd.in-toto+json";
 /// What kind of artifact an attestation manifest is.
 pub const ARTIFACT: &str = "application/vnd.docker.attestation.manifest.v1+json";
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+/// The same as cosign writes it.
+const COSIGNS_TYPE: &str = "predicateType";
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 const ATTESTATION_MANIFEST: &str = "attestation-manifest";
@@ -102,11 +105,27 @@ pub fn about<'a>(index: &'a Index, target: &Digest) -> impl Iterator<Item = &'a 
     index.manifests.iter().filter(move |entry| subject_of(entry) == Some(target.as_str()))
 }
 
-/// The statements that an attestation manifest names, each with the type of its predicate. Other layers are passed over.
-pub fn statements(manifest: &Manifest) -> impl Iterator<Item = (&Descriptor, &str)> {
-    manifest.layers.iter().filter(|layer| layer.media_type == STATEMENT).filter_map(|layer| {
-        let kind = layer.annotations.get(PREDICATE_TYPE)?;
-        Some((layer, kind.as_str()))
+/// A statement that an attestation manifest names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stated<'a> {
+    /// The blob.
+    pub descriptor: &'a Descriptor,
+    /// The type of its predicate.
+    pub predicate_type: &'a str,
+    /// Whether the blob is an envelope with signatures, see [`crate::envelope`].
+    pub is_signed: bool,
+}
+
+/// The statements that an attestation manifest names. Other layers are passed over.
+pub fn statements(manifest: &Manifest) -> impl Iterator<Item = Stated<'_>> {
+    manifest.layers.iter().filter_map(|descriptor| {
+        let is_signed = is_envelope(&descriptor.media_type);
+        if !is_signed && descriptor.media_type != STATEMENT {
+            return None;
+        }
+        let annotations = &descriptor.annotations;
+        let predicate_type = annotations.get(PREDICATE_TYPE).or_else(|| annotations.get(COSIGNS_TYPE))?;
+        Some(Stated { descriptor, predicate_type, is_signed })
     })
 }
 
@@ -133,7 +152,9 @@ mod tests {
             let manifest = Manifest::parse(&stored.manifest).unwrap();
             assert_eq!(manifest.subject.is_some(), artifact);
             let found: Vec<_> = super::statements(&manifest).collect();
-            assert_eq!(found, [(&stored.blobs[0].0, crate::SPDX)]);
+            let stated =
+                Stated { descriptor: &stored.blobs[0].0, predicate_type: crate::SPDX, is_signed: false };
+            assert_eq!(found, [stated]);
             // No platform is served by it.
             assert_eq!(index.choose(&Platform::host()), None);
             for (descriptor, bytes) in &stored.blobs {

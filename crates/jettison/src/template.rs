@@ -9,8 +9,8 @@
 //!            trim truncate pad replace html urlquery
 //! ```
 //!
-//! A field that an object has not is an error, as in Go; a key that a map has not would print `<no value>` there, and
-//! as JSON knows no difference, objects whose keys are data (labels, ports) are named in [`MAPS`].
+//! A field that an object has not is an error, as in Go; a key that a map has not prints `<no value>`. As JSON knows no
+//! difference, objects whose keys are data (labels, ports) are named in [`MAPS`], and a name in lower case is a key.
 
 mod eval;
 mod parse;
@@ -37,7 +37,12 @@ impl Template {
 
     /// Fills it with a value.
     pub(crate) fn render(&self, value: &Value) -> Outcome<String> {
-        eval::render(&self.nodes, value).map_err(|reason| wrong(&self.source, &reason))
+        eval::render(&self.nodes, value, false).map_err(|reason| wrong(&self.source, &reason))
+    }
+
+    /// The same where `json` writes several lines, as buildx's does.
+    pub(crate) fn render_wide(&self, value: &Value) -> Outcome<String> {
+        eval::render(&self.nodes, value, true).map_err(|reason| wrong(&self.source, &reason))
     }
 }
 

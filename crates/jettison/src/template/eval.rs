@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 const MOST: usize = 64 << 20;
 
 /// Fills the nodes.
-pub(super) fn render(nodes: &[Node], value: &Value) -> Result<String, String> {
-    let mut scope = Scope { out: String::new(), variables: vec![(String::new(), value.clone())] };
+pub(super) fn render(nodes: &[Node], value: &Value, wide: bool) -> Result<String, String> {
+    let mut scope = Scope { out: String::new(), variables: vec![(String::new(), value.clone())], wide };
     scope.nodes(nodes, value)?;
     Ok(scope.out)
 }
@@ -18,6 +18,8 @@ pub(super) fn render(nodes: &[Node], value: &Value) -> Result<String, String> {
 struct Scope {
     out: String,
     variables: Vec<(String, Value)>,
+    /// Whether `json` writes several lines.
+    wide: bool,
 }
 
 impl Scope {
@@ -98,7 +100,8 @@ impl Scope {
         for Command { function, arguments } in commands {
             let mut values = arguments.iter().map(|a| self.operand(a, dot)).collect::<Result<Vec<_>, _>>()?;
             values.extend(last.take());
-            last = Some(match function {
+            last = Some(match function.as_deref() {
+                Some("json") if self.wide && values.len() == 1 => format!("{:#}", values[0]).into(),
                 Some(name) => call(name, values)?,
                 None if values.len() > 1 => {
                     return Err("a value takes no arguments; only functions do".to_owned());
@@ -138,11 +141,24 @@ fn empty(field: &str) -> &'static str {
     known.map_or("<no value>", |(_, shown)| shown)
 }
 
-/// Documents of images have their fields in lower case, and templates name them as Go's structs do: `.Manifest.Digest`.
+/// Documents of images have their fields in lower case, and templates name them as Go's structs do: `.Manifest.Digest`,
+/// `.Image.RootFS.DiffIDs` for `diff_ids`, `.Platform.OSVersion` for `os.version`.
 fn in_lower_case<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let same =
-        |key: &str| key.starts_with(|c: char| c.is_ascii_lowercase()) && key.eq_ignore_ascii_case(name);
+    let same = |key: &str| {
+        let letters = key.bytes().filter(|byte| !matches!(byte, b'_' | b'.'));
+        key.starts_with(|c: char| c.is_ascii_lowercase())
+            && letters
+                .map(|byte| byte.to_ascii_lowercase())
+                .eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+    };
     fields.iter().find(|(key, _)| same(key)).map(|(_, value)| value)
+}
+
+/// Whether a field that is not there may be missing: a name in lower case is no field of a struct but a key of a map, as
+/// documents are that have others in lower case, too.
+fn is_key(fields: &Map<String, Value>, name: &str) -> bool {
+    let in_lower_case = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase());
+    in_lower_case(name) && (fields.is_empty() || fields.keys().any(|key| in_lower_case(key)))
 }
 
 /// `.A.B` of a value.
@@ -156,7 +172,10 @@ fn fields(value: &Value, names: &[String]) -> Result<Value, String> {
                     below_map = MAPS.contains(&name.as_str());
                     at = next;
                 }
-                None if below_map || OPTIONAL.iter().any(|(optional, _)| optional == name) => {
+                None if below_map
+                    || is_key(fields, name)
+                    || OPTIONAL.iter().any(|(optional, _)| optional == name) =>
+                {
                     return Ok(Value::Null);
                 }
                 None if OF_MOUNTS.contains(&name.as_str()) && fields.contains_key("Destination") => {

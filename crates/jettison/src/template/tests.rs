@@ -83,6 +83,26 @@ fn errors_name_the_template_and_what_is_wrong() {
 }
 
 #[test]
+fn documents_are_maps_with_keys_in_lower_case() {
+    let value = json!({
+        "Image": {"rootfs": {"diff_ids": ["d"]}, "os": "linux", "os.version": "10"},
+        "SBOM": {"SPDX": {"SPDXID": "x", "packages": [{"SPDXID": "a", "name": "n", "versionInfo": "1"}, {"name": "m"}]}},
+        "Nothing": {},
+    });
+    for (template, expected) in [
+        ("{{.Image.RootFS.DiffIDs}} {{.Image.OSVersion}}", "[d] 10"),
+        ("{{range .SBOM.SPDX.packages}}{{.name}}@{{.versionInfo}}{{println}}{{end}}", "n@1\nm@<no value>\n"),
+        ("{{.SBOM.SPDX.files}} {{.Nothing.args.deep}}", "<no value> <no value>"),
+        ("{{with .SBOM.SPDX.files}}some{{else}}none{{end}}", "none"),
+    ] {
+        assert_eq!(render(template, &value).unwrap(), expected, "{template}");
+    }
+    let wide = Template::parse("{{json .Image.RootFS}}").unwrap().render_wide(&value).unwrap();
+    assert_eq!(wide, "{\n  \"diff_ids\": [\n    \"d\"\n  ]\n}");
+    assert!(render("{{.Image.Digest}}", &value).is_err(), "fields of structs are not keys");
+}
+
+#[test]
 fn mounts_have_the_fields_of_volumes() {
     let shown =
         json!({"Mounts": [{"Type": "bind", "Destination": "/b"}, {"Name": "v", "Destination": "/v"}]});

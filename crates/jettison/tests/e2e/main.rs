@@ -54,5 +54,6 @@ mod remote_files;
 mod repositories;
 mod rootless;
 mod shared_cache;
+mod statements;
 mod transfers;
 mod volumes;

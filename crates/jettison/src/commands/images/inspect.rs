@@ -1,6 +1,6 @@
 //! `inspect`: images and containers in Docker's JSON.
 
-use crate::commands::registry::attested::{FIELDS, Stored};
+use crate::commands::registry::attested::{self, InStore};
 use crate::commands::{containers, system};
 use crate::engine::Engine;
 use crate::environment::Environment;
@@ -8,7 +8,8 @@ use crate::error::{CommandError, Outcome};
 use crate::template::Template;
 use crate::{pulling, screen, time};
 use clap::Args;
-use oci::{ImageConfig, Index, Platform, Reference};
+use export::place::Place;
+use oci::{ImageConfig, Index, Platform, Reference, media_type};
 use serde_json::{Map, Value, json};
 use store::NamedIndex;
 
@@ -92,8 +93,18 @@ fn find(
     platform: Option<&Platform>,
     format: &str,
 ) -> Outcome<Option<Value>> {
-    if matches!(kind, None | Some("image")) && pulling::layout(name)?.is_some() {
-        return Ok(Some(image_value(engine, &engine.shown(name, platform)?.image)?));
+    if matches!(kind, None | Some("image"))
+        && let Some(layout) = pulling::layout(name)?
+    {
+        let mut value = image_value(engine, &engine.shown(name, platform)?.image)?;
+        let place = Place::Layout(layout);
+        let root = place.resolve()?;
+        let index = match media_type::is_index(&root.descriptor.media_type) {
+            true => Index::parse(&root.bytes)?,
+            false => Index::oci(vec![root.descriptor]),
+        };
+        attested::tell(&mut value, format, &place, &index, &attested::images(&index, platform))?;
+        return Ok(Some(value));
     }
     if matches!(kind, None | Some("container"))
         && let Some(container) = containers::inspect_value(engine, name)?
@@ -105,17 +116,13 @@ fn find(
     {
         let image = if platform.is_some() { engine.image(name, platform)? } else { image };
         let mut value = image_value(engine, &image)?;
+        let mut document = Index::oci(Vec::new());
         if let Some(index) = engine.store()?.index(name)? {
-            let document = Index::parse(&engine.store()?.read_blob(&index.root.digest, oci::MAX_DOCUMENT)?)?;
-            // The same image may stand under several manifests: the first by its digest is shown.
-            let manifest = index.images.iter().filter(|(_, id)| **id == image.id).map(|(at, _)| *at).min();
-            let images: Vec<_> = manifest.into_iter().map(|manifest| (String::new(), manifest)).collect();
-            for field in FIELDS.iter().filter(|field| format.contains(field.name)) {
-                let stored = Stored { store: engine.store()?, name };
-                value[field.name] = field.of(&stored, &document, &images)?;
-            }
+            document = Index::parse(&engine.store()?.read_blob(&index.root.digest, oci::MAX_DOCUMENT)?)?;
             value["Manifests"] = manifests(engine, &index, &document)?;
         }
+        let home = InStore { store: engine.store()?, name };
+        attested::tell(&mut value, format, &home, &document, &attested::images(&document, platform))?;
         return Ok(Some(value));
     }
     if matches!(kind, None | Some("volume"))

@@ -1,13 +1,14 @@
 //! `imagetools inspect` and `imagetools create` (also as `buildx imagetools`): images in registries and OCI layouts,
 //! without the store.
 
-use super::attested::FIELDS;
+use super::attested;
 use crate::cli::RegistryArgs;
 use crate::engine::{Engine, RegistryFlags};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use crate::screen;
 use crate::showing::{ProgressArgs, Showing};
-use crate::{screen, template};
+use crate::template::Template;
 use attest::storage;
 use clap::{Args, Subcommand};
 use export::Annotations;
@@ -95,13 +96,19 @@ fn inspect(args: &InspectArgs, environment: Environment) -> Outcome {
         screen::raw(&root.bytes);
         return Ok(0);
     }
-    if let Some(format) = &args.format {
-        let value = facts(&place, &root, format)?;
-        match format.as_str() {
-            "json" => screen::line(&format!("{value:#}")),
-            format => screen::line(&template::render(format, &value)?),
+    match args.format.as_deref() {
+        // As buildx: the whole manifest is shown for people.
+        None => {}
+        Some(format) if format.split_whitespace().collect::<String>() == "{{.Manifest}}" => {}
+        Some("json") => {
+            screen::line(&format!("{:#}", facts(&place, &root, "")?));
+            return Ok(0);
         }
-        return Ok(0);
+        Some(format) => {
+            let template = Template::parse(format)?;
+            screen::line(&template.render_wide(&facts(&place, &root, format)?)?);
+            return Ok(0);
+        }
     }
     let mut text = head("", &place.to_string(), &root.descriptor);
     if media_type::is_index(&root.descriptor.media_type) {
@@ -151,14 +158,16 @@ fn facts(place: &Place<'_>, root: &Fetched, format: &str) -> Outcome<Value> {
     let image = if media_type::is_index(&root.descriptor.media_type) {
         let mut images = Map::new();
         index = Index::parse(&root.bytes)?;
-        for entry in &index.manifests {
-            let Some(platform) = entry.platform.as_ref().filter(|platform| platform.os != "unknown") else {
-                continue;
-            };
-            let name = platform.to_string();
-            let inner = place.document(entry)?;
+        for entry in &mut index.manifests {
+            if entry.platform.is_none() && media_type::is_manifest(&entry.media_type) {
+                entry.platform = own_platform(place, entry)?;
+            }
+        }
+        digests = attested::images(&index, None);
+        for (name, digest) in &digests {
+            let entry = index.manifests.iter().find(|entry| entry.digest == *digest);
+            let inner = place.document(entry.expect("because the digest is one of theirs"))?;
             images.insert(name.clone(), parse(&config(place, &inner)?)?);
-            digests.push((name, entry.digest));
         }
         match &digests[..] {
             [(only, _)] => images.remove(only).unwrap_or_default(),
@@ -168,13 +177,28 @@ fn facts(place: &Place<'_>, root: &Fetched, format: &str) -> Outcome<Value> {
         parse(&config(place, root)?)?
     };
     let mut facts = json!({ "name": place.to_string(), "manifest": manifest, "image": image });
-    for field in FIELDS.iter().filter(|field| format.contains(field.name)) {
-        if digests.is_empty() {
-            digests.push((String::new(), root.descriptor.digest));
-        }
-        facts[field.name] = field.of(place, &index, &digests)?;
+    if digests.is_empty() {
+        digests.push((String::new(), root.descriptor.digest));
     }
+    attested::tell(&mut facts, format, place, &index, &digests)?;
     Ok(facts)
+}
+
+/// The platform of an image that its index says nothing of, as its configuration says it; nothing of what is no image.
+fn own_platform(place: &Place<'_>, entry: &Descriptor) -> Outcome<Option<Platform>> {
+    let manifest = place.document(entry)?;
+    let config = Manifest::parse(&manifest.bytes)?.config;
+    let is_image = matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG);
+    if storage::subject_of(entry).is_some() || !is_image {
+        return Ok(None);
+    }
+    let config = ImageConfig::parse(&self::config(place, &manifest)?)?;
+    Ok(Some(Platform {
+        os: config.os,
+        architecture: config.architecture,
+        variant: config.variant,
+        ..Platform::default()
+    }))
 }
 
 /// The configuration of a manifest's image.
