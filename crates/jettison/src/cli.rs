@@ -4,7 +4,7 @@
 use crate::commands::{self, build, containers, images, registry as registry_commands, system};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
-use crate::screen;
+use crate::{parsing, screen};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -151,8 +151,7 @@ pub(crate) fn run(args: Vec<OsString>, environment: Environment) -> u8 {
     {
         return containers::monitor();
     }
-    let mut command = Cli::command();
-    let matches = match command.try_get_matches_from_mut(args) {
+    let matches = match parsing::parse(Cli::command, &args) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version are answers, not errors.

@@ -20,7 +20,7 @@ pub(crate) use arguments::BuildArgs;
 use crate::engine::{Engine, RegistryFlags, git_options};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
-use crate::{commands::rootless, screen};
+use crate::{commands::rootless, parsing, screen};
 use executor::{Cache, Late, LocalContext, Pins, Worker, WorkerOptions};
 use graph::{Graph, NodeId, Op};
 use layer::LayerId;
@@ -56,7 +56,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     // The old way of asking for an inline cache.
     let asked = |wanted: &str| {
         let given = options.build_args.iter().rev().find(|(name, _)| name == wanted);
-        given.is_some_and(|(_, value)| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
+        given.is_some_and(|(_, value)| parsing::boolean(value) == Some(true))
     };
     let (inline_arg, several) = (asked("BUILDKIT_INLINE_CACHE"), asked("BUILDKIT_MULTI_PLATFORM"));
     for output in &mut outputs {

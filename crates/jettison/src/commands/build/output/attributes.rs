@@ -21,6 +21,7 @@
 
 use super::{Destination, Kind, Output, stream};
 use crate::error::{CommandError, Outcome};
+use crate::parsing;
 use export::{Annotations, Packing};
 use layer::Compression;
 use oci::Reference;
@@ -275,11 +276,8 @@ fn truth(key: &str, value: &str) -> Outcome<bool> {
 
 /// As Go's strconv.ParseBool reads it.
 pub(crate) fn boolean(flag: &str, key: &str, value: &str) -> Outcome<bool> {
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(CommandError::usage(format!("{flag}: {key} is true or false, not `{value}`"))),
-    }
+    parsing::boolean(value)
+        .ok_or_else(|| CommandError::usage(format!("{flag}: {key} is true or false, not `{value}`")))
 }
 
 #[cfg(test)]
