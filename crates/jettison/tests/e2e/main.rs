@@ -22,6 +22,7 @@ mod emulation;
 mod epoch;
 mod errors;
 mod faults;
+mod flags;
 mod foreign_cache;
 mod full_disk;
 mod guide_000;

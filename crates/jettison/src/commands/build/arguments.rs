@@ -5,6 +5,7 @@ use super::context;
 use crate::cli::RegistryArgs;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
+use crate::parsing::boolean;
 use clap::Args;
 use graph::{Network, Ulimit};
 use oci::{Platform, Reference};
@@ -120,14 +121,24 @@ pub(crate) struct BuildArgs {
     #[arg(long, conflicts_with = "call")]
     pub(crate) check: bool,
     /// What to do with the Dockerfile: build, check (or lint), outline, targets; `,format=json` for programs
-    #[arg(long, value_name = "METHOD[,format=FORMAT]")]
+    #[arg(long, value_name = "METHOD[,format=FORMAT]", alias = "print")]
     pub(crate) call: Option<String>,
-    /// How the answer of --check or --call is written: text, json, sarif (of a check alone)
+    /// How the answer of --check or --call is written: text, json, sarif (of a check alone). In a build, as with podman,
+    /// whose words the image's documents use: oci or docker
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// With --check: rewrite what is safe to rewrite and show the changes; `--fix=diff` only shows them
     #[arg(long, value_name = "write|diff", num_args = 0..=1, default_missing_value = "write", require_equals = true, value_parser = ["write", "diff"])]
     pub(crate) fix: Option<String>,
+    /// Leave out of the context what this file says, in place of the context's .dockerignore
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignorefile: Option<PathBuf>,
+    /// With `false`, run every step as --no-cache does; the layers of the image stay
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    layers: bool,
+    /// A policy for sources; only `disabled=true`, for policies are not evaluated
+    #[arg(long, value_name = "POLICY")]
+    policy: Vec<String>,
     /// How many steps may run at once
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
@@ -143,7 +154,7 @@ pub(crate) struct BuildArgs {
     squash: bool,
     #[arg(short, long, hide = true)]
     memory: Option<String>,
-    #[arg(long = "cpu-shares", hide = true)]
+    #[arg(short, long = "cpu-shares", hide = true)]
     cpu_shares: Option<String>,
     #[arg(long = "cpu-quota", hide = true)]
     cpu_quota: Option<String>,
@@ -163,6 +174,12 @@ pub(crate) struct BuildArgs {
     isolation: Option<String>,
     #[arg(long, hide = true)]
     resource: Vec<String>,
+    #[arg(short = 'D', long, hide = true)]
+    debug: bool,
+    #[arg(long, hide = true)]
+    builder: Option<String>,
+    #[arg(long, hide = true)]
+    disable_content_trust: bool,
 }
 
 impl BuildArgs {
@@ -186,6 +203,31 @@ impl BuildArgs {
             ("--resource", !self.resource.is_empty()),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
+
+    /// Whether every step runs, whatever is known.
+    fn no_cache(&self) -> bool {
+        self.no_cache || !self.layers
+    }
+
+    /// Whether the documents of images use Docker's words (`--format docker`).
+    pub(crate) fn in_dockers_words(&self) -> bool {
+        self.format.as_deref() == Some("docker")
+    }
+
+    /// A policy that is asked for and not looked at would let through what it forbids.
+    pub(crate) fn check_policies(&self) -> Outcome<()> {
+        let harmless = |policy: &&String| {
+            let disabled = policy.split(',').filter_map(|field| field.split_once('='));
+            disabled.filter(|(key, _)| *key == "disabled").any(|(_, value)| boolean(value) == Some(true))
+        };
+        match self.policy.iter().find(|policy| !harmless(policy)) {
+            Some(policy) => Err(CommandError::usage(format!(
+                "--policy {policy}: policies are not evaluated, so nothing would keep to it"
+            ))
+            .hint("`--policy disabled=true` says that none is wanted")),
+            None => Ok(()),
+        }
     }
 
     /// The names of `--tag`.
@@ -297,7 +339,7 @@ impl BuildArgs {
             platform: Platform::host(),
             build_platform: Platform::host(),
             show_platform: false,
-            no_cache: self.no_cache,
+            no_cache: self.no_cache(),
             no_cache_filter: self.no_cache_filter.clone(),
             contexts,
             network,

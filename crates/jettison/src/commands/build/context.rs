@@ -23,6 +23,8 @@ pub(crate) struct Context {
     identity: String,
     /// A Dockerfile that came on standard input.
     given: Option<Vec<u8>>,
+    /// The file of `--ignorefile`.
+    ignorefile: Option<PathBuf>,
     /// Removes what was unpacked.
     _temporary: Option<Temporary>,
 }
@@ -75,12 +77,12 @@ pub(crate) fn open(args: &BuildArgs) -> Outcome<Context> {
     }
     let given = from_input.then(read_standard_input).transpose()?;
     let identity = path.to_string_lossy().into_owned();
-    Ok(Context { path, identity, given, _temporary: None })
+    Ok(Context { path, identity, given, ignorefile: args.ignorefile.clone(), _temporary: None })
 }
 
 /// A context that another machine holds, under the name that the build has by it.
 pub(crate) fn elsewhere(identity: String) -> Context {
-    Context { path: PathBuf::new(), identity, given: None, _temporary: None }
+    Context { path: PathBuf::new(), identity, given: None, ignorefile: None, _temporary: None }
 }
 
 /// What `--build-context NAME=VALUE` means.
@@ -146,6 +148,7 @@ fn from_standard_input(args: &BuildArgs) -> Outcome<Context> {
     std::fs::create_dir(&folder)
         .map_err(|error| CommandError::new(format!("cannot make {}: {error}", folder.display())))?;
     let temporary = Some(Temporary(folder.clone()));
+    let ignorefile = args.ignorefile.clone();
     let archive = head.get(257..262) == Some(b"ustar")
         || [&b"\x1f\x8b"[..], b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]
             .iter()
@@ -153,7 +156,7 @@ fn from_standard_input(args: &BuildArgs) -> Outcome<Context> {
     if archive {
         source::tar::context(head.chain(input), Root::open(&folder)?)?;
         let identity = format!("-{}", args.file.as_deref().unwrap_or_default());
-        return Ok(Context { path: folder, identity, given: None, _temporary: temporary });
+        return Ok(Context { path: folder, identity, given: None, ignorefile, _temporary: temporary });
     }
     if head.is_empty() {
         return Err(CommandError::new("standard input is empty")
@@ -161,7 +164,13 @@ fn from_standard_input(args: &BuildArgs) -> Outcome<Context> {
     }
     let mut bytes = head;
     input.take(LARGEST).read_to_end(&mut bytes).map_err(fail)?;
-    Ok(Context { path: folder, identity: "-".to_owned(), given: Some(bytes), _temporary: temporary })
+    Ok(Context {
+        path: folder,
+        identity: "-".to_owned(),
+        given: Some(bytes),
+        ignorefile,
+        _temporary: temporary,
+    })
 }
 
 fn random() -> String {
@@ -219,8 +228,15 @@ impl Context {
         self._temporary.is_some()
     }
 
-    /// What is left out of the build context.
+    /// What is left out of the build context: as `--ignorefile` says, else the Dockerfile's own ignore file, else the
+    /// context's.
     pub(crate) fn ignored(&self, dockerfile: &DockerfileText) -> Outcome<Option<Patterns>> {
+        if let Some(path) = &self.ignorefile {
+            let name = path.display().to_string();
+            let bytes = read(path)?
+                .ok_or_else(|| CommandError::new(format!("the ignore file `{name}` is not there")))?;
+            return Ok(Some(patterns(&name, &bytes)?));
+        }
         if let Some(path) = &dockerfile.inside {
             let name = format!("{path}.dockerignore");
             if let Some(bytes) = read(Path::new(&name))? {

@@ -39,6 +39,7 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     for flag in args.accepted_without_effect() {
         screen::say(&format!("warning: {flag} is accepted and has no effect"));
     }
+    args.check_policies()?;
     let mut outputs = output::outputs(&args)?;
     let platforms = args.platforms(&environment)?;
     let cache_to = shared::to(&args.cache_to, &environment)?;
@@ -91,6 +92,12 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
             let context = context::open(&args)?;
             let dockerfile = context.dockerfile(&args)?;
             (context, dockerfile)
+        }
+        Some(_) if args.ignorefile.is_some() => {
+            return Err(CommandError::usage(format!(
+                "--ignorefile: the context `{}` is an address, and nothing is left out of what is fetched",
+                args.context
+            )));
         }
         Some(address) => {
             progress.allow_threads();

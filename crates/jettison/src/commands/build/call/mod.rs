@@ -92,6 +92,8 @@ impl Call {
                     .map_err(|message| CommandError::usage(format!("--format: {message}")))?;
                 Ok(Some(call))
             }
+            // podman's, of a build.
+            (None, Some("oci" | "docker")) => Ok(None),
             (None, Some(format)) => {
                 Err(CommandError::usage(format!("--format {format}: there is no answer to write"))
                     .hint("it goes with --check, --call outline and --call targets"))

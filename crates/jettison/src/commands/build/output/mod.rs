@@ -131,6 +131,14 @@ pub(crate) fn outputs(args: &BuildArgs) -> Outcome<Vec<Output>> {
     if outputs.is_empty() || args.load {
         outputs.push(Output::plain(Kind::Image { store: true, push: false }, &names));
     }
+    if args.in_dockers_words() {
+        for output in outputs.iter_mut().filter(|output| output.has_image()) {
+            if output.packing.compression == Some(layer::Compression::Zstd) {
+                return Err(CommandError::usage("--format docker and compression=zstd do not go together"));
+            }
+            output.packing.docker = true;
+        }
+    }
     for text in &args.annotation {
         for output in outputs.iter_mut().filter(|output| output.has_image()) {
             output

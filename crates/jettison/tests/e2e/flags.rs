@@ -1,0 +1,101 @@
+//! How flags are written: booleans with values, the flags of podman and of older Dockers.
+
+use crate::harness::{Context, LIMIT, Registry, own_with_busybox, run_with_input, shared, unique};
+
+#[test]
+fn boolean_flags_take_values() {
+    let house = own_with_busybox();
+    let context = Context::dockerfile("FROM busybox\nRUN date +%N > /time\n");
+    // As CI writes it: --no-cache=$NO_CACHE --push=$PUSH --load=true.
+    let name = unique("booleans");
+    let flags = ["--rm=true", "--push=0", "--load=1", "--tag", &name];
+    house.build(&context, &[&flags[..], &["--no-cache=true"]].concat()).ran("RUN");
+    house.build(&context, &[&flags[..], &["--no-cache=false"]].concat()).cached("RUN");
+    house.build(&context, &[&flags[..], &["--no-cache", "--no-cache=F"]].concat()).cached("RUN");
+    // In `run`, alone and in clusters; what follows the image is the program's.
+    let out = house.ok(&["run", "--rm=true", "-it=false", &name, "echo", "--rm=maybe", "-i=x"]);
+    assert_eq!(out.stdout, "--rm=maybe -i=x\n");
+    assert_eq!(house.ok(&["ps", "--all=true", "-q"]).stdout, "");
+    let mut cat = house.command(&["run", "--rm=t", "-t=0", "-i=1", &name, "cat"]);
+    cat.current_dir("/");
+    assert_eq!(run_with_input(cat, Some(b"given"), LIMIT).ok().stdout, "given");
+    let id = house.ok(&["create", "--rm=false", "--init=TRUE", &name, "true"]).text().to_owned();
+    assert_eq!(house.ok(&["rm", "--force=true", "-v=false", &id]).text(), id);
+    // What is no boolean is named.
+    house.fails(125, &["rmi", "--force=maybe", &name]).says("invalid value 'maybe' for '--force[=<BOOL>]'");
+    house.ok(&["rmi", "-f=true", "--no-prune=false", &name]);
+    assert!(!house.has_image(&name));
+}
+
+#[test]
+fn an_ignore_file_of_ones_own_is_used() {
+    let context = Context::dockerfile("FROM busybox\nCOPY . /all\n");
+    for name in ["one", "two", "three"] {
+        context.write(name, name);
+    }
+    context.write(".dockerignore", "one\n");
+    context.write("Dockerfile.dockerignore", "two\n");
+    let elsewhere = Context::new();
+    elsewhere.write("ignore", "three\nDocker*\n.docker*\n");
+    let files = shared().files_of(&context, &["--ignorefile", &elsewhere.at("ignore")]);
+    assert_eq!(files.names("all"), ["one", "two"]);
+    let missing = elsewhere.at("missing");
+    let failed = shared().fails(1, &["build", "--ignorefile", &missing, context.text()]);
+    failed.says(&format!("the ignore file `{missing}` is not there"));
+    let address = "https://127.0.0.1:1/context.tar";
+    shared().fails(125, &["build", "--ignorefile", "x", address]).says("--ignorefile: the context `https");
+}
+
+#[test]
+fn format_says_whose_words_documents_use() {
+    let registry = Registry::open();
+    let context = Context::dockerfile("FROM busybox\nRUN echo format > /format\n");
+    for (format, manifest, config) in [
+        (
+            "docker",
+            "application/vnd.docker.distribution.manifest.v2+json",
+            "application/vnd.docker.container.image.v1+json",
+        ),
+        ("oci", "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.config.v1+json"),
+    ] {
+        let name = format!("127.0.0.1:{}/format/{format}:1", registry.port());
+        shared().build(&context, &["--format", format, "--push", "--tag", &name]);
+        let raw = shared().ok(&["imagetools", "inspect", "--raw", &name]).stdout;
+        let raw: serde_json::Value = serde_json::from_str(&raw).unwrap();
+        assert_eq!(raw["mediaType"], manifest, "{raw}");
+        assert_eq!(raw["config"]["mediaType"], config, "{raw}");
+    }
+    let output = "type=image,push=true,compression=zstd";
+    let refused = shared().fails(125, &["build", "--format=docker", "--output", output, context.text()]);
+    refused.says("--format docker and compression=zstd do not go together");
+    // Of a check it is the answer's format, as before.
+    shared()
+        .fails(125, &["build", "--check", "--format", "docker", context.text()])
+        .says("`docker` is not known");
+    shared().fails(125, &["build", "--format", "json", context.text()]).says("there is no answer to write");
+}
+
+#[test]
+fn flags_of_other_builders() {
+    let context = Context::dockerfile(&format!("FROM busybox\nRUN echo {}\n", unique("others")));
+    let flags = [
+        "-D",
+        "--builder",
+        "mine",
+        "--disable-content-trust",
+        "--isolation=chroot",
+        "-c",
+        "512",
+        "-m",
+        "1g",
+        "--policy",
+        "disabled=true",
+    ];
+    shared().build(&context, &[&flags[..], &["--layers"]].concat()).ran("RUN");
+    shared().build(&context, &["--layers=true"]).cached("RUN");
+    shared().build(&context, &["--layers=false"]).ran("RUN");
+    let refused = shared().fails(125, &["build", "--policy", "filename=x.rego", context.text()]);
+    refused.says("policies are not evaluated").says("hint: `--policy disabled=true`");
+    let outline = shared().ok(&["build", "--print=targets", context.text()]).stdout;
+    assert!(outline.starts_with("TARGET"), "{outline}");
+}
