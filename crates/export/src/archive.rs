@@ -6,13 +6,12 @@
 //!
 //! The layers are plain tars, written straight from the store's layers.
 
-use crate::sink::{Counted, Sink, TarSink, blob_name, bytes};
+use crate::sink::{Counted, Out, Sink, TarSink, blob_name, bytes};
 use crate::{Error, Result};
 use layer::LayerId;
 use oci::{Digest, Reference};
 use serde::Serialize;
 use snapshot::Forms;
-use std::io::Write;
 use store::{Image, Store};
 
 /// An image for an archive, and what it is called in it.
@@ -28,7 +27,7 @@ pub struct Saved {
 ///
 /// # Errors
 /// An image that is not there; layers whose bytes cannot be had; `out` fails.
-pub fn save(store: &Store, forms: &Forms, images: &[Saved], out: &mut dyn Write) -> Result<()> {
+pub fn save(store: &Store, forms: &Forms, images: &[Saved], out: Out<'_>) -> Result<()> {
     let mut sink = TarSink::new(out);
     write(store, forms, images, &mut sink)?;
     sink.finish()

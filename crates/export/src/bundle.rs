@@ -16,7 +16,7 @@ use crate::{Annotations, Error, Result};
 use attest::Statement;
 use layer::{Compression, LayerId};
 use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, media_type, timestamp};
-use snapshot::Forms;
+use snapshot::{Beside, Forms};
 use std::time::SystemTime;
 use store::{Image, LayerInfo, Store};
 
@@ -90,8 +90,31 @@ pub trait Attester {
     fn statements(&self, image: &Packed<'_>) -> Result<Vec<Statement>>;
 }
 
-/// Is given layers as their blobs are made.
-pub type Made<'a> = dyn FnMut(&LayerBlob) -> Result<()> + 'a;
+/// Follows the layers of a bundle as their blobs are made.
+pub trait Follower {
+    /// Takes the bytes of the blob that is made next while it is made. Nothing where the blob is early enough.
+    fn beside(&mut self) -> Option<Beside> {
+        None
+    }
+
+    /// A layer whose blob is there; `copied` says that what [`beside`](Self::beside) gave has its bytes. A layer that
+    /// is in the bundle under the same digest already is not told of.
+    ///
+    /// # Errors
+    /// What is done with it fails.
+    fn made(&mut self, layer: &LayerBlob, copied: bool) -> Result<()>;
+}
+
+/// Nobody follows.
+pub(crate) fn nobody(_: &LayerBlob) -> Result<()> {
+    Ok(())
+}
+
+impl<F: FnMut(&LayerBlob) -> Result<()>> Follower for F {
+    fn made(&mut self, layer: &LayerBlob, _copied: bool) -> Result<()> {
+        self(layer)
+    }
+}
 
 /// Everything that leaves for one name.
 #[derive(Clone, Debug)]
@@ -126,20 +149,20 @@ impl Bundle {
         packing: &Packing,
         attester: Option<&dyn Attester>,
     ) -> Result<Self> {
-        Self::telling(store, forms, images, packing, attester, &mut |_| Ok(()))
+        Self::telling(store, forms, images, packing, attester, &mut nobody)
     }
 
-    /// The same; `made` is given each layer as soon as its blob is there, while others are still compressed.
+    /// The same; `follower` is told of each layer as soon as its blob is there, while others are still compressed.
     ///
     /// # Errors
-    /// As [`Self::attested`]; what `made` says.
+    /// As [`Self::attested`]; what `follower` says.
     pub fn telling(
         store: &Store,
         forms: &Forms,
         images: &[Image],
         packing: &Packing,
         attester: Option<&dyn Attester>,
-        made: &mut Made<'_>,
+        follower: &mut dyn Follower,
     ) -> Result<Self> {
         let annotations = &packing.annotations;
         let mut bundle = Self {
@@ -159,7 +182,7 @@ impl Bundle {
                 ..Platform::default()
             };
             let created = config.created.as_deref().and_then(timestamp::parse);
-            let (mut entry, layers) = bundle.image(store, forms, image, &platform, packing, made)?;
+            let (mut entry, layers) = bundle.image(store, forms, image, &platform, packing, follower)?;
             if let Some(attester) = attester {
                 let packed = Packed { at, platform: &platform, created, manifest: &entry, layers: &layers };
                 attestations.extend(bundle.attest(&attester.statements(&packed)?, &entry, packing)?);
@@ -225,7 +248,7 @@ impl Bundle {
         image: &Image,
         platform: &Platform,
         packing: &Packing,
-        made: &mut Made<'_>,
+        follower: &mut dyn Follower,
     ) -> Result<(Descriptor, Vec<Descriptor>)> {
         let infos = infos(store, image)?;
         let annotations = packing.annotations.manifest(platform);
@@ -240,15 +263,15 @@ impl Bundle {
         let (document, manifest) = match kept {
             Some((document, manifest)) => {
                 for (info, descriptor) in infos.into_iter().zip(&manifest.layers) {
-                    self.layer(info, descriptor, made)?;
+                    self.layer(info, descriptor, false, follower)?;
                 }
                 (document, manifest)
             }
             None => {
                 let mut layers = Vec::with_capacity(infos.len());
                 for info in infos {
-                    let descriptor = blob(store, forms, &info, packing)?;
-                    self.layer(info, &descriptor, made)?;
+                    let (descriptor, copied) = blob(store, forms, &info, packing, follower)?;
+                    self.layer(info, &descriptor, copied, follower)?;
                     layers.push(descriptor);
                 }
                 let kind = if packing.docker { media_type::DOCKER_CONFIG } else { media_type::OCI_CONFIG };
@@ -268,12 +291,18 @@ impl Bundle {
     }
 
     /// Adds a layer, unless it is there under the same digest.
-    fn layer(&mut self, info: LayerInfo, descriptor: &Descriptor, made: &mut Made<'_>) -> Result<()> {
+    fn layer(
+        &mut self,
+        info: LayerInfo,
+        descriptor: &Descriptor,
+        copied: bool,
+        follower: &mut dyn Follower,
+    ) -> Result<()> {
         if self.layers.iter().any(|known| known.descriptor.digest == descriptor.digest) {
             return Ok(());
         }
         let layer = LayerBlob { info, descriptor: descriptor.clone() };
-        made(&layer)?;
+        follower.made(&layer, copied)?;
         self.layers.push(layer);
         Ok(())
     }
@@ -318,8 +347,14 @@ pub(crate) fn obtainable(store: &Store, info: &LayerInfo, digest: &Digest) -> Re
         || !store.blob_sources(digest)?.is_empty())
 }
 
-/// The blob that a layer leaves as: one that it has, or one that is made now.
-pub(crate) fn blob(store: &Store, forms: &Forms, info: &LayerInfo, packing: &Packing) -> Result<Descriptor> {
+/// The blob that a layer leaves as: one that it has, or one that is made now; and whether it has its bytes beside.
+pub(crate) fn blob(
+    store: &Store,
+    forms: &Forms,
+    info: &LayerInfo,
+    packing: &Packing,
+    follower: &mut dyn Follower,
+) -> Result<(Descriptor, bool)> {
     let kind = |blob: &Descriptor| media_type::layer_compression(&blob.media_type);
     let serves = |blob: &Descriptor| match kind(blob) {
         Some(kind) if packing.force => kind == packing.wanted(),
@@ -340,10 +375,13 @@ pub(crate) fn blob(store: &Store, forms: &Forms, info: &LayerInfo, packing: &Pac
     // What is here is compressed again rather than looked for in a cache that may be gone.
     let again = |remote: &&store::Remote| remote.is_lasting() || !info.is_local();
     let remote = || Some(info.remote.as_ref().filter(again)?.descriptor.clone()).filter(|blob| serves(blob));
-    let blob = match known.or_else(remote) {
-        Some(blob) => blob,
-        None => forms.compressed(info.id, packing.compression.unwrap_or(Compression::Gzip), packing.level)?,
+    let (blob, copied) = match known.or_else(remote) {
+        Some(blob) => (blob, false),
+        None => {
+            let compression = packing.compression.unwrap_or(Compression::Gzip);
+            forms.compressed_beside(info.id, compression, packing.level, &mut || follower.beside())?
+        }
     };
     let kind = kind(&blob).unwrap_or(media_type::Compression::Gzip);
-    Ok(Descriptor::new(media_type::layer(kind, packing.docker), blob.digest, blob.size))
+    Ok((Descriptor::new(media_type::layer(kind, packing.docker), blob.digest, blob.size), copied))
 }

@@ -1,8 +1,8 @@
 //! Indexes in the store: what a bundle of several images becomes under a name, and what a name gives back to leave, byte
 //! for byte as it came.
 
-use crate::bundle::{Document, LayerBlob, infos, obtainable};
-use crate::{Bundle, Error, Packing, Result};
+use crate::bundle::{Document, LayerBlob, infos, nobody, obtainable};
+use crate::{Bundle, Error, Follower, Packing, Result};
 use oci::{Descriptor, Digest, Index, Manifest, Platform, Reference, media_type};
 use snapshot::Forms;
 use store::{Image, NamedIndex, NewIndex, Store};
@@ -30,10 +30,19 @@ impl Leaving {
     /// # Errors
     /// Layers whose bytes cannot be had.
     pub fn bundle(self, store: &Store, forms: &Forms) -> Result<Bundle> {
+        self.bundle_telling(store, forms, &mut nobody)
+    }
+
+    /// The same; `follower` is told of the layers of an image as soon as their blobs are there.
+    ///
+    /// # Errors
+    /// As [`Self::bundle`]; what `follower` says.
+    pub fn bundle_telling(self, store: &Store, forms: &Forms, follower: &mut dyn Follower) -> Result<Bundle> {
         match self {
             Self::Index(bundle) => Ok(bundle),
             Self::Image { image, .. } => {
-                Bundle::new(store, forms, std::slice::from_ref(&image), &Packing::default())
+                let images = std::slice::from_ref(&image);
+                Bundle::telling(store, forms, images, &Packing::default(), None, follower)
             }
         }
     }

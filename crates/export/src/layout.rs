@@ -15,8 +15,8 @@
 
 use crate::folder::Folder;
 use crate::place::{Fetched, LayoutName};
-use crate::sink::{FolderSink, Sink, TarSink, archive_error, blob_name, bytes, copy};
-use crate::{Bundle, Error, LayerBlob, Result, archive};
+use crate::sink::{FolderSink, Out, Sink, TarSink, archive_error, blob_name, bytes, put_layer};
+use crate::{Bundle, Error, Follower, Result, archive};
 use oci::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type, timestamp};
 use snapshot::Forms;
 use std::io::Write;
@@ -30,39 +30,48 @@ const CREATED: &str = "org.opencontainers.image.created";
 /// The file `oci-layout`.
 const VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Writes a layout as a tar: bundles and what each is called; no name is allowed.
-///
-/// # Errors
-/// Blobs that cannot be had; `out` fails.
-pub fn write(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], out: &mut dyn Write) -> Result<()> {
-    let mut sink = TarSink::new(out);
-    let mut index = Index::oci(Vec::new());
-    for (bundle, names) in bundles {
-        blobs(forms, bundle, &mut sink)?;
-        enter(&mut index, bundle, names);
-    }
-    bytes(&mut sink, "index.json", &index.to_bytes())?;
-    bytes(&mut sink, "oci-layout", VERSION)?;
-    sink.finish()
+/// A layout that is written as a tar.
+pub struct Archive<'a> {
+    sink: TarSink<'a>,
+    index: Index,
+    /// For whom Docker's `manifest.json` is, and the images in it.
+    docker: Option<(Platform, Vec<archive::DockerImage>)>,
 }
 
-/// Writes a layout as a tar with Docker's `manifest.json` beside its index, as newer Dockers do: whoever knows no layouts
-/// finds the image of each bundle that is for `machine`, or else its first.
-///
-/// # Errors
-/// As [`write()`].
-pub fn write_for_docker(
-    forms: &Forms,
-    bundles: &[(Bundle, Vec<Reference>)],
-    machine: &Platform,
-    out: &mut dyn Write,
-) -> Result<()> {
-    let mut sink = TarSink::new(out);
-    let mut index = Index::oci(Vec::new());
-    let mut images = Vec::new();
-    for (bundle, names) in bundles {
-        blobs(forms, bundle, &mut sink)?;
-        enter(&mut index, bundle, names);
+impl<'a> Archive<'a> {
+    /// Begins a layout.
+    #[must_use]
+    pub fn new(out: Out<'a>) -> Self {
+        Self { sink: TarSink::new(out), index: Index::oci(Vec::new()), docker: None }
+    }
+
+    /// Begins a layout that has Docker's `manifest.json` beside its index, as newer Dockers write: whoever knows no
+    /// layouts finds the image of each bundle that is for `machine`, or else its first.
+    #[must_use]
+    pub fn for_docker(out: Out<'a>, machine: Platform) -> Self {
+        Self { docker: Some((machine, Vec::new())), ..Self::new(out) }
+    }
+
+    /// Has `make` make a bundle to be [added](Self::add), whose layers are in the archive as soon as they are compressed.
+    ///
+    /// # Errors
+    /// What `make` says; the archive cannot be written.
+    pub fn follow<E: From<Error>>(
+        &mut self,
+        forms: &Forms,
+        make: impl FnOnce(&mut dyn Follower) -> Result<Bundle, E>,
+    ) -> Result<Bundle, E> {
+        self.sink.follow(forms, make)
+    }
+
+    /// Adds a bundle and what it is called; no name is allowed.
+    ///
+    /// # Errors
+    /// Blobs that cannot be had; the archive cannot be written.
+    pub fn add(&mut self, forms: &Forms, bundle: &Bundle, names: &[Reference]) -> Result<()> {
+        blobs(forms, bundle, &mut self.sink)?;
+        enter(&mut self.index, bundle, names);
+        let Some((machine, images)) = &mut self.docker else { return Ok(()) };
         let mut best: Option<(Option<u32>, Manifest)> = None;
         for document in &bundle.manifests {
             let Ok(manifest) = Manifest::parse(&document.bytes) else { continue };
@@ -75,11 +84,21 @@ pub fn write_for_docker(
             let layers = manifest.layers.iter().map(|layer| blob_name(&layer.digest)).collect();
             archive::DockerImage::new(blob_name(&manifest.config.digest), names, layers)
         }));
+        Ok(())
     }
-    bytes(&mut sink, "index.json", &index.to_bytes())?;
-    bytes(&mut sink, "manifest.json", &archive::DockerImage::list(&images))?;
-    bytes(&mut sink, "oci-layout", VERSION)?;
-    sink.finish()
+
+    /// Ends the layout.
+    ///
+    /// # Errors
+    /// The archive cannot be written.
+    pub fn finish(mut self) -> Result<()> {
+        bytes(&mut self.sink, "index.json", &self.index.to_bytes())?;
+        if let Some((_, images)) = &self.docker {
+            bytes(&mut self.sink, "manifest.json", &archive::DockerImage::list(images))?;
+        }
+        bytes(&mut self.sink, "oci-layout", VERSION)?;
+        self.sink.finish()
+    }
 }
 
 /// How well the image of a manifest fits a machine; nothing where it is no image's.
@@ -113,7 +132,7 @@ pub fn date(bundle: &mut Bundle, images: &[Image]) {
 /// Writes a layout into a folder, which is made where it is missing.
 ///
 /// # Errors
-/// As [`write()`].
+/// As [`Archive::add`].
 pub fn write_folder(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], folder: &Path) -> Result<()> {
     let mut sink = FolderSink::new(folder)?;
     for (bundle, _) in bundles {
@@ -129,7 +148,7 @@ pub fn write_folder(forms: &Forms, bundles: &[(Bundle, Vec<Reference>)], folder:
 /// Adds a bundle to a layout's folder, under a tag.
 ///
 /// # Errors
-/// As [`write()`].
+/// As [`Archive::add`].
 pub fn write_tagged(forms: &Forms, bundle: &Bundle, name: &LayoutName) -> Result<()> {
     blobs(forms, bundle, &mut FolderSink::new(&name.folder)?)?;
     add_entry(&name.folder, &bundle.root, name.tag.as_deref())
@@ -137,10 +156,8 @@ pub fn write_tagged(forms: &Forms, bundle: &Bundle, name: &LayoutName) -> Result
 
 /// Writes what a bundle has.
 fn blobs(forms: &Forms, bundle: &Bundle, sink: &mut dyn Sink) -> Result<()> {
-    for LayerBlob { info, descriptor } in &bundle.layers {
-        sink.put(&blob_name(&descriptor.digest), descriptor.size, &mut |out| {
-            copy(&mut forms.blob(info.id, descriptor)?, out)
-        })?;
+    for blob in &bundle.layers {
+        put_layer(sink, forms, blob)?;
     }
     for document in bundle.configs.iter().chain(&bundle.manifests) {
         bytes(sink, &blob_name(&document.descriptor.digest), &document.bytes)?;

@@ -26,9 +26,10 @@ mod sink;
 mod stated;
 
 pub use annotations::Annotations;
-pub use bundle::{Attester, Bundle, Document, LayerBlob, Made, Packed, Packing};
+pub use bundle::{Attester, Bundle, Document, Follower, LayerBlob, Packed, Packing};
 pub use error::Error;
 pub use image::{NewImage, finish};
+pub use sink::Out;
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -92,7 +92,9 @@ impl Pusher<'_> {
         by_digest: bool,
     ) -> Result<Bundle> {
         let bundle = self.layers(target, |send| {
-            Bundle::telling(self.store, self.forms, images, packing, attester, &mut |layer| send(layer))
+            Bundle::telling(self.store, self.forms, images, packing, attester, &mut |layer: &LayerBlob| {
+                send(layer)
+            })
         })?;
         self.documents(&bundle, target, by_digest)?;
         Ok(bundle)

@@ -3,11 +3,30 @@
 //! Times in a tar are 0 and owners 0, so the same images give the same bytes.
 
 use crate::folder::Folder;
-use crate::{Error, Result};
+use crate::{Error, Follower, LayerBlob, Result};
 use oci::Digest;
+use snapshot::{Beside, Forms};
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The block of a tar.
+const BLOCK: u64 = 512;
+/// What a tar ends with.
+const END: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
+
+/// Where an archive goes.
+pub enum Out<'a> {
+    /// Into a stream, from its first byte to its last.
+    Stream(&'a mut dyn Write),
+    /// Into a regular file, from its start on. Layers that are compressed for the archive are written there while they
+    /// are, and the members before them when their digests are known. What the file has beyond the archive's end is cut
+    /// off.
+    File(&'a File),
+}
 
 /// Where members go.
 pub(crate) trait Sink {
@@ -22,18 +41,71 @@ pub(crate) trait Sink {
 
 /// Members of a tar.
 pub(crate) struct TarSink<'a> {
-    builder: tar::Builder<&'a mut dyn Write>,
+    out: Out<'a>,
+    /// Where the next member begins.
+    at: u64,
     written: HashSet<String>,
 }
 
 impl<'a> TarSink<'a> {
-    pub(crate) fn new(out: &'a mut dyn Write) -> Self {
-        Self { builder: tar::Builder::new(out), written: HashSet::new() }
+    pub(crate) fn new(out: Out<'a>) -> Self {
+        Self { out, at: 0, written: HashSet::new() }
     }
 
     /// Ends the tar.
     pub(crate) fn finish(mut self) -> Result<()> {
-        self.builder.finish().map_err(archive_error)
+        let ended = self.write_all(&END).and_then(|()| match self.out {
+            Out::Stream(_) => Ok(()),
+            Out::File(file) => file.set_len(self.at),
+        });
+        ended.map_err(archive_error)
+    }
+
+    fn header(&mut self, name: &str, size: u64) -> Result<()> {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).map_err(archive_error)?;
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_cksum();
+        self.write_all(header.as_bytes()).map_err(archive_error)
+    }
+
+    /// Fills the last block of a member.
+    fn padding(&mut self) -> Result<()> {
+        let missing = self.at.next_multiple_of(BLOCK) - self.at;
+        self.write_all(&END[..missing as usize]).map_err(archive_error)
+    }
+
+    /// Puts the layers of a bundle in while `make` makes it. An error of the archive comes before what `make` says of it.
+    pub(crate) fn follow<T, E: From<Error>>(
+        &mut self,
+        forms: &Forms,
+        make: impl FnOnce(&mut dyn Follower) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let failed = Arc::default();
+        let made = make(&mut Following { sink: self, forms, failed: Arc::clone(&failed) });
+        let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(made, |error| Err(archive_error(error).into()))
+    }
+}
+
+impl Write for TarSink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = match &mut self.out {
+            Out::Stream(out) => out.write(bytes)?,
+            Out::File(file) => file.write_at(bytes, self.at)?,
+        };
+        self.at += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match &mut self.out {
+            Out::Stream(out) => out.flush(),
+            Out::File(_) => Ok(()),
+        }
     }
 }
 
@@ -47,23 +119,71 @@ impl Sink for TarSink<'_> {
         if !self.written.insert(name.to_owned()) {
             return Ok(());
         }
-        let mut header = tar::Header::new_ustar();
-        header.set_path(name).map_err(archive_error)?;
-        header.set_size(size);
-        header.set_mode(0o644);
-        header.set_mtime(0);
-        header.set_entry_type(tar::EntryType::Regular);
-        header.set_cksum();
-        let out = self.builder.get_mut();
-        out.write_all(header.as_bytes()).map_err(archive_error)?;
-        let mut counted = Counted { inner: out, count: 0 };
-        write(&mut counted)?;
-        if counted.count != size {
-            let reason = format!("{name} came out with {} bytes, not with {size}", counted.count);
+        self.header(name, size)?;
+        let start = self.at;
+        write(self)?;
+        let count = self.at - start;
+        if count != size {
+            let reason = format!("{name} came out with {count} bytes, not with {size}");
             return Err(Error::Archive { name: "output".to_owned(), reason });
         }
-        let padding = (512 - size % 512) % 512;
-        out.write_all(&[0; 512][..usize::try_from(padding).unwrap_or(0)]).map_err(archive_error)
+        self.padding()
+    }
+}
+
+/// Why an archive could not be written by another thread.
+type Failed = Arc<Mutex<Option<std::io::Error>>>;
+
+/// Layers that go into a tar while they are made.
+struct Following<'b, 'a> {
+    sink: &'b mut TarSink<'a>,
+    forms: &'b Forms,
+    failed: Failed,
+}
+
+impl Follower for Following<'_, '_> {
+    fn beside(&mut self) -> Option<Beside> {
+        let Out::File(file) = self.sink.out else { return None };
+        // Without another descriptor it is copied afterwards.
+        let file = file.try_clone().ok()?;
+        Some(Box::new(Member { file, at: self.sink.at + BLOCK, failed: Arc::clone(&self.failed) }))
+    }
+
+    fn made(&mut self, layer: &LayerBlob, copied: bool) -> Result<()> {
+        let name = blob_name(&layer.descriptor.digest);
+        if !copied || !self.sink.written.insert(name.clone()) {
+            return put_layer(self.sink, self.forms, layer);
+        }
+        self.sink.header(&name, layer.descriptor.size)?;
+        self.sink.at += layer.descriptor.size;
+        self.sink.padding()
+    }
+}
+
+/// A member of a tar in a file, whose header is written when its bytes are there.
+struct Member {
+    file: File,
+    at: u64,
+    failed: Failed,
+}
+
+impl Write for Member {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.file.write_at(bytes, self.at) {
+            Ok(count) => {
+                self.at += count as u64;
+                Ok(count)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Err(std::io::Error::other("the archive cannot be written"))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -116,6 +236,14 @@ pub(crate) fn archive_error(source: std::io::Error) -> Error {
 /// Writes a document.
 pub(crate) fn bytes(sink: &mut dyn Sink, name: &str, bytes: &[u8]) -> Result<()> {
     sink.put(name, bytes.len() as u64, &mut |out| out.write_all(bytes).map_err(archive_error))
+}
+
+/// Writes a layer's blob as it is in the store.
+pub(crate) fn put_layer(sink: &mut dyn Sink, forms: &Forms, layer: &LayerBlob) -> Result<()> {
+    let LayerBlob { info, descriptor } = layer;
+    sink.put(&blob_name(&descriptor.digest), descriptor.size, &mut |out| {
+        copy(&mut forms.blob(info.id, descriptor)?, out)
+    })
 }
 
 /// Where a blob stands.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use export::archive::{Saved, save};
-use export::{Annotations, Bundle, Packing, layout, local};
+use export::{Annotations, Bundle, Error, Follower, Out, Packing, layout, local};
 use layer::LayerId;
 use oci::{Descriptor, Digest, History, ImageConfig, Index, Manifest};
 use snapshot::{BoxError, Fetcher, Forms};
@@ -209,7 +209,7 @@ fn a_docker_archive_is_whole_and_the_same_each_time() {
     let image = kit.image();
     let archive = || {
         let mut bytes = Vec::new();
-        save(&kit.store, &kit.forms, std::slice::from_ref(&image), &mut bytes).unwrap();
+        save(&kit.store, &kit.forms, std::slice::from_ref(&image), Out::Stream(&mut bytes)).unwrap();
         bytes
     };
     let bytes = archive();
@@ -226,12 +226,80 @@ fn a_docker_archive_is_whole_and_the_same_each_time() {
 }
 
 #[test]
+fn an_archive_is_the_same_whether_its_layers_are_made_for_it_or_known() {
+    let kit = Kit::new();
+    // Two layers with the same tar: the second is compressed as well, and is in the archive already.
+    let twin = || {
+        kit.layer(|root| {
+            let file = std::fs::File::create(root.join("twin")).unwrap();
+            (&file).write_all(&[7; 3000]).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        })
+    };
+    let stack = [kit.stack(), vec![twin(), twin()]].concat();
+    let saved = kit.image_for("amd64", stack);
+    let image = kit.store.image(&saved.image.to_string()).unwrap().unwrap();
+    let packing = Packing { compression: Some(layer::Compression::Zstd), force: true, ..Packing::default() };
+    let write = |out: Out<'_>| {
+        let mut archive = layout::Archive::new(out);
+        let images = std::slice::from_ref(&image);
+        let make = |follower: &mut dyn Follower| {
+            Bundle::telling(&kit.store, &kit.forms, images, &packing, None, follower)
+        };
+        let bundle = archive.follow(&kit.forms, make).unwrap();
+        archive.add(&kit.forms, &bundle, &saved.names).unwrap();
+        archive.finish().unwrap();
+        bundle
+    };
+    let file = |name: &str| {
+        let path = kit.folder.path().join(name);
+        // What is beyond the end goes.
+        std::fs::write(&path, vec![1; 100_000]).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let bundle = write(Out::File(&file));
+        (bundle, std::fs::read(&path).unwrap())
+    };
+    let (bundle, made) = file("made.tar");
+    assert_eq!(bundle.layers.len(), 3);
+    assert!(made.len() < 20_000, "{}", made.len());
+    let members = members(&made);
+    for layer in &bundle.layers {
+        let digest = layer.descriptor.digest;
+        assert_eq!(Digest::of(&members[&format!("blobs/sha256/{}", digest.hex())]), digest);
+    }
+    assert!(members.contains_key("index.json"));
+    assert!(file("known.tar").1 == made);
+    let mut stream = Vec::new();
+    write(Out::Stream(&mut stream));
+    assert!(stream == made);
+}
+
+#[test]
+fn an_archive_that_cannot_be_written_is_what_is_told() {
+    let kit = Kit::new();
+    let saved = kit.image();
+    let image = kit.store.image(&saved.image.to_string()).unwrap().unwrap();
+    // Writing there says that no space is left.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut archive = layout::Archive::new(Out::File(&full));
+    let made = archive.follow(&kit.forms, |follower| {
+        let images = std::slice::from_ref(&image);
+        Bundle::telling(&kit.store, &kit.forms, images, &Packing::default(), None, follower)
+    });
+    let error = made.unwrap_err();
+    assert!(matches!(&error, Error::Io { action: "write", .. }), "{error:?}");
+    assert_eq!(std::fs::read_dir(kit.folder.path().join("store/ingest")).unwrap().count(), 0);
+}
+
+#[test]
 fn an_oci_archive_and_a_layout_agree() {
     let kit = Kit::new();
     let image = kit.image();
     let mut bytes = Vec::new();
     let bundles = [(kit.bundle(&[image.image], &Packing::default()), image.names)];
-    layout::write(&kit.forms, &bundles, &mut bytes).unwrap();
+    let mut archive = layout::Archive::new(Out::Stream(&mut bytes));
+    archive.add(&kit.forms, &bundles[0].0, &bundles[0].1).unwrap();
+    archive.finish().unwrap();
     let members = members(&bytes);
     let index = Index::parse(&members["index.json"]).unwrap();
     let blob = |digest: &Digest| &members[&format!("blobs/sha256/{}", digest.hex())];

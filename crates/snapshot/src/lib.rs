@@ -15,6 +15,7 @@ mod nested;
 mod rewritten;
 mod tar;
 
+pub use compressed::Beside;
 pub use error::{BoxError, Error};
 pub use forms::{CREATED, Fetcher, Forms, open_directory};
 pub use lowers::Lowers;

@@ -103,7 +103,7 @@ pub fn contents(
         }
         let diff_id = forms.diff_ids(&[*id])?[0].digest;
         let info = store.layers(&[*id])?.pop().flatten().ok_or(snapshot::Error::NoLayer { id: *id })?;
-        let descriptor = bundle::blob(store, forms, &info, packing)?;
+        let (descriptor, _) = bundle::blob(store, forms, &info, packing, &mut bundle::nobody)?;
         at.insert(*id, config.layers.len());
         config.layers.push(Layer {
             blob: Some(descriptor.digest),

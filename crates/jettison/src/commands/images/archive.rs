@@ -8,10 +8,10 @@ use crate::showing::{ProgressArgs, Showing};
 use crate::{pulling, screen};
 use clap::{Args, ValueEnum};
 use export::archive::{self, Saved};
+use export::indexes::{self, Leaving};
 use export::load::Loaded;
-use export::{Bundle, indexes, layout};
+use export::{Out, layout};
 use oci::{Digest, Platform, Reference};
-use snapshot::Forms;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -112,6 +112,15 @@ struct Items {
     indexes: Vec<(String, Digest, Vec<Reference>)>,
 }
 
+impl Items {
+    /// What an OCI layout has of the images and indexes, each as it is and with its names.
+    fn leaving(&self, store: &Store) -> export::Result<Vec<(Leaving, &Vec<Reference>)>> {
+        let images = self.images.iter().map(|saved| (saved.image.to_string(), &saved.names));
+        let whole = self.indexes.iter().map(|(name, _, names)| (name.clone(), names));
+        images.chain(whole).map(|(name, names)| Ok((indexes::leaving(store, &name, None)?, names))).collect()
+    }
+}
+
 /// Runs `save`.
 pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
     if args.output.is_none() && screen::out_is_terminal() {
@@ -131,29 +140,36 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
             .output
             .as_ref()
             .ok_or_else(|| CommandError::usage("the format oci-dir needs `--output FOLDER`"))?;
-        layout::write_folder(&forms, &bundles(store, &forms, &items)?, folder)?;
+        let bundles = items.leaving(store)?.into_iter().map(|(leaving, names)| {
+            let bundle = leaving.bundle(store, &forms)?;
+            Ok((bundle, names.clone()))
+        });
+        layout::write_folder(&forms, &bundles.collect::<export::Result<Vec<_>>>()?, folder)?;
         store.finish()?;
         return Ok(0);
     }
-    let write = |out: &mut dyn Write| -> export::Result<()> {
-        match args.format {
+    let write = |out: Out<'_>| -> export::Result<()> {
+        let mut archive = match args.format {
             Format::DockerArchive if items.indexes.is_empty() => {
-                archive::save(store, &forms, &items.images, out)
+                return archive::save(store, &forms, &items.images, out);
             }
             // As Docker's own: a layout, and beside it what older readers look for.
-            Format::DockerArchive => {
-                layout::write_for_docker(&forms, &bundles(store, &forms, &items)?, &Platform::host(), out)
-            }
-            Format::OciArchive | Format::OciDir => {
-                layout::write(&forms, &bundles(store, &forms, &items)?, out)
-            }
+            Format::DockerArchive => layout::Archive::for_docker(out, Platform::host()),
+            Format::OciArchive | Format::OciDir => layout::Archive::new(out),
+        };
+        for (leaving, names) in items.leaving(store)? {
+            let bundle =
+                archive.follow(&forms, |follower| leaving.bundle_telling(store, &forms, follower))?;
+            archive.add(&forms, &bundle, names)?;
         }
+        archive.finish()
     };
     match &args.output {
         None => {
             let mut pipe = Pipe { out: std::io::stdout().lock(), gone: false };
             let mut out = BufWriter::with_capacity(1 << 20, &mut pipe);
-            let saved = write(&mut out).map_err(CommandError::from).and_then(|()| Ok(out.flush()?));
+            let saved =
+                write(Out::Stream(&mut out)).map_err(CommandError::from).and_then(|()| Ok(out.flush()?));
             drop(out.into_parts());
             match saved {
                 // A reader that has read enough is no error.
@@ -165,16 +181,6 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
     }
     store.finish()?;
     Ok(0)
-}
-
-/// What an OCI layout has of the images and indexes, each as it is.
-fn bundles(store: &Store, forms: &Forms, items: &Items) -> export::Result<Vec<(Bundle, Vec<Reference>)>> {
-    let images = items.images.iter().map(|saved| (saved.image.to_string(), &saved.names));
-    let whole = items.indexes.iter().map(|(name, _, names)| (name.clone(), names));
-    images
-        .chain(whole)
-        .map(|(name, names)| Ok((indexes::leaving(store, &name, None)?.bundle(store, forms)?, names.clone())))
-        .collect()
 }
 
 /// Standard output that remembers that its reader has gone away.
@@ -267,23 +273,23 @@ fn one(
 
 /// Writes a file that appears under its name only when it is whole. What is no regular file (a pipe, /dev/null) is
 /// written as it is.
-pub(crate) fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome<()>) -> Outcome<()> {
+pub(crate) fn whole<T>(path: &Path, write: impl FnOnce(Out<'_>) -> Outcome<T>) -> Outcome<T> {
     let fail = |error: std::io::Error| CommandError::new(format!("cannot write {}: {error}", path.display()));
     if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
         let file = File::options().write(true).open(path).map_err(fail)?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        write(&mut out)?;
-        return out.flush().map_err(fail);
+        let written = write(Out::Stream(&mut out))?;
+        out.flush().map_err(fail)?;
+        return Ok(written);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
     let file = File::create(&part).map_err(fail)?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    let written = write(&mut out).and_then(|()| out.flush().map_err(fail));
-    if let Err(error) = written {
+    let written = write(Out::File(&file)).inspect_err(|_| {
+        // The error that is told is the one that stopped the writing.
         let _ = std::fs::remove_file(&part);
-        return Err(error);
-    }
-    std::fs::rename(&part, path).map_err(fail)
+    })?;
+    std::fs::rename(&part, path).map_err(fail)?;
+    Ok(written)
 }

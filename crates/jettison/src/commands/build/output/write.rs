@@ -8,7 +8,7 @@ use crate::error::{CommandError, Outcome};
 use crate::{screen, time};
 use export::place::LayoutName;
 use export::push::Pusher;
-use export::{Attester, Bundle, Packing, archive, indexes, layout, local};
+use export::{Attester, Bundle, Follower, LayerBlob, Out, Packing, archive, indexes, layout, local};
 use frontend::Lowered;
 use layer::{LayerId, Time};
 use oci::{Descriptor, Digest, Platform, Reference};
@@ -97,7 +97,11 @@ impl Outputs<'_> {
             }
             Kind::Tar { to, split } => {
                 let vertex = self.progress.start("exporting to a tar");
-                stream_to(to, |out| Ok(local::write_tar(forms, &self.files(*split, output), out)?))?;
+                let files = self.files(*split, output);
+                archive_to(to, |out| match out {
+                    Out::Stream(out) => Ok(local::write_tar(forms, &files, out)?),
+                    Out::File(mut file) => Ok(local::write_tar(forms, &files, &mut file)?),
+                })?;
                 vertex.done();
             }
             Kind::Image { store: named, push } => {
@@ -137,13 +141,12 @@ impl Outputs<'_> {
                         write_layout(forms, bundle, &output.names, folder)?;
                     }
                     to if output.packing == Packing::default() => {
-                        stream_to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?;
+                        archive_to(to, |out| Ok(archive::save(store, forms, &saved, out)?))?;
                     }
                     to => {
-                        let bundle = dated(Bundle::new(store, forms, &images, &output.packing)?, &images);
-                        let bundles = [(bundle, output.names.clone())];
-                        stream_to(to, |out| {
-                            Ok(layout::write_for_docker(forms, &bundles, &Platform::host(), out)?)
+                        archive_to(to, |out| {
+                            let archive = layout::Archive::for_docker(out, Platform::host());
+                            self.layout(forms, &images, output, archive)
                         })?;
                     }
                 }
@@ -152,16 +155,18 @@ impl Outputs<'_> {
             Kind::Oci(to) => {
                 let vertex = self.progress.start("exporting to oci image format");
                 let images = self.images(forms, Some((output, false)))?;
-                let bundle = dated(self.bundle(forms, &images, output)?, &images);
-                written.root = Some(bundle.root.clone());
-                self.identify(forms, &images, Some(output), written)?;
-                match to {
-                    Destination::Folder(folder) => write_layout(forms, bundle, &output.names, folder)?,
-                    to => {
-                        let bundles = [(bundle, output.names.clone())];
-                        stream_to(to, |out| Ok(layout::write(forms, &bundles, out)?))?;
+                written.root = Some(match to {
+                    Destination::Folder(folder) => {
+                        let bundle = dated(self.bundle(forms, &images, output)?, &images);
+                        let root = bundle.root.clone();
+                        write_layout(forms, bundle, &output.names, folder)?;
+                        root
                     }
-                }
+                    to => {
+                        archive_to(to, |out| self.layout(forms, &images, output, layout::Archive::new(out)))?
+                    }
+                });
+                self.identify(forms, &images, Some(output), written)?;
                 vertex.done();
             }
         }
@@ -246,10 +251,35 @@ impl Outputs<'_> {
 
     /// What leaves for an output, with what is stated about it.
     fn bundle(&self, forms: &Forms, images: &[store::Image], output: &Output) -> Outcome<Bundle> {
+        self.bundle_telling(forms, images, output, &mut |_: &LayerBlob| Ok(()))
+    }
+
+    fn bundle_telling(
+        &self,
+        forms: &Forms,
+        images: &[store::Image],
+        output: &Output,
+        follower: &mut dyn Follower,
+    ) -> Outcome<Bundle> {
         let store = self.engine.store()?;
         let attester = self.attester(output);
         let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
-        Ok(Bundle::attested(store, forms, images, &output.packing, attester)?)
+        Ok(Bundle::telling(store, forms, images, &output.packing, attester, follower)?)
+    }
+
+    /// Writes what leaves for an output as a layout, layers while they are compressed. Gives what its name stands for.
+    fn layout(
+        &self,
+        forms: &Forms,
+        images: &[store::Image],
+        output: &Output,
+        mut archive: layout::Archive<'_>,
+    ) -> Outcome<Descriptor> {
+        let make = |follower: &mut dyn Follower| self.bundle_telling(forms, images, output, follower);
+        let bundle = dated(archive.follow(forms, make)?, images);
+        archive.add(forms, &bundle, &output.names)?;
+        archive.finish()?;
+        Ok(bundle.root)
     }
 
     /// Whether something is stated about an output's images. What only images carry makes no index of one image in an
@@ -260,7 +290,8 @@ impl Outputs<'_> {
     }
 
     fn attester<'b>(&'b self, output: &'b Output) -> Option<ImageAttester<'b>> {
-        self.states(output).then(|| self.recorder.attester(&output.names))
+        let states = output.carries_attestations() && self.states(output);
+        states.then(|| self.recorder.attester(&output.names))
     }
 
     /// Outputs that have no place for attestations lose them.
@@ -329,12 +360,13 @@ fn time_of(time: SystemTime) -> Time {
     Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
 }
 
-/// Writes a stream; a file appears under its name only when it is whole, and what is no regular file stays one.
-fn stream_to(destination: &Destination, write: impl FnOnce(&mut dyn Write) -> Outcome<()>) -> Outcome<()> {
+/// Writes an archive; a file appears under its name only when it is whole, and what is no regular file stays one.
+fn archive_to<T>(destination: &Destination, write: impl FnOnce(Out<'_>) -> Outcome<T>) -> Outcome<T> {
     let (Destination::File(path) | Destination::Folder(path)) = destination else {
         let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-        write(&mut out)?;
-        return Ok(out.flush()?);
+        let written = write(Out::Stream(&mut out))?;
+        out.flush()?;
+        return Ok(written);
     };
     whole(path, write)
 }
