@@ -175,12 +175,7 @@ impl Bundle {
         let mut attestations = Vec::new();
         for (at, image) in images.iter().enumerate() {
             let config = ImageConfig::parse(&image.config)?;
-            let platform = Platform {
-                os: config.os,
-                architecture: config.architecture,
-                variant: config.variant,
-                ..Platform::default()
-            };
+            let platform = config.platform();
             let created = config.created.as_deref().and_then(timestamp::parse);
             let (mut entry, layers) = bundle.image(store, forms, image, &platform, packing, follower)?;
             if let Some(attester) = attester {

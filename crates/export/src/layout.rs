@@ -108,13 +108,7 @@ fn rank(bundle: &Bundle, manifest: &Manifest, machine: &Platform) -> Option<Opti
     let config = ImageConfig::parse(&config.bytes).ok().filter(|config| {
         matches!(kind, media_type::OCI_CONFIG | media_type::DOCKER_CONFIG) && config.os != "unknown"
     })?;
-    let own = Platform {
-        os: config.os,
-        architecture: config.architecture,
-        variant: config.variant,
-        ..Platform::default()
-    };
-    Some(machine.rank(&own))
+    Some(machine.rank(&config.platform()))
 }
 
 /// Dates the entry that a bundle will have in an index by the newest of its images, unless an annotation does.

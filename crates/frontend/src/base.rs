@@ -29,13 +29,7 @@ impl Lowering<'_> {
     /// InvalidBaseImagePlatform. What the comment above an instruction skips does not count here, as in BuildKit.
     fn check_platform(&mut self, reference: &str, platform: &Platform, image: &BaseImage, span: Span) {
         let expected = platform.normalised();
-        let actual = Platform {
-            os: image.config.os.clone(),
-            architecture: image.config.architecture.clone(),
-            variant: image.config.variant.clone(),
-            ..Platform::default()
-        }
-        .normalised();
+        let actual = image.config.platform().normalised();
         if (&expected.os, &expected.architecture) != (&actual.os, &actual.architecture) {
             let message =
                 messages::invalid_base_image_platform(reference, &expected.to_string(), &actual.to_string());

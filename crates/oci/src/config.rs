@@ -1,7 +1,7 @@
 //! The image configuration (image-spec, config.md) with Docker's further fields. Fields that nobody here knows are
 //! kept, so that an image that passes through loses nothing.
 
-use crate::{Digest, Error, Result};
+use crate::{Digest, Error, Platform, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -180,6 +180,17 @@ impl ImageConfig {
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes)
             .map_err(|source| Error::Document { what: "image configuration", source })
+    }
+
+    /// The platform that the image says it is for.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        Platform {
+            os: self.os.clone(),
+            architecture: self.architecture.clone(),
+            variant: self.variant.clone(),
+            ..Platform::default()
+        }
     }
 
     /// The bytes that are stored, sent and hashed.

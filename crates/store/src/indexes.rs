@@ -159,13 +159,7 @@ impl Store {
 
 /// The platform that an image's configuration says it is for.
 fn own_platform(config: &[u8]) -> Option<Platform> {
-    let config = ImageConfig::parse(config).ok()?;
-    Some(Platform {
-        os: config.os,
-        architecture: config.architecture,
-        variant: config.variant,
-        ..Platform::default()
-    })
+    Some(ImageConfig::parse(config).ok()?.platform())
 }
 
 /// The image of an index that fits a platform best.

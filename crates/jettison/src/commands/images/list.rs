@@ -5,7 +5,7 @@ use crate::environment::Environment;
 use crate::error::Outcome;
 use crate::{screen, table, template, time};
 use clap::Args;
-use oci::{ImageConfig, Platform, Reference};
+use oci::{ImageConfig, Reference};
 use serde_json::{Value, json};
 use store::Store;
 
@@ -101,23 +101,13 @@ fn shown(args: &ListArgs, rows: &[Value]) -> Outcome<String> {
 /// The platforms that a name has images for here, with commas between them.
 fn platforms(store: &Store, name: Option<&Reference>, config: &ImageConfig) -> Outcome<String> {
     let index = name.map(|name| store.index(&name.to_string())).transpose()?.flatten();
-    let Some(index) = index else { return Ok(platform(config)) };
+    let Some(index) = index else { return Ok(config.platform().to_string()) };
     let mut all = Vec::new();
     for (_, image) in store.images_of(&index)? {
-        all.push(platform(&ImageConfig::parse(&image.config)?));
+        all.push(ImageConfig::parse(&image.config)?.platform().to_string());
     }
     all.sort();
     Ok(all.join(","))
-}
-
-fn platform(config: &ImageConfig) -> String {
-    let platform = Platform {
-        os: config.os.clone(),
-        architecture: config.architecture.clone(),
-        variant: config.variant.clone(),
-        ..Platform::default()
-    };
-    platform.to_string()
 }
 
 /// The fields that Docker has, and the platforms.
@@ -139,7 +129,7 @@ fn row(
         "CreatedSince": made.map_or_else(|| "N/A".to_owned(), time::ago),
         "Digest": digest.map(str::to_owned).or(pinned).unwrap_or_else(|| NONE.to_owned()),
         "ID": id,
-        "Platforms": platform(config),
+        "Platforms": config.platform().to_string(),
         "Repository": reference.map_or_else(|| NONE.to_owned(), Reference::familiar_name),
         "SharedSize": "N/A",
         "Size": table::size(image.size),

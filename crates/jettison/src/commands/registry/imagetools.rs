@@ -331,12 +331,7 @@ fn index(
         } else {
             let config = ImageConfig::parse(&config(source, root)?)?;
             let mut entry = root.descriptor.clone();
-            entry.platform = Some(Platform {
-                os: config.os,
-                architecture: config.architecture,
-                variant: config.variant,
-                ..Platform::default()
-            });
+            entry.platform = Some(config.platform());
             vec![entry]
         };
         for entry in found {
