@@ -4,7 +4,7 @@ use crate::config::{Config, Mount, MountSource, NetworkMode, Port, RunOptions};
 use crate::containers::Containers;
 use crate::{Error, Result, names, volumes};
 use network::{PortMapping, ports};
-use oci::ImageConfig;
+use oci::{ImageConfig, Platform};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ pub struct NewContainer {
     pub name: Option<String>,
     /// The image: a name or an id of the store.
     pub image: String,
+    /// Whether somebody chose the image's platform; else one that is not this machine's is warned of.
+    pub platform_chosen: bool,
     /// In place of the image's entrypoint, whose command does not count then; `Some` of nothing removes it.
     pub entrypoint: Option<Vec<String>>,
     /// In place of the image's command.
@@ -127,11 +129,17 @@ impl Containers {
         config.image_id = image.id.to_string();
         let lowers = self.lowers(&new.image, &image.stack)?;
         let mut made = Vec::new();
-        let created =
+        let mut created =
             self.create_with(new, &image, lowers.paths(), &id, &mut config, &settings.config, &mut made);
-        if created.is_err() {
-            for name in made {
-                let _ = store.remove_volume(&name);
+        match &mut created {
+            Ok(created) if !new.platform_chosen => {
+                created.warnings.extend(other_platform(&new.image, &settings.platform(), &Platform::host()));
+            }
+            Ok(_) => {}
+            Err(_) => {
+                for name in made {
+                    let _ = store.remove_volume(&name);
+                }
             }
         }
         created
@@ -254,6 +262,19 @@ impl Containers {
             }
         })
     }
+}
+
+/// What is to be said of an image for another platform than the machine's.
+fn other_platform(image: &str, platform: &Platform, machine: &Platform) -> Option<String> {
+    // Images that were made by hand may say nothing of their platform.
+    let unsaid = platform.os.is_empty() || platform.architecture.is_empty();
+    (!unsaid && machine.rank(platform).is_none()).then(|| {
+        let platform = platform.normalised();
+        format!(
+            "the image `{image}` is for {platform}, and this machine is {machine}; `--platform {platform}` says that this \
+             is meant"
+        )
+    })
 }
 
 fn volume_name(mount: &Mount) -> Option<String> {
@@ -405,6 +426,25 @@ fn with_protocol(port: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_platform_is_told() {
+        let machine: Platform = "linux/amd64".parse().unwrap();
+        let told = |os: &str, architecture: &str, variant: Option<&str>| {
+            let variant = variant.map(str::to_owned);
+            let (os, architecture) = (os.to_owned(), architecture.to_owned());
+            other_platform("x", &Platform { os, architecture, variant, ..Platform::default() }, &machine)
+        };
+        assert_eq!(
+            told("linux", "arm64", Some("v8")).unwrap(),
+            "the image `x` is for linux/arm64, and this machine is linux/amd64; `--platform linux/arm64` says that this \
+             is meant"
+        );
+        assert!(told("windows", "amd64", None).is_some() && told("linux", "amd64", Some("v3")).is_some());
+        for (os, architecture) in [("linux", "amd64"), ("linux", "x86_64"), ("linux", ""), ("", "arm64")] {
+            assert_eq!(told(os, architecture, None), None, "{os}/{architecture}");
+        }
+    }
 
     fn image() -> oci::ContainerConfig {
         oci::ContainerConfig {

@@ -1,7 +1,7 @@
 //! Programs of other platforms, by a handler in binfmt_misc: the kernel's own way, with an interpreter of this machine
 //! for a made-up processor, so that no real handler is met or needed.
 
-use crate::harness::{Context, folder, own_with_busybox, unique};
+use crate::harness::{self, Context, LIMIT, Out, folder, own_with_busybox, unique};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,6 +45,27 @@ impl Drop for Handler {
         }
         let _ = Command::new("umount").arg(self.folder.path()).output();
     }
+}
+
+#[test]
+fn an_image_of_another_platform_is_warned_of_unless_it_was_chosen() {
+    let house = own_with_busybox();
+    let context = Context::dockerfile(
+        "FROM --platform=$BUILDPLATFORM busybox AS files\nFROM scratch\nCOPY --from=files /bin/busybox /sh\n",
+    );
+    // What is in it runs here all the same: nothing but its configuration says where it belongs.
+    house.build(&context, &["--platform", "linux/arm64", "--tag", "foreign"]);
+    let said = "warning: the image `foreign` is for linux/arm64, and this machine is linux/amd64; `--platform linux/arm64`";
+    let run = ["run", "--rm", "foreign", "/sh", "-c", "true"];
+    house.ok(&run).says(said);
+    house.ok(&["create", "--name", "made", "foreign", "/sh", "-c", "true"]).says(said);
+    let silent = |out: Out| assert!(!out.stderr.contains("warning"), "{}", out.stderr);
+    silent(house.ok(&["start", "--attach", "made"]));
+    silent(house.ok(&["run", "--rm", "--platform", "linux/arm64", "foreign", "/sh", "-c", "true"]));
+    silent(house.ok(&["run", "--rm", "busybox", "true"]));
+    let mut command = house.command(&run);
+    command.env("DOCKER_DEFAULT_PLATFORM", "linux/arm64");
+    silent(harness::run(command, LIMIT).ok());
 }
 
 #[test]

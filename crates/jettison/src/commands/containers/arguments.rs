@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use clap::{ArgAction, Args};
 use container::{Limits, NetworkMode, NewContainer, RunOptions};
+use oci::Platform;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -163,9 +164,9 @@ pub(crate) struct ContainerArgs {
     /// The most processes; -1 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
-    /// The platform, which must be this machine's
+    /// The image's platform, such as linux/arm64; one that is not this machine's needs a handler in binfmt_misc
     #[arg(long, value_name = "PLATFORM")]
-    pub(super) platform: Option<String>,
+    platform: Option<String>,
     /// All capabilities, no filter, the host's devices
     #[arg(long)]
     privileged: bool,
@@ -230,6 +231,12 @@ impl ContainerArgs {
         self.words.first().map_or("", String::as_str)
     }
 
+    /// The platform that somebody chose.
+    pub(super) fn platform(&self, environment: &Environment) -> Outcome<Option<Platform>> {
+        let text = self.platform.as_deref().or(environment.get("DOCKER_DEFAULT_PLATFORM"));
+        text.map(str::parse).transpose().map_err(|error: oci::Error| CommandError::usage(error.to_string()))
+    }
+
     /// What the flags say; `attached` is whether the caller's standard input will be.
     pub(super) fn container(
         &self,
@@ -268,6 +275,7 @@ impl ContainerArgs {
         Ok(NewContainer {
             name: self.name.clone(),
             image: self.image().to_owned(),
+            platform_chosen: self.platform(environment)?.is_some(),
             // An empty one removes the image's.
             entrypoint: self
                 .entrypoint

@@ -180,10 +180,7 @@ fn image(engine: &Engine, args: &ContainerArgs) -> Outcome<String> {
             .hint("remove it, or choose another"));
     }
     let name = args.image();
-    let asked = match args.platform.as_deref().or(engine.environment.get("DOCKER_DEFAULT_PLATFORM")) {
-        Some(text) => Some(text.parse::<Platform>().map_err(|error| CommandError::usage(error.to_string()))?),
-        None => None,
-    };
+    let asked = args.platform(&engine.environment)?;
     let wanted = Wanted::These(vec![asked.clone().unwrap_or_else(Platform::host)]);
     if let Some(layout) = pulling::layout(name)? {
         // What a layout has is here: nothing is fetched, but what changed there counts.
