@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the environment says. Read once at the start.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("NO_COLOR", "If set and not empty, nothing is coloured."),
     ("DOCKER_CONFIG", "The folder of Docker's config.json; the default is ~/.docker."),
     ("REGISTRY_AUTH_FILE", "A file with registry credentials, read before all others."),
-    ("CONTAINERS_REGISTRIES_CONF", "The registries.conf to read in place of the usual ones."),
+    (
+        "CONTAINERS_REGISTRIES_CONF",
+        "The registries.conf to read in place of the usual ones; the files of registries.conf.d count all the same.",
+    ),
     ("DOCKER_DEFAULT_PLATFORM", "The default of --platform."),
     ("SOURCE_DATE_EPOCH", "The time that an image says it was made at, in seconds since 1970."),
     ("SSH_AUTH_SOCK", "The socket of the ssh agent that `--ssh default` lends to steps."),
@@ -153,14 +156,18 @@ impl Environment {
         files
     }
 
-    /// The registries.conf files, the first that is there counts.
-    pub(crate) fn registries_conf(&self) -> Vec<PathBuf> {
+    /// The registries.conf files, the first that is there counts; each with the folders whose files are added to it, in
+    /// this order (containers-registries.conf.d(5)): a user's own file leaves out what the system adds.
+    pub(crate) fn registries_conf(&self) -> Vec<(PathBuf, Vec<PathBuf>)> {
+        let (user, system) = (
+            self.config_home().join("containers/registries.conf"),
+            PathBuf::from("/etc/containers/registries.conf"),
+        );
+        let folder = |file: &Path| file.with_extension("conf.d");
+        let both = vec![folder(&system), folder(&user)];
         match self.path("CONTAINERS_REGISTRIES_CONF") {
-            Some(path) => vec![path],
-            None => vec![
-                self.config_home().join("containers/registries.conf"),
-                "/etc/containers/registries.conf".into(),
-            ],
+            Some(path) => vec![(path, both)],
+            None => vec![(user.clone(), vec![folder(&user)]), (system, both)],
         }
     }
 

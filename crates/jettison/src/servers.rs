@@ -4,7 +4,7 @@ use crate::engine::RegistryFlags;
 use crate::environment::Environment;
 use registry::{Credentials, DaemonConf, Error, RegistriesConf, Result, Retry, Timeouts};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What servers know us by.
@@ -26,13 +26,6 @@ pub(crate) fn registries(environment: &Environment, flags: &RegistryFlags) -> Re
             .map(|text| registry::credentials::Inline(text.to_owned())),
         ..Credentials::default()
     };
-    let mut conf = RegistriesConf::default();
-    for path in environment.registries_conf() {
-        if let Some(text) = text(&path)? {
-            conf = RegistriesConf::parse(&text).map_err(|error| in_file(&path, error))?;
-            break;
-        }
-    }
     let daemon = Path::new(DAEMON_CONF);
     let daemon = match text(daemon)? {
         Some(text) => DaemonConf::parse(&text).map_err(|error| in_file(daemon, error))?,
@@ -40,7 +33,7 @@ pub(crate) fn registries(environment: &Environment, flags: &RegistryFlags) -> Re
     };
     let web = web(environment)?;
     Ok(registry::Options {
-        registries: conf,
+        registries: registries_conf(environment)?,
         daemon_mirrors: daemon.registry_mirrors,
         insecure: daemon.insecure_registries.into_iter().chain(flags.insecure_hosts.clone()).collect(),
         insecure_all: flags.insecure,
@@ -56,6 +49,40 @@ pub(crate) fn registries(environment: &Environment, flags: &RegistryFlags) -> Re
         retry: web.retry,
         ..registry::Options::default()
     })
+}
+
+/// The settings of containers-registries.conf(5), with what other files add.
+fn registries_conf(environment: &Environment) -> Result<RegistriesConf> {
+    let read = |path: &Path| -> Result<Option<RegistriesConf>> {
+        let parse = |text: String| RegistriesConf::parse(&text).map_err(|error| in_file(path, error));
+        text(path)?.map(parse).transpose()
+    };
+    let mut conf = RegistriesConf::default();
+    let mut folders = Vec::new();
+    for (path, more) in environment.registries_conf() {
+        folders = more;
+        if let Some(main) = read(&path)? {
+            conf = main;
+            break;
+        }
+    }
+    for path in folders.iter().flat_map(|folder| additions(folder)) {
+        if let Some(later) = read(&path)? {
+            conf.merge(later);
+        }
+    }
+    Ok(conf)
+}
+
+/// The files of a folder whose names end in `.conf`, in the order of their names.
+fn additions(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.as_os_str().as_encoded_bytes().ends_with(b".conf") && !path.is_dir())
+        .collect();
+    files.sort();
+    files
 }
 
 /// How URLs are reached.

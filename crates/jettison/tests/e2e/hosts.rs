@@ -48,13 +48,17 @@ impl Etc {
 
     /// Runs the program where these files are in /etc.
     fn run(&self, house: &House, args: &[&str]) -> Out {
+        run(self.command(house, args), LIMIT)
+    }
+
+    fn command(&self, house: &House, args: &[&str]) -> Command {
         let program = house.command(args);
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c"]);
         command.arg(r#"mount -t overlay -o "lowerdir=$0:/etc" overlay /etc && exec "$@""#);
         command.arg(self.0.path()).arg(program.get_program()).args(program.get_args());
         house.surround(&mut command);
-        run(command, LIMIT)
+        command
     }
 }
 
@@ -154,6 +158,57 @@ fn a_blocked_registry_is_not_asked() {
     assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
     // What is not below the prefix is not blocked.
     house.ok(&["push", &name, &format!("{}/other", proxy.address)]);
+}
+
+#[test]
+fn files_of_registries_conf_d_are_added_in_their_order() {
+    let (registry, house, etc) = (Registry::open(), own(), Etc::new());
+    let name = format!("{}/team/app", registry.address);
+    image(&house, &name);
+    let entry = |blocked: bool| {
+        format!("[[registry]]\nprefix = \"{}/team\"\nblocked = {blocked}\n", registry.address)
+    };
+    let user = house.home().join(".config/containers");
+    let own_file = |path: &str, text: &str| {
+        fs::create_dir_all(user.join(path).parent().unwrap()).unwrap();
+        fs::write(user.join(path), text).unwrap();
+    };
+    let system = |path: &str, text: &str| etc.write(&format!("containers/registries.conf.d/{path}"), text);
+    // Whether it may be pushed: with the file that the environment names, and with the usual ones.
+    let open = |named: bool| {
+        let mut command = etc.command(&house, &["push", &name]);
+        if !named {
+            command.env_remove("CONTAINERS_REGISTRIES_CONF");
+        }
+        let out = run(command, LIMIT);
+        match out.code {
+            Some(0) => true,
+            _ => {
+                out.fails(1).says("registries.conf blocks");
+                false
+            }
+        }
+    };
+    etc.write("containers/registries.conf", &entry(false));
+    house.registries(&entry(false));
+    assert!(open(true) && open(false));
+    system("10-team.conf", &entry(true));
+    assert!(!open(true) && !open(false), "what is added replaces");
+    // What has another ending is no such file, nor is a folder.
+    system("20-team.conf.off", &entry(false));
+    system("30.conf/team.conf", &entry(false));
+    assert!(!open(true) && !open(false));
+    system("9-team.conf", &entry(false));
+    assert!(open(true) && open(false), "`9` comes after `10`");
+    own_file("registries.conf.d/1.conf", &entry(true));
+    assert!(!open(true) && !open(false), "the user's come after the system's");
+    // A registries.conf of the user's own leaves out the system's additions.
+    own_file("registries.conf.d/1.conf", "");
+    system("99.conf", &entry(true));
+    own_file("registries.conf", &entry(false));
+    assert!(!open(true) && open(false));
+    own_file("registries.conf.d/1.conf", "[[registry]]");
+    etc.run(&house, &["push", &name]).fails(1).says("registries.conf.d/1.conf is not valid");
 }
 
 #[test]
