@@ -34,11 +34,11 @@ impl Kit {
     }
 
     fn load(&self, archive: Vec<u8>) -> export::Result<Vec<load::Loaded>> {
-        load::load(&self.store, &self.forms, Cursor::new(archive), "test.tar", &VertexHandle::none())
+        load::load(&self.store, &self.forms, Cursor::new(archive), "test.tar", None, &VertexHandle::none())
     }
 
     fn layout(&self, folder: &Path) -> export::Result<Vec<load::Loaded>> {
-        load::load_layout(&self.store, &self.forms, folder, &VertexHandle::none())
+        load::load_layout(&self.store, &self.forms, folder, None, &VertexHandle::none())
     }
 
     /// What a refused archive must look like: its reason, and nothing kept.

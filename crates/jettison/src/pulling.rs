@@ -310,6 +310,11 @@ pub(crate) fn shown(place: &Place<'_>) -> String {
     }
 }
 
+/// Whether a name was written with neither tag nor digest, so that `latest` was filled in.
+pub(crate) fn is_bare(reference: &Reference, text: &str) -> bool {
+    reference.tag() == Some("latest") && reference.digest().is_none() && !text.ends_with(":latest")
+}
+
 /// How fetchers find the blobs of an image again.
 fn pinned(place: &Place<'_>, manifest: Digest) -> String {
     match place {

@@ -242,10 +242,7 @@ impl Store {
                 self.delete_nameless(transaction, &mut removed)?;
                 return Ok(removed);
             }
-            let holder: Option<String> = transaction
-                .prepare_cached("SELECT name FROM containers WHERE image = ?1 LIMIT 1")?
-                .query_row([&id.as_bytes()[..]], |row| row.get(0))
-                .optional()?;
+            let holder = holder(transaction, &id)?;
             if !force {
                 if by_name.is_none() && names.len() > 1 {
                     return Err(in_use(format!("it has {} names; remove those, or force it", names.len())));
@@ -279,7 +276,7 @@ impl Store {
         Ok(())
     }
 
-    fn delete_image(
+    pub(crate) fn delete_image(
         &self,
         transaction: &Transaction<'_>,
         id: &Digest,
@@ -336,6 +333,14 @@ impl Store {
             Ok(Some(Base { manifest, resolved, config, updated: time(updated) }))
         })
     }
+}
+
+/// A container that uses an image.
+pub(crate) fn holder(transaction: &Transaction<'_>, image: &Digest) -> Result<Option<String>> {
+    Ok(transaction
+        .prepare_cached("SELECT name FROM containers WHERE image = ?1 LIMIT 1")?
+        .query_row([&image.as_bytes()[..]], |row| row.get(0))
+        .optional()?)
 }
 
 pub(crate) fn put_name(

@@ -5,7 +5,7 @@
 //! index itself and its parts are kept as long as a name stands for it. A name also stands for one image: that of this
 //! machine, or, where the index has none for it here, the one that came last.
 
-use crate::images::{Image, put_name, read_image, resolve};
+use crate::images::{Image, Removed, holder, put_name, read_image, resolve};
 use crate::inner::Store;
 use crate::layers::json;
 use crate::{Error, Result};
@@ -157,6 +157,93 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Removes the image of a platform from the index that a name stands for, as `docker rmi --platform` does; all names
+    /// of the index lose it. An image that is alone under its name goes with the name, as does the last one of an index.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such image, or none for the very platform; [`Error::InUse`] if a container uses
+    /// the image, unless `force`.
+    pub fn remove_platform(
+        &self,
+        text: &str,
+        platform: &Platform,
+        machine: &Platform,
+        force: bool,
+    ) -> Result<Vec<Removed>> {
+        let boot = self.boot()?;
+        let missing = || Error::not_found("image", format!("{text} for {platform}"));
+        let removed = self.write(|transaction| {
+            let Some(index) = named(transaction, text)? else {
+                let id = resolve(transaction, text, boot)?.ok_or_else(|| Error::not_found("image", text))?;
+                let image = read_image(transaction, &id, boot)?.ok_or_else(missing)?.0;
+                let own = own_platform(&image.config).ok_or_else(missing)?;
+                return if own.normalised() == platform.normalised() { Ok(None) } else { Err(missing()) };
+            };
+            let root = index.root.digest;
+            let images = parts(transaction, &root, boot)?;
+            let wanted = |part: &&Part| part.platform.normalised() == platform.normalised();
+            let image = images.iter().find(wanted).ok_or_else(missing)?.image;
+            if images.iter().all(|part| part.image == image) {
+                return Ok(None);
+            }
+            if let Some(holder) = holder(transaction, &image)?
+                && !force
+            {
+                let name = format!("{text} for {platform}");
+                return Err(Error::InUse { kind: "image", name, by: format!("container {holder} uses it") });
+            }
+            transaction
+                .prepare_cached("DELETE FROM parts WHERE root = ?1 AND image = ?2")?
+                .execute([&root.as_bytes()[..], &image.as_bytes()[..]])?;
+            // The names stand for another of its images by themselves.
+            let latest = images.iter().rev().find(|part| part.image != image).map(|part| part.image);
+            let next = best(transaction, &root, machine, boot)?.or(latest).ok_or_else(missing)?;
+            let mut rename =
+                transaction.prepare_cached("UPDATE names SET image = ?2 WHERE reference = ?1")?;
+            for name in roots(transaction)?.remove(&root).map(|(_, names)| names).unwrap_or_default() {
+                rename.execute(params![name, &next.as_bytes()[..]])?;
+            }
+            let mut removed = Vec::new();
+            if is_free(transaction, &image)? {
+                self.delete_image(transaction, &image, &mut removed)?;
+            }
+            Ok(Some(removed))
+        })?;
+        match removed {
+            Some(removed) => Ok(removed),
+            None => self.remove_image(text, force),
+        }
+    }
+}
+
+/// An image of an index that is here.
+struct Part {
+    image: Digest,
+    /// What the index says that it is for, or else the image itself.
+    platform: Platform,
+}
+
+/// The images of an index that are here, in the order in which they came.
+fn parts(transaction: &Transaction<'_>, root: &Digest, boot: &str) -> Result<Vec<Part>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT id, platform, config FROM parts JOIN images ON images.id = parts.image
+         WHERE root = ?1 AND (boot IS NULL OR boot = ?2) ORDER BY created, id",
+    )?;
+    let mut rows = statement.query(params![&root.as_bytes()[..], boot])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let said = row.get::<_, Option<String>>(1)?.and_then(|text| text.parse().ok());
+        let platform = match said {
+            Some(said) => Some(said),
+            None => own_platform(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?),
+        };
+        let image = Digest::from_bytes(row.get(0)?);
+        found.extend(platform.map(|platform| Part { image, platform }));
+    }
+    Ok(found)
+}
+
 /// The platform that an image's configuration says it is for.
 fn own_platform(config: &[u8]) -> Option<Platform> {
     Some(ImageConfig::parse(config).ok()?.platform())
@@ -169,22 +256,12 @@ fn best(
     platform: &Platform,
     boot: &str,
 ) -> Result<Option<Digest>> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT id, platform, config FROM parts JOIN images ON images.id = parts.image
-         WHERE root = ?1 AND (boot IS NULL OR boot = ?2) ORDER BY created, id",
-    )?;
-    let mut rows = statement.query(params![&root.as_bytes()[..], boot])?;
     let mut best: Option<(u32, Digest)> = None;
-    while let Some(row) = rows.next()? {
-        let said = row.get::<_, Option<String>>(1)?.and_then(|text| text.parse().ok());
-        let own = match said {
-            Some(said) => Some(said),
-            None => own_platform(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?),
-        };
-        if let Some(rank) = own.and_then(|own| platform.rank(&own))
+    for part in parts(transaction, root, boot)? {
+        if let Some(rank) = platform.rank(&part.platform)
             && best.is_none_or(|(known, _)| rank > known)
         {
-            best = Some((rank, Digest::from_bytes(row.get(0)?)));
+            best = Some((rank, part.image));
         }
     }
     Ok(best.map(|(_, id)| id))
@@ -302,16 +379,21 @@ pub(crate) fn forget_nameless(transaction: &Transaction<'_>) -> Result<Vec<Diges
             loose.extend(image?.map(Digest::from_bytes));
         }
     }
-    let mut needed = transaction.prepare_cached(
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM names WHERE image = ?1)
-         OR EXISTS (SELECT 1 FROM parts WHERE image = ?1) OR EXISTS (SELECT 1 FROM containers WHERE image = ?1)",
-    )?;
     let mut free = Vec::new();
     for image in loose {
-        if !needed.exists([&image.as_bytes()[..]])? {
+        if is_free(transaction, &image)? {
             free.push(image);
         }
     }
     free.sort();
     Ok(free)
+}
+
+/// Whether an image has no name, is in no index and in no container.
+fn is_free(transaction: &Transaction<'_>, image: &Digest) -> Result<bool> {
+    let mut needed = transaction.prepare_cached(
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM names WHERE image = ?1)
+         OR EXISTS (SELECT 1 FROM parts WHERE image = ?1) OR EXISTS (SELECT 1 FROM containers WHERE image = ?1)",
+    )?;
+    Ok(!needed.exists([&image.as_bytes()[..]])?)
 }

@@ -22,6 +22,8 @@ pub(super) struct Found {
     layers: Vec<(Digest, Part)>,
     manifest: Option<(Descriptor, Vec<u8>)>,
     pub(super) names: Vec<Reference>,
+    /// What its configuration says that it is for.
+    platform: Platform,
 }
 
 /// What is loaded.
@@ -39,6 +41,25 @@ pub(super) struct FoundIndex {
     /// The other manifests that are there, and what these name, as members.
     pub(super) others: Vec<(String, Digest)>,
     pub(super) names: Vec<Reference>,
+}
+
+impl Contents {
+    /// Leaves out the images that are not for a platform. Of indexes only that image is there already.
+    pub(super) fn keep_for(&mut self, platform: &Platform, name: &str) -> Result<()> {
+        let indexes = &self.indexes;
+        let of_index =
+            |image: &Found| indexes.iter().any(|index| index.images.iter().any(|(_, id)| *id == image.id));
+        let mut known: Vec<String> = self.images.iter().map(|image| image.platform.to_string()).collect();
+        self.images.retain(|image| of_index(image) || platform.rank(&image.platform).is_some());
+        if self.images.is_empty() {
+            known.dedup();
+            return Err(wrong(
+                name,
+                format!("it has no image for {platform}, only for: {}", known.join(", ")),
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Where a layer's bytes are.
@@ -60,6 +81,7 @@ impl Found {
         names: Vec<Reference>,
         name: &str,
     ) -> Result<Self> {
+        let platform = parsed.platform();
         let diff_ids = parsed.rootfs.diff_ids;
         if diff_ids.len() != parts.len() {
             let (layers, diffs) = (parts.len(), diff_ids.len());
@@ -68,7 +90,8 @@ impl Found {
                 format!("image {id} has {layers} layers, its configuration names {diffs}"),
             ));
         }
-        Ok(Self { id, config, layers: diff_ids.into_iter().zip(parts).collect(), manifest, names })
+        let layers = diff_ids.into_iter().zip(parts).collect();
+        Ok(Self { id, config, layers, manifest, names, platform })
     }
 }
 
@@ -124,7 +147,7 @@ pub(super) fn import(
     let mut loaded = Vec::with_capacity(found.len());
     for image in found {
         let stack = image.layers.iter().map(|(diff_id, _)| known[diff_id]).collect();
-        let Found { id, config, manifest, names, layers } = image;
+        let Found { id, config, manifest, names, layers, .. } = image;
         let of_index = manifest.as_ref().is_some_and(|(descriptor, _)| {
             indexes.iter().any(|index| index.images.contains(&(descriptor.digest, id)))
         });

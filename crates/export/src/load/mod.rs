@@ -19,7 +19,7 @@ mod oci;
 mod ours;
 
 use crate::{Error, Result};
-use ::oci::{Digest, Reference};
+use ::oci::{Digest, Platform, Reference};
 use import::Contents;
 use members::{Archive, Layout, Members};
 use progress::VertexHandle;
@@ -37,21 +37,23 @@ pub struct Loaded {
     pub names: Vec<Reference>,
 }
 
-/// Loads all images of an archive: what `docker save` writes, or an OCI layout as a tar; plain or packed. `name` is
-/// what messages call it.
+/// Loads all images of an archive, or those for a platform: what `docker save` writes, or an OCI layout as a tar; plain
+/// or packed. `name` is what messages call it.
 ///
 /// # Errors
-/// [`Error::Archive`] for an archive that is damaged or of another format. Nothing is left in the store then.
+/// [`Error::Archive`] for an archive that is damaged or of another format, or that has no image for the platform.
+/// Nothing is left in the store then.
 pub fn load(
     store: &Store,
     forms: &Forms,
     input: impl Read + Send + 'static,
     name: &str,
+    platform: Option<&Platform>,
     vertex: &VertexHandle,
 ) -> Result<Vec<Loaded>> {
     tidy(store, || {
         let archive = Archive::spool(store, input, name, vertex)?;
-        read(store, forms, &archive, name, vertex)
+        read(store, forms, &archive, name, platform, vertex)
     })
 }
 
@@ -63,12 +65,13 @@ pub fn load_layout(
     store: &Store,
     forms: &Forms,
     folder: &Path,
+    platform: Option<&Platform>,
     vertex: &VertexHandle,
 ) -> Result<Vec<Loaded>> {
     let name = folder.display().to_string();
     tidy(store, || {
         let layout = Layout::open(store, folder, &name)?;
-        read(store, forms, &layout, &name, vertex)
+        read(store, forms, &layout, &name, platform, vertex)
     })
 }
 
@@ -77,6 +80,7 @@ fn read(
     forms: &Forms,
     members: &dyn Members,
     name: &str,
+    platform: Option<&Platform>,
     vertex: &VertexHandle,
 ) -> Result<Vec<Loaded>> {
     // Newer archives of Docker are both; only the layout tells of several platforms.
@@ -85,10 +89,10 @@ fn read(
         Some(index) if oci::has_indexes(index) => None,
         _ => members.document("manifest.json")?,
     };
-    let found = if let Some(manifest) = manifest {
+    let mut found = if let Some(manifest) = manifest {
         Contents { images: docker::images(members, &manifest, name)?, indexes: Vec::new() }
     } else if let Some(index) = index {
-        oci::images(members, &index, name)?
+        oci::images(members, &index, platform, name)?
     } else {
         let reason = if members.document("repositories")?.is_some() {
             "it has the format of Docker before 1.10 (`repositories` without `manifest.json`)"
@@ -97,6 +101,9 @@ fn read(
         };
         return Err(wrong(name, reason));
     };
+    if let Some(platform) = platform {
+        found.keep_for(platform, name)?;
+    }
     import::import(store, forms, members, found, name, vertex)
 }
 

@@ -16,14 +16,19 @@ pub(super) fn has_indexes(index: &[u8]) -> bool {
         .is_ok_and(|index| index.manifests.iter().any(|entry| media_type::is_index(&entry.media_type)))
 }
 
-/// What a layout has: of an index all images that are there. Of manifests with one name that for this machine's platform
-/// is taken; an image that there is for other platforms only is taken as it is.
-pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<Contents> {
+/// What a layout has: of an index all images that are there, or that for `platform`. Of manifests with one name that for
+/// this platform, or else this machine's, is taken; an image that there is for other platforms only is taken as it is.
+pub(super) fn images(
+    members: &dyn Members,
+    index: &[u8],
+    platform: Option<&Platform>,
+    name: &str,
+) -> Result<Contents> {
     if let Some(layout) = members.document("oci-layout")? {
         check_version(&layout, name)?;
     }
     let index = parse(Index::parse(index), "index.json", name)?;
-    let host = Platform::host();
+    let host = platform.cloned().unwrap_or_else(Platform::host);
     // Manifests of one name are one image for several platforms.
     let mut groups: Vec<(Option<String>, Vec<&Descriptor>)> = Vec::new();
     for descriptor in index.manifests.iter().filter(|descriptor| is_image(descriptor)) {
@@ -48,7 +53,7 @@ pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<
             known.names.extend(names);
             continue;
         }
-        if let Some((index, images)) = whole(members, chosen, name)? {
+        if let Some((index, images)) = whole(members, chosen, platform, name)? {
             indexes.push(FoundIndex { names, ..index });
             found.extend(images);
             continue;
@@ -72,6 +77,7 @@ pub(super) fn images(members: &dyn Members, index: &[u8], name: &str) -> Result<
 fn whole(
     members: &dyn Members,
     descriptor: &Descriptor,
+    platform: Option<&Platform>,
     name: &str,
 ) -> Result<Option<(FoundIndex, Vec<Found>)>> {
     if !media_type::is_index(&descriptor.media_type) {
@@ -82,8 +88,12 @@ fn whole(
     if index.manifests.iter().any(|entry| media_type::is_index(&entry.media_type)) {
         return Ok(None);
     }
+    let entries: Vec<&Descriptor> = match platform {
+        None => index.manifests.iter().collect(),
+        Some(platform) => vec![choose(&index, platform, name)?],
+    };
     let (mut images, mut others, mut found) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in &index.manifests {
+    for entry in entries {
         let there = path(&entry.digest);
         if !members.has(&there)? {
             continue;
@@ -146,19 +156,10 @@ fn resolve(
             return Err(wrong(name, format!("it has indexes in indexes, more than {DEEPEST} deep")));
         }
         let index = parse(Index::parse(&bytes), &path, name)?;
-        let images: Vec<&Descriptor> =
-            index.manifests.iter().filter(|descriptor| is_image(descriptor)).collect();
-        let chosen = match (index.choose(host), &images[..]) {
-            (Some(chosen), _) => chosen,
-            (None, [only]) => only,
-            (None, several) => {
-                let known: Vec<String> =
-                    several.iter().filter_map(|d| d.platform.as_ref()).map(ToString::to_string).collect();
-                return Err(wrong(
-                    name,
-                    format!("it has no image for {host}, only for: {}", known.join(", ")),
-                ));
-            }
+        let mut images = index.manifests.iter().filter(|descriptor| is_image(descriptor));
+        let chosen = match (images.next(), images.next()) {
+            (Some(only), None) => only,
+            _ => choose(&index, host, name)?,
         };
         return resolve(members, chosen, host, name, depth + 1);
     }
@@ -179,6 +180,16 @@ fn resolve(
         .collect();
     let plain = Descriptor::new(&descriptor.media_type, descriptor.digest, bytes.len() as u64);
     Found::new(manifest.config.digest, config, parsed, parts, Some((plain, bytes)), Vec::new(), name)
+}
+
+/// The image of an index for a platform.
+fn choose<'a>(index: &'a Index, platform: &Platform, name: &str) -> Result<&'a Descriptor> {
+    index.choose(platform).ok_or_else(|| {
+        let images = index.manifests.iter().filter(|descriptor| is_image(descriptor));
+        let known: Vec<String> =
+            images.filter_map(|d| d.platform.as_ref()).map(ToString::to_string).collect();
+        wrong(name, format!("it has no image for {platform}, only for: {}", known.join(", ")))
+    })
 }
 
 /// A document by its digest, which is checked.

@@ -169,6 +169,110 @@ fn an_index_is_saved_and_loaded_whole() {
     assert_eq!(platforms(&other, "both:again"), "linux/arm64");
 }
 
+#[test]
+fn one_platform_of_an_archive_is_loaded() {
+    let (house, temp) = (own_with_busybox(), folder());
+    build(&house, "both");
+    let index = named(&house, "both");
+    for format in ["docker-archive", "oci-archive", "oci-dir"] {
+        let file = temp.path().join(format);
+        let file = file.to_str().unwrap();
+        house.ok(&["save", "--format", format, "--output", file, "both"]);
+        let other = own();
+        other
+            .fails(1, &["load", "--platform", "linux/s390x", "--input", file])
+            .says("it has no image for linux/s390x");
+        assert!(!other.has_image("both"));
+        other.ok(&["load", "--platform", "linux/arm64", "--input", file]);
+        assert_eq!(
+            (platforms(&other, "both"), named(&other, "both")),
+            ("linux/arm64".to_owned(), index.clone())
+        );
+        // What comes later is added.
+        other.ok(&["load", "--platform", "linux/amd64", "--input", file]);
+        assert_eq!(platforms(&other, "both"), "linux/amd64,linux/arm64", "{format}");
+    }
+    // Images that are in no index are taken where they fit.
+    let (two, other) = (temp.path().join("two.tar"), own());
+    let arm = temp.path().join("arm.tar");
+    house.ok(&["save", "--platform", "linux/arm64", "--output", arm.to_str().unwrap(), "both"]);
+    house.ok(&["rmi", "both"]);
+    house.ok(&["load", "--input", arm.to_str().unwrap()]);
+    house.ok(&["save", "--output", two.to_str().unwrap(), "both", "busybox"]);
+    let two = two.to_str().unwrap();
+    assert_eq!(
+        other.ok(&["load", "--platform", "linux/amd64", "--input", two]).stdout,
+        "Loaded image: busybox:latest\n"
+    );
+    other
+        .fails(1, &["load", "--platform", "linux/s390x", "--input", two])
+        .says("only for: linux/arm64, linux/amd64");
+}
+
+#[test]
+fn one_platform_of_an_image_is_removed() {
+    let house = own_with_busybox();
+    build(&house, "both");
+    house.ok(&["tag", "both", "both:again"]);
+    let arm = house.ok(&["inspect", "--platform", "linux/arm64", "--format", "{{.Id}}", "both"]).stdout;
+    house.ok(&["create", "--platform", "linux/arm64", "--name", "user", "both"]);
+    let remove = ["rmi", "--platform", "linux/arm64", "both"];
+    house.fails(1, &remove).says("container user uses it");
+    house.ok(&["rm", "user"]);
+    assert_eq!(house.ok(&remove).stdout, format!("Deleted: {arm}"));
+    assert_eq!(platforms(&house, "both:again"), "linux/amd64");
+    house.fails(1, &remove).says("linux/arm64");
+    assert_eq!(house.ok(&["run", "--rm", "both"]).stdout, "amd64\n");
+    // The last ones take the name along; what the name never had is told.
+    let failed = house.fails(1, &["image", "rm", "--platform", "linux/s390x,linux/amd64", "both"]);
+    failed.says("linux/s390x");
+    assert_eq!(failed.stdout, "Untagged: both:latest\n");
+    assert!(!house.has_image("both") && house.has_image("both:again"));
+    house.fails(1, &["rmi", "--platform", "linux/arm64", "busybox"]).says("linux/arm64");
+    house.ok(&["rmi", "--platform", "linux/amd64", "busybox", "both:again"]);
+    assert_eq!(house.ok(&["images", "--all", "--quiet"]).stdout, "");
+}
+
+#[test]
+fn a_tree_shows_the_platforms_of_each_image() {
+    let (house, registry) = (own_with_busybox(), Registry::open());
+    let there = format!("{}/both:v1", registry.address);
+    build(&house, &there);
+    house.ok(&["push", "--quiet", &there]);
+    house.ok(&["tag", &there, "again"]);
+    house.ok(&["create", "--platform", "linux/arm64", &there]);
+    let tree = |house: &House, args: &[&str]| {
+        let text = house.ok(&[&["images", "--tree"], args].concat()).stdout;
+        text.lines()
+            .map(|line| line.split_whitespace().map(str::to_owned).collect())
+            .collect::<Vec<Vec<String>>>()
+    };
+    let lines = tree(&house, &[]);
+    assert_eq!(lines[0].join(" "), "IMAGE ID DISK USAGE CONTENT SIZE USED");
+    let names: Vec<&str> = lines.iter().map(|line| line.first().map_or("", String::as_str)).collect();
+    assert_eq!(names, ["IMAGE", &there, "again:latest", "├─", "└─", "", "busybox:latest", "└─"]);
+    assert_eq!(lines[1].len(), 1, "the last of the names has the line");
+    let (whole, amd, arm) = (&lines[2], &lines[3], &lines[4]);
+    assert_eq!((amd[1].as_str(), arm[1].as_str()), ("linux/amd64", "linux/arm64"));
+    assert_eq!(
+        (whole.last().unwrap(), amd.len(), arm.last().unwrap()),
+        (&"✔".to_owned(), 5, &"✔".to_owned())
+    );
+    let short = |platform: &str| {
+        house.ok(&["inspect", "--platform", platform, "--format", "{{.Id}}", "again"]).stdout[7..19]
+            .to_owned()
+    };
+    assert_eq!((amd[2].clone(), arm[2].clone()), (short("linux/amd64"), short("linux/arm64")));
+    assert!(amd[3..5].iter().all(|size| size.ends_with("MB") || size.ends_with("kB")), "{amd:?}");
+    // What was not pulled is there without an id.
+    let other = own();
+    other.ok(&["pull", "--quiet", "--platform", "linux/arm64", &there]);
+    let lines = tree(&other, &[]);
+    assert_eq!(lines[2].join(" "), "├─ linux/amd64 <none> 0B 0B");
+    assert_eq!(tree(&house, &["busybox"]).len(), 3);
+    house.fails(125, &["images", "--tree", "--quiet"]).says("cannot be used with");
+}
+
 /// Adds an attestation of the first image to the index of a layout, as BuildKit does. Gives the digest of the index.
 fn attest(layout: &Path) -> Digest {
     let put = |bytes: &[u8], kind: &str| {

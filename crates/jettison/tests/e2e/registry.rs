@@ -207,3 +207,31 @@ fn settings_that_are_not_valid_are_named() {
     house.registries("[[registry]]\nlocation = \"127.0.0.1\"\nblocked = yes\n");
     house.fails(1, &["pull", &name]).says("registries.conf").says("blocked");
 }
+
+#[test]
+fn all_tags_of_a_repository_are_pulled_and_pushed() {
+    let (registry, house, there) = (Registry::open(), own(), own());
+    let name = unique(&format!("{}/tagged", registry.address));
+    for (tag, text) in [("1", "one"), ("2", "two"), ("latest", "two")] {
+        let context = Context::dockerfile("FROM scratch\nCOPY f /\nCMD [\"/f\"]\n");
+        context.write("f", text);
+        house.build(&context, &["--tag", &format!("{name}:{tag}")]);
+    }
+    let pushed = house.ok(&["push", "--all-tags", &name]);
+    assert_eq!(pushed.stdout.matches(": digest: sha256:").count(), 3, "{}", pushed.stdout);
+    let pulled = there.ok(&["pull", "-a", &name]);
+    // In the registry's order, which docker-registry leaves to chance.
+    let mut names: Vec<&str> = pulled.stdout.lines().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["1", "2", "latest"].map(|tag| format!("{name}:{tag}")));
+    assert!(!pulled.stderr.contains("default tag"), "{}", pulled.stderr);
+    assert_eq!(there.inspect(&format!("{name}:2"))["Id"], house.inspect(&name)["Id"]);
+    for (command, flag) in [("pull", "-a"), ("pull", "--all-tags"), ("push", "-a")] {
+        for text in
+            [format!("{name}:1"), format!("{name}:latest"), format!("{name}@sha256:{}", "0".repeat(64))]
+        {
+            house.fails(1, &[command, flag, &text]).says("all tags of a repository").says(&name);
+        }
+    }
+    there.fails(1, &["pull", "-a", &format!("{name}/none")]).says("none");
+}

@@ -125,6 +125,49 @@ fn what_a_name_keeps_is_kept_until_the_last_name_goes() {
 }
 
 #[test]
+fn one_platform_of_an_index_goes_alone() {
+    let (_dir, store) = store();
+    let machine = platform("linux/amd64");
+    let remove =
+        |name: &str, text: &str, force| store.remove_platform(name, &platform(text), &machine, force);
+    let (_, amd, arm) = index(&store, 1, &["app", "app:2"]);
+    for missing in ["linux/s390x", "linux/arm/v7", "windows/amd64"] {
+        assert!(remove("app", missing, true).unwrap_err().is_not_found(), "{missing}");
+    }
+    let stack = store.image_for("app", &machine).unwrap().unwrap().stack;
+    let id = "a".repeat(64);
+    let container =
+        NewContainer { id, name: "box".into(), image: Some(amd), stack, ..NewContainer::default() };
+    store.create_container(container).unwrap();
+    let error = remove("app", "linux/amd64", false).unwrap_err();
+    assert!(
+        matches!(&error, Error::InUse { name, by, .. } if name == "app for linux/amd64" && by.contains("box"))
+    );
+    // By force it leaves the index, and stays for its container. Both names stand for what is left.
+    assert_eq!(remove("app", "linux/amd64", true).unwrap(), []);
+    assert_eq!(store.image("app").unwrap().unwrap().id, arm);
+    assert_eq!(store.image("app:2").unwrap().unwrap().id, arm);
+    assert!(store.image_for("app:2", &machine).unwrap().is_none());
+    assert!(store.image(&amd.to_string()).unwrap().is_some());
+    // The last one takes the name along, and goes with the last name.
+    let untagged = |text: &str| Removed::Untagged(format!("docker.io/library/{text}"));
+    assert_eq!(remove("app", "linux/arm64", false).unwrap(), [untagged("app:latest")]);
+    assert_eq!(remove("app:2", "linux/arm64", false).unwrap(), [untagged("app:2"), Removed::Deleted(arm)]);
+
+    let (_, amd, arm) = index(&store, 11, &["both"]);
+    assert_eq!(remove("both", "linux/arm64/v8", false).unwrap(), [Removed::Deleted(arm)]);
+    assert_eq!(store.image("both").unwrap().unwrap().id, amd);
+    // An image that is in no index goes whole, if it is for that platform.
+    let (_, alone) = image(&store, 21, "arm64");
+    store.tag(&alone.to_string(), &name("alone")).unwrap();
+    assert!(remove("alone", "linux/amd64", false).unwrap_err().is_not_found());
+    assert_eq!(
+        remove("alone", "linux/arm64", false).unwrap(),
+        [untagged("alone:latest"), Removed::Deleted(alone)]
+    );
+}
+
+#[test]
 fn unused_images_of_an_index_go_and_stay_together() {
     let (dir, store) = store();
     index(&store, 1, &["used"]);

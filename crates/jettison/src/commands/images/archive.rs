@@ -23,6 +23,9 @@ pub(crate) struct LoadArgs {
     /// The archive, plain or packed, or the folder of an OCI layout; standard input without this
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Load the image for this platform alone
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -43,14 +46,15 @@ pub(crate) fn load(args: &LoadArgs, environment: Environment) -> Outcome {
     let name =
         args.input.as_ref().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
     let vertex = showing.start(&format!("loading {name}"));
+    let platform = args.platform.as_ref();
     let loaded = match &args.input {
-        Some(path) if path.is_dir() => export::load::load_layout(store, &forms, path, &vertex),
+        Some(path) if path.is_dir() => export::load::load_layout(store, &forms, path, platform, &vertex),
         Some(path) => {
             let file = File::open(path)
                 .map_err(|error| CommandError::new(format!("cannot open {name}: {error}")))?;
-            export::load::load(store, &forms, file, &name, &vertex)
+            export::load::load(store, &forms, file, &name, platform, &vertex)
         }
-        None => export::load::load(store, &forms, std::io::stdin(), &name, &vertex),
+        None => export::load::load(store, &forms, std::io::stdin(), &name, platform, &vertex),
     };
     let loaded = loaded.map_err(|error| {
         let damaged = matches!(error, export::Error::Archive { .. });
@@ -209,9 +213,7 @@ fn add(engine: &Engine, name: &str, platform: Option<&Platform>, items: &mut Ite
     let parsed = name.parse::<Reference>().ok();
     let mut names: Vec<Reference> = Vec::new();
     if let Some(reference) = &parsed
-        && !name.contains('@')
-        && reference.familiar() == format!("{}:latest", reference.familiar_name())
-        && !name.ends_with(":latest")
+        && pulling::is_bare(reference, name)
     {
         for image in store.images()? {
             let known = image.names.iter().filter_map(|known| known.reference.parse::<Reference>().ok());

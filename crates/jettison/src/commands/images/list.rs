@@ -7,7 +7,7 @@ use crate::{screen, table, template, time};
 use clap::Args;
 use oci::{ImageConfig, Reference};
 use serde_json::{Value, json};
-use store::Store;
+use store::{Image, Store};
 
 /// List images.
 #[derive(Debug, Args)]
@@ -33,6 +33,9 @@ pub(crate) struct ListArgs {
     /// `table`, `json`, `table TEMPLATE` or a template
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Show the platforms of each image in a tree
+    #[arg(long, conflicts_with_all = ["quiet", "no_trunc", "digests", "format"])]
+    tree: bool,
 }
 
 /// Runs `images`.
@@ -48,8 +51,22 @@ pub(crate) fn list(args: &ListArgs, environment: Environment) -> Outcome {
     }
     images.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
     let store = engine.store()?;
-    let containers = store.containers()?;
     let indexed = store.indexed_images()?;
+    if args.tree {
+        let mut shown: Vec<(&Image, Vec<Reference>)> = Vec::new();
+        for (_, image, _) in &images {
+            let all = image.names.iter().filter_map(|name| name.reference.parse::<Reference>().ok());
+            let names: Vec<Reference> = all.filter(|name| filter.takes_name(Some(name))).collect();
+            let untagged =
+                image.names.is_empty() && !indexed.contains_key(&image.id) && filter.takes_name(None);
+            if untagged || !names.is_empty() {
+                shown.push((image, names));
+            }
+        }
+        screen::out(&super::tree::text(store, &shown)?);
+        return Ok(0);
+    }
+    let containers = store.containers()?;
     let mut rows = Vec::new();
     for (_, image, config) in &images {
         // The images of an index have one row together, that of its name.
@@ -112,7 +129,7 @@ fn platforms(store: &Store, name: Option<&Reference>, config: &ImageConfig) -> O
 
 /// The fields that Docker has, and the platforms.
 fn row(
-    image: &store::Image,
+    image: &Image,
     config: &ImageConfig,
     reference: Option<&Reference>,
     digest: Option<&str>,

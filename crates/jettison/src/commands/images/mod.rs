@@ -6,6 +6,7 @@ mod history;
 mod inspect;
 mod list;
 mod remove;
+mod tree;
 
 pub(crate) use archive::{LoadArgs, SaveArgs, load, save, whole};
 pub(crate) use filter as filters;

@@ -8,7 +8,7 @@ use crate::error::{CommandError, Outcome};
 use crate::showing::{ProgressArgs, Showing};
 use crate::{pulling, screen};
 use clap::Args;
-use oci::Reference;
+use oci::{Platform, Reference};
 use store::Removed;
 
 /// Give an image another name.
@@ -61,6 +61,9 @@ pub(crate) struct RemoveArgs {
     /// Remove also what has several names or is used by a container; one that is not there is no failure
     #[arg(short, long)]
     force: bool,
+    /// Remove the image for this platform alone, where a name stands for several; can be given several times
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    platform: Vec<Platform>,
     /// Keep parents; there are no parent images here, so this changes nothing
     #[arg(long)]
     no_prune: bool,
@@ -79,27 +82,28 @@ pub(crate) fn remove(args: &RemoveArgs, environment: Environment) -> Outcome {
                 "{layout} is not in the store, and nothing is removed from layouts"
             )));
         }
-        match store.remove_image(name, args.force) {
-            Ok(removed) => {
-                for one in removed {
-                    match one {
-                        Removed::Untagged(name) => {
-                            let familiar =
-                                name.parse().map(|reference: Reference| reference.familiar()).unwrap_or(name);
-                            screen::line(&format!("Untagged: {familiar}"));
-                        }
-                        Removed::Deleted(id) => {
-                            deleted = true;
-                            screen::line(&format!("Deleted: {id}"));
-                        }
+        let wanted: Vec<Option<&Platform>> = match &args.platform[..] {
+            [] => vec![None],
+            platforms => platforms.iter().map(Some).collect(),
+        };
+        for platform in wanted {
+            let removed = match platform {
+                Some(platform) => store.remove_platform(name, platform, &Platform::host(), args.force),
+                None => store.remove_image(name, args.force),
+            };
+            match removed {
+                Ok(removed) => {
+                    for one in removed {
+                        deleted |= matches!(one, Removed::Deleted(_));
+                        tell(one);
                     }
                 }
-            }
-            Err(error) => {
-                let missing = error.is_not_found();
-                in_use(store, name, error).show();
-                if !(missing && args.force) {
-                    code = 1;
+                Err(error) => {
+                    let missing = error.is_not_found();
+                    in_use(store, name, error).show();
+                    if !(missing && args.force) {
+                        code = 1;
+                    }
                 }
             }
         }
@@ -110,6 +114,17 @@ pub(crate) fn remove(args: &RemoveArgs, environment: Environment) -> Outcome {
     }
     store.finish()?;
     Ok(code)
+}
+
+/// Says what went.
+fn tell(removed: Removed) {
+    match removed {
+        Removed::Untagged(name) => {
+            let familiar = name.parse().map(|reference: Reference| reference.familiar()).unwrap_or(name);
+            screen::line(&format!("Untagged: {familiar}"));
+        }
+        Removed::Deleted(id) => screen::line(&format!("Deleted: {id}")),
+    }
 }
 
 /// The store's error; where a container is in the way, with its id.

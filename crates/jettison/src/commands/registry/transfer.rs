@@ -21,6 +21,9 @@ pub(crate) struct PullArgs {
     /// Their names; `oci-layout://FOLDER[:TAG][@DIGEST]` is an image of a layout
     #[arg(value_name = "NAME[:TAG|@DIGEST]", required = true)]
     names: Vec<String>,
+    /// Fetch all tags of the repositories
+    #[arg(short, long)]
+    all_tags: bool,
     /// Show nothing but the names at the end
     #[arg(short, long)]
     quiet: bool,
@@ -42,10 +45,16 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
     let asked = args.platform.as_deref().or(environment.get("DOCKER_DEFAULT_PLATFORM"));
     let wanted = if args.all_platforms { Wanted::All } else { Wanted::parse(asked)? };
     let engine = Engine::new(environment, RegistryFlags::from_args(&args.registry)?);
-    let places = args.names.iter().map(|name| engine.place(name)).collect::<Outcome<Vec<_>>>()?;
+    let mut places = Vec::new();
+    for name in &args.names {
+        match args.all_tags {
+            true => places.extend(all_tags(&engine, name)?),
+            false => places.push((engine.place(name)?, name.clone())),
+        }
+    }
     let showing = Showing::new(&args.progress, args.quiet, "Pulling", &engine.environment);
     let mut pulled = Vec::new();
-    for (place, text) in places.iter().zip(&args.names) {
+    for (place, text) in &places {
         // An image of a layout is called what the layout calls it; it may have no name.
         let name = match place {
             Place::Registry { reference, .. } => Some(reference.clone()),
@@ -94,8 +103,37 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
 
 /// Whether the tag `latest` is meant without being written.
 fn takes_latest(place: &Place<'_>, text: &str) -> bool {
-    let Place::Registry { reference, .. } = place else { return false };
-    reference.tag() == Some("latest") && !text.ends_with(":latest") && reference.digest().is_none()
+    matches!(place, Place::Registry { reference, .. } if pulling::is_bare(reference, text))
+}
+
+/// All images of a repository, each with its whole name.
+fn all_tags<'a>(engine: &'a Engine, name: &str) -> Outcome<Vec<(Place<'a>, String)>> {
+    let Place::Registry { client, reference } = engine.place(name)? else {
+        return Err(CommandError::usage(format!("--all-tags: `{name}` is no repository of a registry")));
+    };
+    check_bare(&reference, name)?;
+    let tags = client.tags(&reference)?;
+    if tags.is_empty() {
+        return Err(CommandError::new(format!("the repository `{}` has no tags", reference.familiar_name())));
+    }
+    let tagged = |tag: &String| {
+        let reference = reference.with_tag(tag)?;
+        let text = reference.to_string();
+        Ok((Place::Registry { client, reference }, text))
+    };
+    tags.iter().map(tagged).collect()
+}
+
+/// What goes for all tags names none.
+fn check_bare(reference: &Reference, text: &str) -> Outcome<()> {
+    if pulling::is_bare(reference, text) {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!(
+        "--all-tags is about all tags of a repository, and `{text}` names one image of it"
+    ))
+    .with_code(1)
+    .hint(format!("leave out the tag: `{}`", reference.familiar_name())))
 }
 
 /// Send an image to a registry or into an OCI layout.
@@ -211,7 +249,9 @@ fn targets(args: &PushArgs, engine: &Engine) -> Outcome<Vec<(String, Reference)>
             args.name
         )));
     }
-    if !args.all_tags {
+    if args.all_tags {
+        check_bare(&target, &args.name)?;
+    } else {
         return match engine.store()?.image_id(&target.to_string())? {
             Some(_) => Ok(vec![(target.to_string(), target)]),
             None => Err(CommandError::new(format!("no image `{}` is in the store", target.familiar()))
