@@ -1,6 +1,6 @@
 //! What transfers show of themselves, and that they do nothing one after the other or twice.
 
-use crate::harness::{Context, Fault, FaultProxy, House, LIMIT, Registry, own, run};
+use crate::harness::{Context, Fault, FaultProxy, House, LIMIT, Registry, held, own, run};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -177,4 +177,28 @@ fn a_cut_download_goes_on_where_it_broke() {
         .map(|seen| seen.got)
         .collect();
     assert_eq!(tries, [largest.got, largest.got - largest.got / 2], "the second try asks for the rest");
+}
+
+#[test]
+fn a_cut_upload_goes_on_where_the_registry_says() {
+    let (house, registry, clean) = slowly(0);
+    house.ok(&["push", "three", &format!("{}/first:v1", clean.address)]);
+    let largest = clean.seen().into_iter().max_by_key(|seen| seen.sent).unwrap();
+    let proxy = FaultProxy::before(&registry);
+    let mut point = largest.point;
+    point.target = point.target.replace("/v2/first/", "/v2/second/");
+    let half = largest.sent / 2;
+    proxy.break_at(&point, &Fault::KeepRequest(half), false);
+    let pushed = house.ok(&["push", "three", &format!("{}/second:v1", proxy.address)]);
+    assert_eq!((proxy.mend(), held(&registry, "second", "v1")), (1, Some(3)));
+    let upload = point.target.split('?').next().unwrap();
+    let tries: Vec<(String, usize)> = proxy
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.point.target == point.target || seen.point.target == upload)
+        .map(|seen| (seen.point.method, seen.sent))
+        .collect();
+    let expected = [("GET", 0), ("PUT", largest.sent - half)].map(|(method, sent)| (method.to_owned(), sent));
+    assert_eq!(tries, expected, "the registry is asked, and the rest is sent");
+    assert_eq!(pushed.stdout.matches(": Pushed").count(), 3, "{}", pushed.stdout);
 }

@@ -45,6 +45,9 @@ pub(crate) struct Exchange {
 pub(crate) enum Fault {
     /// The connection ends after so many bytes of the request's body; the registry sees them, too.
     CutRequest(usize),
+    /// The connection of an upload ends after so many bytes, and they are kept, as docker-registry does not: the state of
+    /// the upload tells how many there are, and what is sent later is added to them.
+    KeepRequest(usize),
     /// After so many bytes of the request's body no more are taken.
     StallRequest(usize),
     /// This byte of the request's body changes.
@@ -69,7 +72,11 @@ impl Fault {
     /// Whether it goes by, so that whoever tries again finds everything well.
     pub(crate) fn passes(&self) -> bool {
         match self {
-            Self::CutRequest(_) | Self::StallRequest(_) | Self::CutAnswer(_) | Self::StallAnswer(_) => true,
+            Self::CutRequest(_)
+            | Self::KeepRequest(_)
+            | Self::StallRequest(_)
+            | Self::CutAnswer(_)
+            | Self::StallAnswer(_) => true,
             Self::Instead(status, ..) => matches!(status, 429 | 500..),
             _ => false,
         }
@@ -83,6 +90,8 @@ struct Plan {
     counts: Mutex<HashMap<(String, String), u32>>,
     seen: Mutex<Vec<Exchange>>,
     fired: AtomicU32,
+    /// What there is of uploads that were cut and kept, by their paths.
+    kept: Mutex<HashMap<String, Vec<u8>>>,
     /// How long every exchange takes at least, in milliseconds; bodies of answers trickle all that time.
     slow: AtomicU64,
     /// How many exchanges of blobs are under way, and the most there were.
@@ -198,6 +207,17 @@ fn serve(client: &TcpStream, place: &str, plan: &Plan) -> std::io::Result<()> {
     while let Some(mut request) = read_head(&mut reader)? {
         let (point, fault) = plan.next(&request);
         let length = request.length().unwrap_or(0);
+        let target = request.target().to_owned();
+        let path = target.split('?').next().unwrap_or_default();
+        let kept = plan.kept.lock().unwrap().get(path).cloned();
+        if let (Some(kept), "GET") = (&kept, point.method.as_str()) {
+            let mut answer = Message { start: "HTTP/1.1 204 No Content".to_owned(), ..Message::default() };
+            answer.set("Location", &target);
+            answer.set("Range", &format!("0-{}", kept.len() - 1));
+            answer.write(&mut &*client, true)?;
+            plan.seen.lock().unwrap().push(Exchange { point, sent: 0, head: answer.head().len(), got: 0 });
+            continue;
+        }
         match fault {
             Some(Fault::Instead(status, headers, body)) => {
                 request.take_body(&mut reader, length)?;
@@ -215,6 +235,11 @@ fn serve(client: &TcpStream, place: &str, plan: &Plan) -> std::io::Result<()> {
                 registry.shutdown(Shutdown::Both)?;
                 return client.shutdown(Shutdown::Both);
             }
+            Some(Fault::KeepRequest(at)) => {
+                request.take_body(&mut reader, at.min(length))?;
+                plan.kept.lock().unwrap().insert(path.to_owned(), request.body);
+                return client.shutdown(Shutdown::Both);
+            }
             Some(Fault::StallRequest(at)) => {
                 request.take_body(&mut reader, at.min(length))?;
                 return stall(client);
@@ -226,10 +251,13 @@ fn serve(client: &TcpStream, place: &str, plan: &Plan) -> std::io::Result<()> {
         {
             *byte ^= 1;
         }
+        let sent = request.body.len();
+        if let Some(kept) = kept {
+            request.go_on(kept)?;
+        }
         let _blob = Underway::of(plan, &point);
         let mut answer = ask(place, &request)?;
         let bodiless = point.method == "HEAD";
-        let sent = request.body.len();
         let head = answer.head().len();
         plan.seen.lock().unwrap().push(Exchange { point, sent, head, got: answer.body.len() });
         match fault {

@@ -18,6 +18,24 @@ impl Message {
         Self { start: start.to_owned(), headers: vec![format!("Host: {host}")], body: Vec::new() }
     }
 
+    /// A request's path and query.
+    pub(crate) fn target(&self) -> &str {
+        self.start.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// Puts what came of an upload before the part of it that this is, which must begin just there.
+    pub(crate) fn go_on(&mut self, mut before: Vec<u8>) -> std::io::Result<()> {
+        let expected = format!("{}-{}", before.len(), before.len() + self.body.len() - 1);
+        if self.header("content-range") != Some(&expected) {
+            return Err(Error::other(format!("an upload should go on with {expected}: {:?}", self.headers)));
+        }
+        self.headers.retain(|line| !line.to_ascii_lowercase().starts_with("content-range:"));
+        before.append(&mut self.body);
+        self.body = before;
+        self.set("Content-Length", &self.body.len().to_string());
+        Ok(())
+    }
+
     /// A header's value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|line| {
