@@ -96,6 +96,13 @@ pub(crate) fn get(
     packer.tar.finish().map_err(|error| Error::copy(path, error.to_string()))
 }
 
+/// Whether a file is on procfs, sysfs or cgroupfs, which have no contents to copy: they tell no size, and to read them
+/// all may take for ever.
+fn is_kernels(found: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    const KERNELS: [u32; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
+    Ok(KERNELS.contains(&(rustix::fs::fstatfs(found)?.f_type as u32)))
+}
+
 struct Packer<'a> {
     tar: tar::Builder<&'a mut dyn Write>,
     /// Files with several names, by device and number.
@@ -109,13 +116,22 @@ impl Packer<'_> {
             return Err(Error::copy(name, "it is too deep"));
         }
         let stat = rustix::fs::fstat(found).map_err(|error| fail(error.into()))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let kernels = is_kernels(found).map_err(|error| fail(error.into()))?;
+        if kernels && depth == 0 {
+            let why = "the kernel makes it up when it is read, and so there is no file to copy; `cat` shows it, in a \
+                       container by `exec`";
+            return Err(Error::copy(name, why));
+        }
+        if kernels && kind != FileType::Directory {
+            return Ok(());
+        }
         let mut header = tar::Header::new_gnu();
         header.set_mode(stat.st_mode & 0o7777);
         header.set_uid(stat.st_uid.into());
         header.set_gid(stat.st_gid.into());
         header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
         header.set_size(0);
-        let kind = FileType::from_raw_mode(stat.st_mode);
         let path = Path::new(OsStr::from_bytes(name));
         match kind {
             FileType::Directory => {
@@ -128,7 +144,8 @@ impl Packer<'_> {
                         .append_data(&mut header, Path::new(OsStr::from_bytes(&slashed)), io::empty())
                         .map_err(fail)?;
                 }
-                self.children(found, name, depth)
+                // A tree that has /proc in it keeps the folder.
+                if kernels { Ok(()) } else { self.children(found, name, depth) }
             }
             FileType::RegularFile => {
                 if stat.st_nlink > 1 {

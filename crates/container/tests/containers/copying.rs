@@ -110,3 +110,24 @@ fn links_inside_do_not_lead_outside() {
     kit.containers.copy(&inside(&id, "/tmp/etc/group"), &host(dir.path(), "group"), true, false).unwrap();
     assert_eq!(fs::read_to_string(dir.path().join("group")).unwrap(), "root:x:0:\nann:x:1000:\n");
 }
+
+#[test]
+fn what_the_kernel_makes_up_is_not_copied() {
+    let kit = Kit::new();
+    let id = kit.start(sh("sleep 100"));
+    let dir = tempfile::tempdir().unwrap();
+    let cp = |from: &Place, to: &Place| kit.containers.copy(from, to, false, false);
+    for path in ["/proc/version", "/proc/1/", "/proc", "/sys/kernel"] {
+        let error = cp(&inside(&id, path), &host(dir.path(), "out")).unwrap_err().to_string();
+        assert!(error.contains("the kernel makes it up"), "{error}");
+        assert!(!dir.path().join("out").exists(), "{path}");
+    }
+    let error = cp(&host(Path::new("/proc"), "version"), &inside(&id, "/tmp/")).unwrap_err().to_string();
+    assert!(error.contains("version") && error.contains("the kernel makes it up"), "{error}");
+    // A tree that has it inside keeps the folders.
+    cp(&inside(&id, "/."), &host(dir.path(), "all")).unwrap();
+    assert!(dir.path().join("all/bin").exists());
+    for empty in ["proc", "sys"] {
+        assert_eq!(fs::read_dir(dir.path().join("all").join(empty)).unwrap().count(), 0, "{empty}");
+    }
+}

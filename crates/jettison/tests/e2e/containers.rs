@@ -1,6 +1,6 @@
 //! Containers: how they run, how they end, and what is told of them.
 
-use crate::harness::{LIMIT, Out, folder, run, run_with_input, shared, unique};
+use crate::harness::{Context, LIMIT, Out, folder, own_with_busybox, run, run_with_input, shared, unique};
 use serde_json::Value;
 use std::fs;
 
@@ -108,9 +108,7 @@ fn environment_directory_user_and_names() {
 #[test]
 fn entrypoint_and_command_take_each_others_place() {
     let (house, name) = (shared(), unique("entrypoint"));
-    let context = crate::harness::Context::dockerfile(
-        "FROM busybox\nENTRYPOINT [\"echo\", \"entry\"]\nCMD [\"command\"]\n",
-    );
+    let context = Context::dockerfile("FROM busybox\nENTRYPOINT [\"echo\", \"entry\"]\nCMD [\"command\"]\n");
     house.build(&context, &["--tag", &name]);
     let text = |args: &[&str]| house.ok(args).text().to_owned();
     assert_eq!(text(&["run", "--rm", &name]), "entry command");
@@ -334,4 +332,21 @@ fn many_at_once() {
         }
     });
     house.ok(&["ps", "--all"]);
+}
+
+#[test]
+fn ps_shows_an_image_by_its_id_once_its_name_is_gone() {
+    let house = own_with_busybox();
+    let id = house.ok(&["images", "-q", "busybox"]).text().to_owned();
+    house.ok(&["tag", "busybox", "gone"]);
+    house.ok(&["tag", "busybox", "moved"]);
+    for name in ["busybox", "gone", "moved"] {
+        house.ok(&["create", "--name", name, name]);
+    }
+    house.ok(&["rmi", "gone"]);
+    house.build(&Context::dockerfile("FROM busybox\nLABEL a=b\n"), &["--tag", "moved"]);
+    let shown = house.ok(&["ps", "--all", "--format", "{{.Names}} {{.Image}}"]).stdout;
+    let mut shown: Vec<&str> = shown.lines().collect();
+    shown.sort_unstable();
+    assert_eq!(shown, ["busybox busybox".to_owned(), format!("gone {id}"), format!("moved {id}")]);
 }

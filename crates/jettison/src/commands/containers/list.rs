@@ -6,7 +6,9 @@ use crate::error::Outcome;
 use crate::{screen, template, time};
 use clap::Args;
 use container::{MountSource, Port, Status, Summary};
+use oci::Digest;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -67,7 +69,16 @@ pub(super) fn list(args: &ListArgs, environment: Environment) -> Outcome {
         }
         return Ok(0);
     }
-    let rows: Vec<Value> = found.iter().map(|summary| row(summary, args.no_trunc)).collect();
+    let mut named: HashMap<&str, Option<Digest>> = HashMap::new();
+    let mut rows = Vec::with_capacity(found.len());
+    for summary in &found {
+        let name = summary.config.image.as_str();
+        let now = match named.get(name) {
+            Some(known) => *known,
+            None => *named.entry(name).or_insert(engine.store()?.image_id(name).unwrap_or_default()),
+        };
+        rows.push(row(summary, image(name, &summary.config.image_id, now, args.no_trunc), args.no_trunc));
+    }
     let format = match args.format.as_deref() {
         None | Some("" | "table") => DEFAULT,
         Some(format) => format,
@@ -76,7 +87,7 @@ pub(super) fn list(args: &ListArgs, environment: Environment) -> Outcome {
     Ok(0)
 }
 
-fn row(summary: &Summary, whole: bool) -> Value {
+fn row(summary: &Summary, image: String, whole: bool) -> Value {
     let config = &summary.config;
     let command = format!("\"{}\"", config.args().join(" "));
     let labels: Vec<String> = config.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -93,7 +104,7 @@ fn row(summary: &Summary, whole: bool) -> Value {
         config.mounts.iter().filter(|mount| matches!(mount.source, MountSource::Volume { .. })).count();
     json!({
         "ID": if whole { &summary.id } else { &summary.id[..12] },
-        "Image": image(&config.image, whole),
+        "Image": image,
         "Command": if whole { command } else { cut(&command, 20) },
         "CreatedAt": time::rfc3339(summary.created),
         "RunningFor": time::ago(summary.created),
@@ -110,11 +121,12 @@ fn row(summary: &Summary, whole: bool) -> Value {
     })
 }
 
-/// An image that was named by its id is shown short.
-fn image(name: &str, whole: bool) -> String {
-    match name.strip_prefix("sha256:") {
+/// The image as it was named; by its id where that name is gone or is another image's by `now`. An id is shown short.
+fn image(name: &str, id: &str, now: Option<Digest>, whole: bool) -> String {
+    let shown = if now.is_some_and(|now| now.to_string() == id) { name } else { id };
+    match shown.strip_prefix("sha256:") {
         Some(digits) if !whole => digits.chars().take(12).collect(),
-        _ => name.to_owned(),
+        _ => shown.to_owned(),
     }
 }
 
@@ -180,8 +192,17 @@ mod tests {
     fn long_texts_are_cut() {
         assert_eq!(cut("\"node server.js\"", 20), "\"node server.js\"");
         assert_eq!(cut("\"node server.js and more\"", 20), "\"node server.js and…");
-        assert_eq!(image("sha256:0123456789abcdef", false), "0123456789ab");
-        assert_eq!(image("nginx:stable", false), "nginx:stable");
+    }
+
+    #[test]
+    fn an_image_whose_name_is_gone_is_shown_by_its_id() {
+        let id = Digest::of(b"one");
+        let shown =
+            |name: &str, now: &[u8], whole| image(name, &id.to_string(), Some(Digest::of(now)), whole);
+        assert_eq!(shown("nginx:stable", b"one", false), "nginx:stable");
+        assert_eq!(shown("nginx:stable", b"two", false), id.short());
+        assert_eq!(shown(&id.to_string(), b"one", false), id.short());
+        assert_eq!(image("nginx", &id.to_string(), None, true), id.to_string());
     }
 
     #[test]
