@@ -23,6 +23,7 @@
 //! to tar to sha256 1,280 MB/s, scan 2,800 MB/s.
 #![forbid(unsafe_code)]
 
+mod block;
 mod compare;
 mod compress;
 mod content;

@@ -3,6 +3,7 @@
 //! A path is looked up from the top: an exact entry decides; an ancestor that is removed, opaque or no directory in
 //! a layer hides all that is lower. A subtree is merged two listings at a time, in order, in one pass each.
 
+use crate::block::{self, Block, Said};
 use crate::listing::{compare_paths, is_below};
 use crate::{Entry, Error, Kind, LayerId, Listing, Result};
 use std::cmp::Ordering;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct View {
     layers: Arc<[Arc<Listing>]>,
+    /// Of each sixteen layers from the lowest on, where they are small.
+    blocks: Arc<[Option<Arc<Block>>]>,
 }
 
 /// An entry of one of the layers.
@@ -72,13 +75,20 @@ impl View {
     /// A view of these layers, lowest first.
     #[must_use]
     pub fn new(layers: Vec<Arc<Listing>>) -> Self {
-        Self { layers: layers.into() }
+        Self::default().with(layers)
     }
 
     /// A view of these layers over those of this one.
     #[must_use]
     pub fn with(&self, upper: Vec<Arc<Listing>>) -> Self {
-        Self { layers: self.layers.iter().cloned().chain(upper).collect() }
+        let layers: Arc<[Arc<Listing>]> = self.layers.iter().cloned().chain(upper).collect();
+        let whole = layers.chunks_exact(block::LAYERS);
+        if whole.len() == self.blocks.len() {
+            return Self { layers, blocks: self.blocks.clone() };
+        }
+        let new = whole.skip(self.blocks.len()).map(|layers| Block::of(layers).map(Arc::new));
+        let blocks = self.blocks.iter().cloned().chain(new).collect();
+        Self { layers, blocks }
     }
 
     /// The layers, lowest first.
@@ -90,13 +100,29 @@ impl View {
     /// What stands at `path`, without following a link in its last component or before. The root is never found.
     #[must_use]
     pub fn get(&self, path: &[u8]) -> Option<Found<'_>> {
-        for (layer, listing) in self.layers.iter().enumerate().rev() {
-            if let Some(at) = listing.find(path) {
-                let found = Found::new(listing, layer, at);
-                return (!matches!(found.entry().kind, Kind::Whiteout)).then_some(found);
+        let (layer, at) = self.topmost(path)?;
+        let found = Found::new(&self.layers[layer], layer, at);
+        (!matches!(found.entry().kind, Kind::Whiteout)).then_some(found)
+    }
+
+    /// The layer and the number of the topmost entry at `path` that nothing hides.
+    fn topmost(&self, path: &[u8]) -> Option<(usize, usize)> {
+        for (number, layers) in self.layers.chunks(block::LAYERS).enumerate().rev() {
+            let first = number * block::LAYERS;
+            if let Some(Some(block)) = self.blocks.get(number) {
+                match block.get(layers, path) {
+                    Said::Entry(layer, at) => return Some((first + layer, at)),
+                    Said::Hidden => return None,
+                    Said::Nothing => continue,
+                }
             }
-            if hides(listing, path) {
-                return None;
+            for (layer, listing) in layers.iter().enumerate().rev() {
+                if let Some(at) = listing.find(path) {
+                    return Some((first + layer, at));
+                }
+                if hides(listing, path) {
+                    return None;
+                }
             }
         }
         None
@@ -271,6 +297,29 @@ mod tests {
         let names: Vec<_> =
             view.children(b"").iter().map(|f| String::from_utf8_lossy(f.path()).into_owned()).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn layers_say_the_same_alone_and_in_blocks(
+            layers in proptest::collection::vec(proptest::collection::btree_map("[ab](/[ab]){0,2}", 0..4, 0..4), 0..50),
+        ) {
+            let kind = |kind| match kind {
+                0 => Kind::Whiteout,
+                1 => Kind::Directory { opaque: true },
+                2 => Kind::Directory { opaque: false },
+                _ => Kind::Fifo,
+            };
+            let listing = |entries: &std::collections::BTreeMap<String, i32>| {
+                entries.iter().map(|(path, number)| entry(path, kind(*number))).collect()
+            };
+            let blocks = view(layers.iter().map(listing).collect());
+            let alone = View { blocks: Arc::default(), ..blocks.clone() };
+            for path in ["a", "b", "a/a", "a/b", "b/a", "a/a/a", "a/b/a", "b/b/b"] {
+                let got = |view: &View| view.get(path.as_bytes()).map(|found| (found.layer(), found.number()));
+                proptest::prop_assert_eq!(got(&blocks), got(&alone), "{}", path);
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod compressed;
 mod error;
 mod forms;
+mod gathered;
 mod lowers;
 mod merged;
 mod nested;

@@ -117,7 +117,7 @@ impl Forms {
     }
 
     /// How the layers of a stack that can be mounted are mounted with others.
-    fn parts(&self, stack: &[LayerId]) -> Result<Vec<Part>> {
+    pub(crate) fn parts(&self, stack: &[LayerId]) -> Result<Vec<Part>> {
         let mut parts = Vec::with_capacity(stack.len());
         let mut forms = self.mountable.forms();
         for id in stack {

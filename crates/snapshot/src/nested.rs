@@ -12,7 +12,7 @@
 //! 152 folders: [0 64) [64 128) [128 136) [136 144) [144 152)
 //! ```
 //!
-//! Each folder is looked at once for each length of run, and each step looks at some ten things, however deep it is.
+//! What is light in a long run is one folder in memory ([`gathered`](crate::gathered)). Each folder is looked at once for each length of run, and each step looks at some ten things, however deep it is.
 //!
 //! A whiteout or an opaque directory hides nothing any more that is below the overlay that it is in. So what hides stands
 //! by itself, or in the lowest run, below which there is nothing: that then reaches up to where nothing hides any more.
@@ -27,7 +27,6 @@ use layer::{Flavour, LayerId};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -107,7 +106,10 @@ impl Forms {
         if let Some(mount) = mounted.get(layers) {
             return Some(mount);
         }
-        let lowers: Vec<PathBuf> = layers.iter().rev().map(|id| self.folder(*id)).collect();
+        let plain = || (layers.iter().map(|id| self.folder(*id)).collect(), Vec::new());
+        let gathered = if layers.len() == LONG_RUN { self.gathered(layers).ok() } else { None };
+        let (mut lowers, _mounts) = gathered.unwrap_or_else(plain);
+        lowers.reverse();
         let options = sandbox::overlay::Options {
             userxattr: self.flavour() == Flavour::User,
             volatile: false,

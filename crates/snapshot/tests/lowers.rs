@@ -10,9 +10,14 @@ use snapshot::{BoxError, Fetcher, Forms, Lowers};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::{Commit, Store};
+
+/// Types of file systems, as statfs(2) tells them.
+const OVERLAYFS: i64 = 0x794c_7630;
+const TMPFS: i64 = 0x0102_1994;
 
 /// Nothing is remote here.
 struct Nobody;
@@ -261,6 +266,24 @@ fn a_deep_stack_shows_the_same_as_one_overlay_of_all_its_folders() {
     assert_eq!(kit.lowers(&more).paths()[0], lowers.paths()[0]);
     // A few folders are not worth a mount of their own.
     assert_eq!(kit.lowers(&stack[..12]).paths().len(), 12);
+}
+
+#[test]
+fn light_layers_of_a_long_run_are_one_folder() {
+    let kit = Kit::new();
+    let mut stack = vec![kit.small(1)];
+    stack.extend((10..200).filter(|number| number % 10 != 1).map(|number| kit.small(number)));
+    stack.truncate(2 * 64);
+    let lowers = kit.lowers(&stack);
+    let folders = kit.forms.folders(&stack, &VertexHandle::none()).unwrap();
+    assert!(merged(lowers.paths()) == merged(&folders));
+    if nests() {
+        let [lower, upper] = lowers.paths() else { panic!("{lowers:?}") };
+        let kinds = [lower, upper].map(|path| rustix::fs::statfs(path).unwrap().f_type);
+        assert_eq!(kinds, [OVERLAYFS, TMPFS]);
+        let modes = [upper, &folders[127]].map(|path| std::fs::metadata(path).unwrap().mode());
+        assert_eq!(modes[0], modes[1]);
+    }
 }
 
 #[test]
