@@ -30,7 +30,7 @@ fn frame_size(level: u8) -> usize {
         1 => 2 * MIB,
         2 => 4 * MIB,
         // 0 is zstd's default.
-        0 | 3..=8 => 8 * MIB,
+        0 | 3..=9 => 8 * MIB,
         _ => 16 * MIB,
     }
 }
