@@ -116,6 +116,9 @@ pub(crate) struct Lowering<'a> {
     pub(crate) trigger_args: Vec<String>,
     pub(crate) dockerfile: &'a Dockerfile,
     pub(crate) done: Vec<Option<StageState>>,
+    /// How many stages may yet stand on each. The last one takes what it knows over: a chain of stages would else hold
+    /// every variable once for each stage that has it.
+    heirs: Vec<usize>,
     pub(crate) resolved: HashMap<(String, Platform), BaseImage>,
     pub(crate) images: HashMap<(String, Platform), NodeId>,
     /// The sources that other machines hold.
@@ -150,6 +153,7 @@ impl<'a> Lowering<'a> {
             globals,
             findings: Findings::new(dockerfile, options)?,
             done: stages.iter().map(|_| None).collect(),
+            heirs: vec![0; stages.len()],
             stages,
             graph: Graph::new(),
             resolved: HashMap::new(),
@@ -174,6 +178,13 @@ impl<'a> Lowering<'a> {
         self.check_froms();
         let target = find_target(&self.stages, self.options)?;
         self.wanted = self.reached(target);
+        // What the target knows is for the image.
+        self.heirs[target] += 1;
+        for index in 0..self.stages.len() {
+            if let Ok(Some(base)) = self.base_stage(index) {
+                self.heirs[base] += 1;
+            }
+        }
         for index in 0..self.stages.len() {
             if self.wanted[index] || self.purpose == Purpose::LookAtAll {
                 self.stage(index);
@@ -222,7 +233,7 @@ impl<'a> Lowering<'a> {
     /// Lowers a stage unless that is done.
     pub(crate) fn stage(&mut self, index: usize) -> &StageState {
         if self.done[index].is_none() {
-            let state = self.lower_stage(index).unwrap_or_else(|error| {
+            let mut state = self.lower_stage(index).unwrap_or_else(|error| {
                 self.errors.push(error);
                 let mut state = StageState::on_scratch(self.scratch(), self.options.platform.clone());
                 (state.name, state.index) = (self.display_name(index), index);
@@ -230,9 +241,19 @@ impl<'a> Lowering<'a> {
                 self.follow(&mut state, index);
                 state
             });
+            state.asks_for_scan = self.asks_for_scan(&state);
             self.done[index] = Some(state);
         }
         self.done[index].as_ref().expect("because it was just lowered")
+    }
+
+    /// What a stage begins with that stands on another.
+    fn heir(&mut self, base: usize) -> StageState {
+        self.stage(base);
+        self.heirs[base] = self.heirs[base].saturating_sub(1);
+        let is_last = self.heirs[base] == 0;
+        let state = self.done[base].as_mut().expect("because it was just lowered");
+        if is_last { state.hand_over() } else { state.child() }
     }
 
     /// Lowers the instructions of a stage whose base nobody knows, for what is wrong with them.
@@ -276,7 +297,7 @@ impl<'a> Lowering<'a> {
         let mut state = match self.base_stage(index)? {
             Some(base) => {
                 self.captures.stands_on(index, base);
-                self.stage(base).child()
+                self.heir(base)
             }
             None => self.on_base(index)?,
         };

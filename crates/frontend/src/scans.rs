@@ -32,7 +32,7 @@ impl Lowering<'_> {
     /// What the file asks to look into besides `target`; `stages` are those that it reaches.
     pub(crate) fn scans(&mut self, target: &StageState) -> Vec<Scan> {
         let asked = self.done.iter().flatten();
-        let asked = asked.filter(|state| state.index != target.index && self.asks(state, STAGE));
+        let asked = asked.filter(|state| state.index != target.index && state.asks_for_scan);
         let mut scans: Vec<Scan> =
             asked.map(|state| Scan { name: state.name.clone(), node: state.node }).collect();
         if self.asks(target, CONTEXT) {
@@ -49,6 +49,11 @@ impl Lowering<'_> {
             scans.push(Scan { name: "context".to_owned(), node });
         }
         scans
+    }
+
+    /// Whether a stage is to be looked into.
+    pub(crate) fn asks_for_scan(&self, state: &StageState) -> bool {
+        self.asks(state, STAGE)
     }
 
     /// Whether an argument is set for a stage: by the stage or one that it stands on, else above the first FROM.

@@ -156,6 +156,11 @@ pub(crate) struct Scope {
 
 impl Scope {
     pub(crate) fn set(&mut self, name: &str, value: &str, arg: bool) {
+        let known = self.places.get(name).map(|place| &self.vars[*place]);
+        if known.is_some_and(|known| known.value == value && known.arg == arg) {
+            // As all are with which a stage on another begins: its runs share them with those below.
+            return;
+        }
         let var = EnvVar { name: name.to_owned(), value: value.to_owned(), arg };
         self.environment.set(var.clone());
         match self.places.get(name) {

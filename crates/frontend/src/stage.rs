@@ -54,6 +54,8 @@ pub(crate) struct StageState {
     pub(crate) unknown: Option<(String, Platform)>,
     /// Variables whose values hang on unknown ones.
     tainted: HashSet<String>,
+    /// Whether an argument asks to look into this stage for a bill of material.
+    pub(crate) asks_for_scan: bool,
 }
 
 impl StageState {
@@ -78,6 +80,7 @@ impl StageState {
             workdir_set: false,
             unknown: None,
             tainted: HashSet::new(),
+            asks_for_scan: false,
         }
     }
 
@@ -123,7 +126,30 @@ impl StageState {
 
     /// A stage that stands on this one: it inherits arguments and environment, and runs the triggers.
     pub(crate) fn child(&self) -> Self {
-        Self { base_is_image: false, cmd_set: false, at: 0, rules: self.rules.child(), ..self.clone() }
+        self.clone().into_child()
+    }
+
+    /// The same for the last stage that stands on this one, which takes over what this one knows. What is left names its
+    /// files.
+    pub(crate) fn hand_over(&mut self) -> Self {
+        Self {
+            name: self.name.clone(),
+            platform: self.platform.clone(),
+            rules: self.rules.clone(),
+            config: std::mem::take(&mut self.config),
+            scope: std::mem::take(&mut self.scope),
+            tainted: std::mem::take(&mut self.tainted),
+            base: self.base.take(),
+            unknown: self.unknown.take(),
+            shown_platform: self.shown_platform.clone(),
+            trigger: self.trigger.take(),
+            ..*self
+        }
+        .into_child()
+    }
+
+    fn into_child(self) -> Self {
+        Self { base_is_image: false, cmd_set: false, at: 0, rules: self.rules.child(), ..self }
     }
 
     /// What holds before the first instruction: there is a PATH, and what the configuration sets beats an ARG of the

@@ -81,6 +81,18 @@ fn a_child_stage_inherits_both_and_its_env_wins_again() {
 }
 
 #[test]
+fn each_stage_on_another_has_what_that_one_set() {
+    // Of stages that stand on one, the last takes over what it knew; others still name its files.
+    let text = "FROM alpine AS base\nENV A=a\nFROM base AS one\nENV B=${A}1\nFROM base AS two\nENV B=${A}2\nFROM one\n\
+                COPY --from=two /x /\nCOPY --from=base /x /\nENV C=$A$B\n";
+    let dumped = dump(text);
+    assert!(dumped.contains(r#"Env: ["PATH=/usr/bin:/bin","A=a","B=a1","C=aa1"]"#), "{dumped}");
+    // What stands on the target changes nothing of it.
+    let base = dump_with(text, &with_target("base"), &images());
+    assert!(base.contains(r#"Env: ["PATH=/usr/bin:/bin","A=a"]"#), "{base}");
+}
+
+#[test]
 fn arguments_without_a_value() {
     assert_snapshot!(dump("FROM alpine\nARG A B=\nRUN x ${A-unset} ${B-unset}\nLABEL a=${A-unset} b=${B-unset}\n"), @r#"
      0 image alpine linux/amd64  [1/2] FROM alpine
