@@ -243,14 +243,13 @@ fn targets(args: &PushArgs, engine: &Engine) -> Outcome<Vec<(String, Reference)>
         return Ok(vec![(args.name.clone(), target)]);
     }
     let target: Reference = args.name.parse()?;
-    if target.digest().is_some() {
+    if args.all_tags {
+        check_bare(&target, &args.name)?;
+    } else if target.digest().is_some() {
         return Err(CommandError::new(format!(
             "`{}` has a digest; an image is pushed under a tag",
             args.name
         )));
-    }
-    if args.all_tags {
-        check_bare(&target, &args.name)?;
     } else {
         return match engine.store()?.image_id(&target.to_string())? {
             Some(_) => Ok(vec![(target.to_string(), target)]),
