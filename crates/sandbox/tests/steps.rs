@@ -281,6 +281,17 @@ fn read_only_root() {
 }
 
 #[test]
+fn more_mount_points_are_made_than_reports_fit_into_a_pipe() {
+    let root = Root::new();
+    let mut spec = root.sh("echo on");
+    spec.mounts = vec![Mount {
+        target: "/m".repeat(1500).into(),
+        kind: MountKind::Tmpfs { size: None, mode: 0o755, uid: 0, gid: 0, noexec: true, readonly: false },
+    }];
+    assert_eq!(run(&spec).1, "on\n");
+}
+
+#[test]
 fn networks() {
     let root = Root::new();
     let devices = "tail -n +3 /proc/net/dev | cut -d: -f1; ping -c1 -W1 127.0.0.1 > /dev/null && echo up";
