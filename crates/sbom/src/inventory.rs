@@ -26,10 +26,13 @@ pub enum Kind {
     Go,
     /// A crate in a program.
     Rust,
+    /// A package of Maven in a Java archive.
+    Java,
 }
 
 impl Kind {
-    /// The word for it: `deb`, `apk`, `rpm`, `npm`, `python`, `gem`, `php-composer`, `go-module`, `rust-crate`.
+    /// The word for it: `deb`, `apk`, `rpm`, `npm`, `python`, `gem`, `php-composer`, `go-module`, `rust-crate`,
+    /// `java-archive`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +45,7 @@ impl Kind {
             Self::Composer => "php-composer",
             Self::Go => "go-module",
             Self::Rust => "rust-crate",
+            Self::Java => "java-archive",
         }
     }
 
@@ -58,6 +62,7 @@ impl Kind {
             Self::Composer => "composer's list of what it installed",
             Self::Go => "the build information of a Go program",
             Self::Rust => "the crates that a Rust program lists",
+            Self::Java => "a Java archive",
         }
     }
 }

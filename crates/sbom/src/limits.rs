@@ -14,6 +14,12 @@ pub const CRATES_UNPACKED: u64 = 32 << 20;
 pub const MODULES: u64 = 16 << 20;
 /// The section headers, program headers and section names of a program, each.
 pub const HEADERS: u64 = 4 << 20;
+/// The directory of one zip archive.
+pub const ARCHIVE_DIRECTORY: u64 = 32 << 20;
+/// An archive inside an archive, unpacked.
+pub const ARCHIVE_INSIDE: u64 = 64 << 20;
+/// All archives inside an archive, unpacked.
+pub const ARCHIVES_INSIDE: u64 = 512 << 20;
 /// The packages of one tree. What comes after is skipped.
 pub const PACKAGES: usize = 200_000;
 /// The packages that one file tells of.

@@ -85,7 +85,18 @@ fn ours(document: &Value) -> BTreeSet<Known> {
     let packages = document["packages"].as_array().unwrap().iter().skip(1);
     let known = packages.map(|package| {
         let id = package["SPDXID"].as_str().unwrap().strip_prefix("SPDXRef-Package-").unwrap();
-        let kinds = ["deb", "apk", "rpm", "npm", "python", "gem", "php-composer", "go-module", "rust-crate"];
+        let kinds = [
+            "deb",
+            "apk",
+            "rpm",
+            "npm",
+            "python",
+            "gem",
+            "php-composer",
+            "go-module",
+            "rust-crate",
+            "java-archive",
+        ];
         let kind = kinds.into_iter().find(|kind| id.starts_with(&format!("{kind}-"))).unwrap();
         let purl = text(&package["externalRefs"][0]["referenceLocator"]);
         (text(&package["name"]), kind.to_owned(), text(&package["versionInfo"]), unescaped(&purl))
@@ -173,8 +184,35 @@ fn syft_finds_the_same_debs_node_packages_wheels_modules_and_crates() {
     command(environment("spdx-tools").join("bin/pyspdxtools"), &["--infile", &file]);
 }
 
+/// Archives of Java: with what Maven says of them, with a manifest alone, and inside each other.
+fn java_archives(context: &Context) {
+    let make = "
+import io, sys, zipfile
+def jar(manifest, *maven, **inside):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as files:
+        files.writestr('META-INF/MANIFEST.MF', 'Manifest-Version: 1.0\\r\\n' + manifest)
+        for group, name, version in maven:
+            text = f'groupId={group}\\nartifactId={name}\\nversion={version}\\n'
+            files.writestr(f'META-INF/maven/{group}/{name}/pom.properties', text)
+        for name, content in inside.items():
+            files.writestr(f'WEB-INF/lib/{name}-1.0.jar', content)
+    return out.getvalue()
+inner = jar('', ('org.example', 'inner', '1.0'))
+shaded = jar('', ('org.example', 'shaded', '1.0'), ('com.example', 'taken', '3.1'))
+for name, content in {
+    'site.war': jar('', ('org.example', 'site', '5.0'), inner=inner, shaded=shaded),
+    'plain-4.5.jar': jar('Implementation-Vendor-Id: com.example\\r\\n'),
+    'osgi.jar': jar('Bundle-SymbolicName: org.example.osgi;singleton:=true\\r\\nBundle-Version: 7.7\\r\\n'),
+}.items():
+    open(f'{sys.argv[1]}/{name}', 'wb').write(content)
+";
+    let folder = context.write("root/srv/README", "archives\n");
+    command("python3", &["-c", make, folder.parent().unwrap().to_str().unwrap()]);
+}
+
 #[test]
-fn syft_finds_the_same_packages_of_alpine_ruby_and_php() {
+fn syft_finds_the_same_packages_of_alpine_ruby_php_and_java() {
     let context = Context::dockerfile("FROM scratch\nCOPY root /\n");
     context.write("root/etc/os-release", "NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.20.1\n");
     context.write(
@@ -192,9 +230,12 @@ fn syft_finds_the_same_packages_of_alpine_ruby_and_php() {
         "root/app/vendor/composer/installed.json",
         r#"{"packages": [{"name": "psr/log", "version": "3.0.0", "license": ["MIT"]}], "dev": false}"#,
     );
+    java_archives(&context);
     let made = build(&own(), &context, &[]);
     let names: Vec<_> = agree(&made, &[]).into_iter().map(|(name, ..)| name).collect();
-    assert_eq!(names, ["musl", "psr/log", "rake", "ssl_client"]);
+    let expected =
+        ["inner", "musl", "osgi", "plain", "psr/log", "rake", "shaded", "site", "ssl_client", "taken"];
+    assert_eq!(names, expected);
 }
 
 #[test]

@@ -8,12 +8,14 @@ mod elf;
 mod gem;
 mod go;
 mod go_version;
+mod java;
 mod npm;
 mod program;
 mod python;
 mod rpm;
 mod rust;
 mod sqlite;
+mod zip;
 
 use crate::distribution::Distribution;
 use crate::draft::Draft;
@@ -31,6 +33,7 @@ pub(crate) enum Scanner {
     Gem,
     Composer,
     Rpm,
+    Java,
     Program,
 }
 
@@ -89,6 +92,7 @@ impl Scanner {
             b"installed.json" if ends_with(parent, b"composer") => Some(Self::Composer),
             _ if gem::is_specification(file.path) => Some(Self::Gem),
             _ if rpm::is_database(file.path) => Some(Self::Rpm),
+            _ if java::is_archive(name) => Some(Self::Java),
             _ => program::is_candidate(file).then_some(Self::Program),
         }
     }
@@ -102,6 +106,7 @@ impl Scanner {
             Self::Gem => (limits::MANIFEST, gem::told),
             Self::Composer => (limits::DATABASE, composer::told),
             Self::Rpm => return rpm::told(surroundings, file),
+            Self::Java => return java::told(surroundings, file),
             Self::Program => return program::told(surroundings, file),
         };
         let told = match read(surroundings.tree, file.path, limit)? {
@@ -166,6 +171,8 @@ mod tests {
             ("gems/specifications/default/a-1.gemspec", Some(Scanner::Gem)),
             ("src/a.gemspec", None),
             ("app/vendor/composer/installed.json", Some(Scanner::Composer)),
+            ("srv/Site.WAR", Some(Scanner::Java)),
+            ("srv/.jar", None),
             ("usr/bin/tool", None),
         ] {
             let file = File { path: path.as_bytes(), size: 10_000, executable: false, layer: 0 };

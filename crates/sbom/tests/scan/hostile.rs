@@ -1,6 +1,7 @@
 //! Files that lie about themselves.
 
 use crate::elf::{USUAL, zlib};
+use crate::java::{jar, properties};
 use crate::rpm::{database, header};
 use crate::tree::Memory;
 use proptest::prelude::*;
@@ -15,7 +16,13 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let crates = zlib(br#"{"packages":[{"name":"a","version":"1","dependencies":[0]}]}"#);
     let headers: Vec<_> = (0..8).map(|at| header(&format!("r{at}"), &[(1014, 6, &["MIT"])])).collect();
     let rpm = RPM.get_or_init(|| database(512, &headers)).clone();
+    let inside = jar(&[("META-INF/MANIFEST.MF", b"Bundle-Version: 1\n")]);
+    let maven = properties("a", "b", "1");
     vec![
+        (
+            "lib/a.jar",
+            jar(&[("META-INF/maven/a/b/pom.properties", &maven), ("b.jar", &inside), ("c-1.jar", &inside)]),
+        ),
         (
             "var/lib/dpkg/status",
             b"Package: a\nVersion: 1\nSource: b (2)\nDepends: c | d (>= 1)\n d\n\n".to_vec(),

@@ -4,6 +4,7 @@
 mod document;
 mod elf;
 mod hostile;
+mod java;
 mod packages;
 mod programs;
 mod rpm;
