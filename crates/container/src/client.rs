@@ -11,6 +11,7 @@ use crate::protocol::{self, CHUNK, Kind, Reply, Request};
 use crate::start::Attached;
 use crate::{Error, Result, monitor};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use sandbox::signals::Watch;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,6 +47,8 @@ pub enum Outcome {
     Interrupted(i32),
     /// Nobody reads this side's output any more; the process runs on.
     OutputGone,
+    /// This side's output cannot be written, as the system says with this error number; the process runs on.
+    OutputFailed(i32),
 }
 
 /// How many interrupts end the session however the process takes them.
@@ -61,7 +64,7 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
     let (over, end) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|error| Error::io("make", "a pipe", error))?;
     let (left, interrupted) = (AtomicBool::new(false), AtomicI32::new(0));
-    let mut output_gone = false;
+    let mut output = None;
     let code = std::thread::scope(|scope| {
         if let Some(stdin) = streams.stdin {
             let (over, left) = (&over, &left);
@@ -82,8 +85,8 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
                 }
             });
         }
-        let code = show(attached, streams, &mut output_gone);
-        if output_gone {
+        let code = show(attached, streams, &mut output);
+        if output.is_some() {
             let _ = protocol::send(&attached.stream, Kind::Leave, b"");
         }
         drop(end);
@@ -93,26 +96,27 @@ pub(crate) fn run(attached: &Attached, streams: &Streams<'_>) -> Result<Outcome>
         (Some(code), _) => Ok(Outcome::Ended(code)),
         (None, _) if left.into_inner() => Ok(Outcome::Detached),
         (None, signal @ 1..) => Ok(Outcome::Interrupted(signal)),
-        (None, _) if output_gone => Ok(Outcome::OutputGone),
-        (None, _) => Err(Error::MonitorGone { name: attached.name.clone() }),
+        (None, _) => match output {
+            Some(Errno::PIPE) => Ok(Outcome::OutputGone),
+            Some(error) => Ok(Outcome::OutputFailed(error.raw_os_error())),
+            None => Err(Error::MonitorGone { name: attached.name.clone() }),
+        },
     }
 }
 
-/// Shows what comes until the end; the exit code, where one came.
-fn show(attached: &Attached, streams: &Streams<'_>, output_gone: &mut bool) -> Option<i32> {
+/// Shows what comes until the end; the exit code, where one came. `output`: why standard output takes no more.
+fn show(attached: &Attached, streams: &Streams<'_>, output: &mut Option<Errno>) -> Option<i32> {
     let mut stderr = streams.stderr;
     loop {
         let (kind, bytes) = protocol::receive(&attached.stream).ok()??;
         match kind {
             Kind::Stdout => {
-                if let Some(stdout) = streams.stdout
-                    && !write_all(stdout, &bytes)
-                {
-                    *output_gone = true;
+                if let Some(Err(error)) = streams.stdout.map(|stdout| write_all(stdout, &bytes)) {
+                    *output = Some(error);
                     return None;
                 }
             }
-            Kind::Stderr => stderr = stderr.filter(|stderr| write_all(*stderr, &bytes)),
+            Kind::Stderr => stderr = stderr.filter(|stderr| write_all(*stderr, &bytes).is_ok()),
             Kind::Reply => match serde_json::from_slice(&bytes).ok()? {
                 Reply::Ended { code } => return Some(code),
                 _ => continue,
@@ -122,20 +126,19 @@ fn show(attached: &Attached, streams: &Streams<'_>, output_gone: &mut bool) -> O
     }
 }
 
-/// Writes all; says whether somebody still reads.
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> bool {
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(count) => bytes = &bytes[count..],
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             // Somebody else made the descriptor non-blocking.
-            Err(rustix::io::Errno::AGAIN) => {
+            Err(Errno::AGAIN) => {
                 let _ = poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None);
             }
-            Err(_) => return false,
+            Err(error) => return Err(error),
         }
     }
-    true
+    Ok(())
 }
 
 /// Waits until one of the two can be read: whether the first can. A closed one counts.
@@ -143,7 +146,7 @@ fn readable(fd: BorrowedFd<'_>, over: &OwnedFd) -> bool {
     loop {
         let mut polled = [PollFd::new(&fd, PollFlags::IN), PollFd::new(over, PollFlags::IN)];
         match poll(&mut polled, None) {
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(_) => return false,
             Ok(_) => return polled[1].revents().is_empty() && !polled[0].revents().is_empty(),
         }
@@ -169,7 +172,7 @@ fn type_in(attached: &Attached, stdin: BorrowedFd<'_>, over: &OwnedFd, keys: &[u
                     return true;
                 }
             }
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(Errno::INTR | Errno::AGAIN) => {}
             Err(_) => {
                 let _ = protocol::send(&attached.stream, Kind::StdinEnd, b"");
                 return false;

@@ -1,5 +1,6 @@
 //! The one error of this crate.
 
+use crate::target;
 use std::path::PathBuf;
 
 /// Why a result could not leave, or an archive not be loaded.
@@ -89,6 +90,19 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// What an archive goes into cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Target {
+        /// The file, or what the stream is called.
+        path: PathBuf,
+        /// The folder that the file would have been in; nothing for a stream.
+        folder: Option<PathBuf>,
+        /// How many bytes it took.
+        written: u64,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file outside the store.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -100,4 +114,23 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// What the user can do about it, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            // It says nothing of its own, and so is not in the chain.
+            Self::Registry(error) => error.hint(),
+            Self::Target { folder, written, source, .. } => target::hint(folder.as_deref(), *written, source),
+            _ => None,
+        }
+    }
+
+    /// Whether the reader of a stream has gone away: it has read enough, and nothing went wrong.
+    #[must_use]
+    pub fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Target { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+    }
 }

@@ -4,14 +4,13 @@
 //! link leads nowhere else, neither to be read nor to be written through; what is no regular file is refused; documents
 //! have a largest size. A file that is written appears under its name only when it is whole.
 
-use crate::{Error, Result};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use crate::{Error, Result, target};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An open folder.
 pub(crate) struct Folder {
@@ -95,28 +94,9 @@ impl Folder {
 
     /// Writes a file. One of the same name is replaced.
     pub(crate) fn put(&self, name: &str, write: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> Result<()> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let (above, last) = name.rsplit_once('/').unwrap_or((".", name));
         let parent = self.directory(above)?;
-        let (part, file) = loop {
-            let part = format!(".{last}.{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            match rustix::fs::openat(&parent, &part, flags, Mode::from_raw_mode(0o644)) {
-                Ok(file) => break (part, file),
-                // What a killed process of the same number left.
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(self.io("make", name, error)),
-            }
-        };
-        let written = write(&mut File::from(file)).and_then(|()| {
-            rustix::fs::renameat(&parent, &part, &parent, last)
-                .map_err(|error| self.io("put in place", name, error))
-        });
-        if written.is_err() {
-            // The error that is told is the one that stopped the writing.
-            let _ = rustix::fs::unlinkat(&parent, &part, AtFlags::empty());
-        }
-        written
+        target::in_folder(parent.as_fd(), Path::new(last), &self.path.join(name), write)
     }
 
     /// Keeps others of our kind from changing the folder's index until what this gives is dropped.

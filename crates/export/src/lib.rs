@@ -24,6 +24,7 @@ pub mod push;
 pub mod reproducible;
 mod sink;
 mod stated;
+pub mod target;
 
 pub use annotations::Annotations;
 pub use bundle::{Attester, Bundle, Document, Follower, LayerBlob, Packed, Packing};

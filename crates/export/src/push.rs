@@ -92,7 +92,8 @@ impl Pusher<'_> {
         by_digest: bool,
     ) -> Result<Bundle> {
         let bundle = self.layers(target, |send| {
-            Bundle::telling(self.store, self.forms, images, packing, attester, &mut |layer: &LayerBlob| {
+            let forms = self.forms.clone().packing_at(self.vertex);
+            Bundle::telling(self.store, &forms, images, packing, attester, &mut |layer: &LayerBlob| {
                 send(layer)
             })
         })?;

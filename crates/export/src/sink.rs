@@ -3,13 +3,12 @@
 //! Times in a tar are 0 and owners 0, so the same images give the same bytes.
 
 use crate::folder::Folder;
+use crate::target::TargetFile;
 use crate::{Error, Follower, LayerBlob, Result};
 use oci::Digest;
 use snapshot::{Beside, Forms};
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,7 +24,7 @@ pub enum Out<'a> {
     /// Into a regular file, from its start on. Layers that are compressed for the archive are written there while they
     /// are, and the members before them when their digests are known. What the file has beyond the archive's end is cut
     /// off.
-    File(&'a File),
+    File(&'a TargetFile),
 }
 
 /// Where members go.
@@ -56,7 +55,7 @@ impl<'a> TarSink<'a> {
     pub(crate) fn finish(mut self) -> Result<()> {
         let ended = self.write_all(&END).and_then(|()| match self.out {
             Out::Stream(_) => Ok(()),
-            Out::File(file) => file.set_len(self.at),
+            Out::File(file) => file.end(self.at),
         });
         ended.map_err(archive_error)
     }
@@ -144,9 +143,11 @@ struct Following<'b, 'a> {
 impl Follower for Following<'_, '_> {
     fn beside(&mut self) -> Option<Beside> {
         let Out::File(file) = self.sink.out else { return None };
-        // Without another descriptor it is copied afterwards.
-        let file = file.try_clone().ok()?;
-        Some(Box::new(Member { file, at: self.sink.at + BLOCK, failed: Arc::clone(&self.failed) }))
+        Some(Box::new(Member {
+            file: file.clone(),
+            at: self.sink.at + BLOCK,
+            failed: Arc::clone(&self.failed),
+        }))
     }
 
     fn made(&mut self, layer: &LayerBlob, copied: bool) -> Result<()> {
@@ -162,7 +163,7 @@ impl Follower for Following<'_, '_> {
 
 /// A member of a tar in a file, whose header is written when its bytes are there.
 struct Member {
-    file: File,
+    file: TargetFile,
     at: u64,
     failed: Failed,
 }

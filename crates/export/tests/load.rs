@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use export::{Error, load};
-use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, media_type};
+use oci::{Descriptor, Digest, Hasher, ImageConfig, Index, Manifest, Platform, media_type};
 use progress::VertexHandle;
 use snapshot::{BoxError, Fetcher, Forms};
 use std::io::{Cursor, Write};
@@ -14,7 +14,14 @@ use store::Store;
 struct Nobody;
 
 impl Fetcher for Nobody {
-    fn fetch(&self, _: &str, _: &Descriptor, _: &mut dyn Write, _: &dyn Fn(u64)) -> Result<(), BoxError> {
+    fn fetch(
+        &self,
+        _: &str,
+        _: &Descriptor,
+        _: Hasher,
+        _: &mut dyn Write,
+        _: &dyn Fn(u64),
+    ) -> Result<(), BoxError> {
         Err("no registry in a test".into())
     }
 }

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use export::archive::{Saved, save};
+use export::target::TargetFile;
 use export::{Annotations, Bundle, Error, Follower, Out, Packing, layout, local};
 use layer::LayerId;
-use oci::{Descriptor, Digest, History, ImageConfig, Index, Manifest};
+use oci::{Descriptor, Digest, Hasher, History, ImageConfig, Index, Manifest};
 use snapshot::{BoxError, Fetcher, Forms};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -18,7 +19,14 @@ use store::{Commit, Store};
 struct Nobody;
 
 impl Fetcher for Nobody {
-    fn fetch(&self, _: &str, _: &Descriptor, _: &mut dyn Write, _: &dyn Fn(u64)) -> Result<(), BoxError> {
+    fn fetch(
+        &self,
+        _: &str,
+        _: &Descriptor,
+        _: Hasher,
+        _: &mut dyn Write,
+        _: &dyn Fn(u64),
+    ) -> Result<(), BoxError> {
         Err("no registry in a test".into())
     }
 }
@@ -256,7 +264,7 @@ fn an_archive_is_the_same_whether_its_layers_are_made_for_it_or_known() {
         // What is beyond the end goes.
         std::fs::write(&path, vec![1; 100_000]).unwrap();
         let file = std::fs::File::options().write(true).open(&path).unwrap();
-        let bundle = write(Out::File(&file));
+        let bundle = write(Out::File(&TargetFile::new(Arc::new(file))));
         (bundle, std::fs::read(&path).unwrap())
     };
     let (bundle, made) = file("made.tar");
@@ -281,6 +289,7 @@ fn an_archive_that_cannot_be_written_is_what_is_told() {
     let image = kit.store.image(&saved.image.to_string()).unwrap().unwrap();
     // Writing there says that no space is left.
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let full = TargetFile::new(Arc::new(full));
     let mut archive = layout::Archive::new(Out::File(&full));
     let made = archive.follow(&kit.forms, |follower| {
         let images = std::slice::from_ref(&image);

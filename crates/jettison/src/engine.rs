@@ -124,22 +124,44 @@ impl Fetcher for BlobFetcher {
         &self,
         reference: &str,
         descriptor: &Descriptor,
+        taken: Hasher,
         sink: &mut dyn Write,
         progress: &dyn Fn(u64),
     ) -> Result<(), BoxError> {
+        let mut rest = Rest { sink: &mut *sink, passed: taken.size() };
         let lent = self.lent().iter().find(|source| source.name() == reference);
-        if let Some(done) = lent.and_then(|source| source.blob(descriptor, sink, progress)) {
+        if let Some(done) = lent.and_then(|source| source.blob(descriptor, &mut rest, progress)) {
             return done;
         }
         match reference.split_once("://") {
             Some(("oci-layout", layout)) => {
-                return Ok(Place::Layout(LayoutName::parse(layout)?).blob(descriptor, sink, progress)?);
+                return Ok(Place::Layout(LayoutName::parse(layout)?).blob(descriptor, &mut rest, progress)?);
             }
             Some(_) => return Err("it is a shared cache that this command was not given".into()),
             None => {}
         }
         let reference: Reference = reference.parse()?;
-        Ok(self.client.get()?.blob(&reference, descriptor, Hasher::new(), sink, progress)?)
+        Ok(self.client.get()?.blob(&reference, descriptor, taken, sink, progress)?)
+    }
+}
+
+/// Passes over what is there already, for places that give a blob from its beginning.
+struct Rest<'a> {
+    sink: &'a mut dyn Write,
+    /// How many bytes are still passed over.
+    passed: u64,
+}
+
+impl Write for Rest<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let passed = usize::try_from(self.passed).unwrap_or(usize::MAX).min(bytes.len());
+        self.sink.write_all(&bytes[passed..])?;
+        self.passed -= passed as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.sink.flush()
     }
 }
 

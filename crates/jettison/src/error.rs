@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub(crate) struct CommandError {
     /// The exit code.
     pub(crate) code: u8,
-    /// The message, causes joined; it may have several lines.
+    /// The message, causes joined; it may have several lines. Where it is empty, nothing is said.
     pub(crate) message: String,
     /// What may help.
     pub(crate) hints: Vec<String>,
@@ -19,6 +19,9 @@ pub(crate) type Outcome<T = u8> = Result<T, CommandError>;
 
 /// The exit code of a wrong command line and of the tool's own errors in `run`, as Docker's.
 pub(crate) const USAGE: u8 = 125;
+
+/// The exit code of a program that SIGPIPE ended: whoever read its output has gone away.
+pub(crate) const OUTPUT_GONE: u8 = 128 + 13;
 
 impl CommandError {
     /// An error of one message; the exit code is 1.
@@ -37,8 +40,13 @@ impl CommandError {
         let mut hints = Vec::new();
         let mut next = Some(error);
         while let Some(cause) = next {
+            if cause.downcast_ref().is_some_and(export::Error::is_reader_gone) {
+                return Self { code: OUTPUT_GONE, message: String::new(), hints: Vec::new() };
+            }
             if let Some(hint) = hint_of(cause)
                 && !hints.contains(&hint)
+                // What is closer to the user knows better where there is no room.
+                && (hints.is_empty() || cause.downcast_ref::<std::io::Error>().is_none())
             {
                 hints.push(hint);
             }
@@ -90,9 +98,11 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<registry::Error>() {
         return error.hint();
     }
-    // It says nothing of its own, and so is not in the chain.
-    if let Some(export::Error::Registry(error)) = error.downcast_ref() {
+    if let Some(error) = error.downcast_ref::<export::Error>() {
         return error.hint();
+    }
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return full_disk(error);
     }
     if let Some(error) = error.downcast_ref::<network::Error>() {
         return error.hint();
@@ -101,6 +111,19 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return error.hint();
     }
     None
+}
+
+/// What the system's word for a full disk means.
+fn full_disk(error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => {
+            Some("the disk is full: `jettison system df` shows what takes the store's room, `jettison system prune` frees some")
+        }
+        ReadOnlyFilesystem => Some("JETTISON_ROOT names a folder that can be written for the store"),
+        _ => None,
+    }
+    .map(str::to_owned)
 }
 
 impl<E: std::error::Error + 'static> From<E> for CommandError {

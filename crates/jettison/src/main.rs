@@ -19,6 +19,7 @@ mod commands;
 mod engine;
 mod environment;
 mod error;
+mod interrupts;
 mod parsing;
 mod pulling;
 mod screen;

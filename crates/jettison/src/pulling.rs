@@ -15,6 +15,10 @@ use progress::VertexHandle;
 use std::time::SystemTime;
 use store::NewIndex;
 
+/// What an interrupted pull says.
+pub(crate) const INTERRUPTED: &str =
+    "the pull was interrupted; what came is kept, and the next pull goes on from there";
+
 /// What stands before the name of an image in an OCI layout.
 const LAYOUT: &str = "oci-layout://";
 

@@ -1,8 +1,12 @@
 //! The one door to standard output and standard error. Standard output is data; talk goes to standard error. A reader
-//! that has gone away (a broken pipe) is no error: the program ends quietly.
+//! that has gone away (a broken pipe) is no error: the program ends quietly, as one that SIGPIPE ends.
 #![allow(clippy::disallowed_macros, reason = "this is the door")]
 
+use crate::error::OUTPUT_GONE;
 use std::io::{self, IsTerminal, Write};
+
+/// What standard output is called in messages.
+pub(crate) const STANDARD_OUTPUT: &str = "standard output";
 
 /// Writes data to standard output.
 pub(crate) fn out(text: &str) {
@@ -45,7 +49,7 @@ pub(crate) fn flush() {
 
 fn gone(error: &io::Error) {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        std::process::exit(0);
+        std::process::exit(OUTPUT_GONE.into());
     }
     say(&format!("error: cannot write to standard output: {error}"));
     std::process::exit(1);

@@ -2,6 +2,7 @@
 
 use crate::environment::Environment;
 use crate::error::Outcome;
+use crate::interrupts::{self, Interrupts};
 use crate::screen;
 use clap::Args;
 use progress::{Colors, Plain, PlainOptions, Progress, RawJson, Sink, Totals, Tty, TtyOptions, VertexHandle};
@@ -78,6 +79,11 @@ impl Showing {
         Self { progress, totals, quiet, talks }
     }
 
+    /// Ctrl-C ends the command with these words until what this gives is dropped.
+    pub(crate) fn interruptible(&self, words: &'static str) -> Outcome<Interrupts> {
+        interrupts::watch(words, &self.progress)
+    }
+
     /// Begins something.
     pub(crate) fn start(&self, name: &str) -> VertexHandle {
         self.progress.start(name)
@@ -87,6 +93,8 @@ impl Showing {
     pub(crate) fn end<T>(vertex: &VertexHandle, result: Outcome<T>) -> Outcome<T> {
         match &result {
             Ok(_) => vertex.done(),
+            // Nothing failed that anybody should read of.
+            Err(error) if error.message.is_empty() => vertex.cancel(),
             Err(error) => vertex.fail(error.message.lines().next().unwrap_or_default()),
         }
         result

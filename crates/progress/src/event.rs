@@ -70,6 +70,8 @@ pub struct Status {
     pub started: Option<Moment>,
     /// When it was done.
     pub completed: Option<Moment>,
+    /// The bytes stay where they are (a layer that is compressed): they count in no sum of what was moved.
+    pub stays: bool,
 }
 
 /// A place in a source text, as the language server protocol counts: lines from 1 in BuildKit's JSON, characters

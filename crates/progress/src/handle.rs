@@ -177,13 +177,23 @@ impl VertexHandle {
     /// Begins to count bytes under the name `id` (`sha256:…`, `transferring context:`); `total` is 0 where unknown.
     #[must_use]
     pub fn transfer(&self, id: impl Into<String>, total: u64) -> Transfer {
+        self.counted(Status { id: id.into(), total, ..Status::default() })
+    }
+
+    /// The same of bytes that stay where they are.
+    #[must_use]
+    pub fn work(&self, id: impl Into<String>, total: u64) -> Transfer {
+        self.counted(Status { id: id.into(), total, stays: true, ..Status::default() })
+    }
+
+    fn counted(&self, status: Status) -> Transfer {
         let started = self.progress.now();
-        let status = Status { id: id.into(), total, started: Some(started), ..Status::default() };
+        let status = Status { started: Some(started), ..status };
         self.status(&status);
         Transfer {
             vertex: self.clone(),
             current: AtomicU64::new(0),
-            total: AtomicU64::new(total),
+            total: AtomicU64::new(status.total),
             told: Mutex::new(started),
             status,
         }

@@ -57,7 +57,7 @@ impl Moved {
 impl Sink for Totals {
     fn event(&self, at: Moment, event: &Event<'_>) {
         let Event::Status { status, .. } = event else { return };
-        if status.total == 0 || status.completed.is_none() {
+        if status.total == 0 || status.completed.is_none() || status.stays {
             return;
         }
         let mut moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,6 +83,9 @@ mod tests {
         let vertex = progress.start("pull");
         assert_eq!(totals.moved().words(), None);
         vertex.transfer("here", 7).needless();
+        let packed = vertex.work("packing", 7);
+        packed.set(7);
+        packed.done();
         assert_eq!(totals.moved().words(), None);
         let (one, two) = (vertex.transfer("one", 1_000_000), vertex.transfer("two", 2_000_000));
         clock.advance(50);

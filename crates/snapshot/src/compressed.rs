@@ -3,11 +3,30 @@
 use crate::{Error, Forms, Result};
 use layer::{Compression, Compressor, LayerId};
 use oci::{Descriptor, media_type};
+use progress::Transfer;
 use std::io::Write;
 use store::BlobWriter;
 
 /// Takes the bytes of a blob as the store does, while it is made.
 pub type Beside = Box<dyn Write + Send>;
+
+/// Tells how much went through it.
+struct Told<'a, W> {
+    out: &'a mut W,
+    packed: &'a Transfer,
+}
+
+impl<W: Write> Write for Told<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.packed.advance(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
 
 impl Forms {
     /// A blob of the layer with this compression, as OCI calls it. A blob that the layer has already serves, wherever
@@ -53,8 +72,12 @@ impl Forms {
         // Beside the threads that compress, this one reads and another hashes and writes.
         let mut compressor =
             Compressor::new(Both { blob, beside }, compression, level, threads).map_err(layer_error)?;
+        let name = info.diff_id.map_or_else(|| id.to_string(), |known| known.digest.to_string());
+        let packed =
+            self.packing().work(format!("packing {name}"), info.diff_id.map_or(0, |known| known.size));
         // It gathers what it is given by itself; another buffer before it would only copy a layer once more.
-        self.write_tar(id, &mut compressor)?;
+        self.write_tar(id, &mut Told { out: &mut compressor, packed: &packed })?;
+        packed.done();
         let (digest, size) = compressor.finish().map_err(layer_error)?.blob.commit()?;
         let descriptor = Descriptor::new(kind, digest, size);
         self.store().add_layer_blob(id, &descriptor)?;

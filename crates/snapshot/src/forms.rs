@@ -8,7 +8,7 @@ use layer::{
     UnpackOptions, View,
 };
 use oci::{Descriptor, Hasher};
-use progress::{Progress, VertexHandle};
+use progress::{Progress, Transfer, VertexHandle};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use store::{DiffId, LayerFill, LayerInfo, Remote, Store, Xattrs};
+use store::{BlobWriter, DiffId, LayerFill, LayerInfo, Remote, Store, Xattrs};
 
 /// The annotation of a layer's descriptor that says when it was made, as BuildKit's caches have it.
 pub const CREATED: &str = "buildkit/createdat";
@@ -31,11 +31,13 @@ pub trait Fetcher: Send + Sync {
         vec![reference.to_owned()]
     }
 
-    /// Writes the blob to `sink`. Its digest and size are checked as bytes arrive; `progress` is told how many came.
+    /// Writes the blob to `sink`, but for the bytes that `taken` has hashed: an earlier try got them. Its digest and size
+    /// are checked as bytes arrive; `progress` is told how many there are.
     fn fetch(
         &self,
         reference: &str,
         descriptor: &Descriptor,
+        taken: Hasher,
         sink: &mut dyn Write,
         progress: &dyn Fn(u64),
     ) -> Result<(), BoxError>;
@@ -63,6 +65,8 @@ pub struct Forms {
     cancelled: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Where pulls are shown that nobody waits for under a name of their own.
     progress: Progress,
+    /// Where layers are shown that are compressed.
+    packing: VertexHandle,
     pub(crate) mountable: Arc<Mountable>,
     pub(crate) nested: Arc<Nested>,
     /// The stacks that were looked at last, the latest first.
@@ -83,6 +87,7 @@ impl Forms {
             parallel: parallel.max(1),
             cancelled,
             progress,
+            packing: VertexHandle::none(),
             mountable,
             nested,
             views,
@@ -102,6 +107,17 @@ impl Forms {
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = progress;
         self
+    }
+
+    /// These forms, which show at `vertex` how far they are with each layer that they compress.
+    #[must_use]
+    pub fn packing_at(mut self, vertex: &VertexHandle) -> Self {
+        self.packing = vertex.clone();
+        self
+    }
+
+    pub(crate) fn packing(&self) -> &VertexHandle {
+        &self.packing
     }
 
     /// Does what pulls, told to `vertex` or, where nobody listens to that, to a vertex that `name` gives its name.
@@ -233,22 +249,44 @@ impl Forms {
         Ok(self.store.open_blob(&descriptor.digest)?)
     }
 
-    /// Fetches a blob from one place into the store.
+    /// Fetches a blob from one place into the store, or what an earlier try did not get of it.
     fn fetch_from(&self, reference: &str, descriptor: &Descriptor, vertex: &VertexHandle) -> Result<()> {
         let transfer = vertex.transfer(descriptor.digest.to_string(), descriptor.size);
-        let mut writer = self.store.blob_writer(Some(descriptor.digest))?.media_type(&descriptor.media_type);
-        let progress = |bytes| transfer.set(bytes);
+        let writer = || -> Result<BlobWriter> {
+            let writer = self.store.resume_blob(descriptor.digest, descriptor.size)?;
+            Ok(writer.media_type(&descriptor.media_type))
+        };
+        let first = writer()?;
+        let taken = first.size();
+        let (mut fetched, got) = self.fetch_into(first, reference, descriptor, &transfer);
+        if fetched.is_err() && taken > 0 && got == descriptor.size {
+            // All is there, and it is wrong: nobody knows whose part is, so it is fetched anew.
+            fetched = self.fetch_into(writer()?, reference, descriptor, &transfer).0;
+        }
+        fetched?;
+        transfer.done();
+        Ok(())
+    }
+
+    /// Fetches what a writer lacks. Says how many bytes there were in the end, too.
+    fn fetch_into(
+        &self,
+        mut writer: BlobWriter,
+        reference: &str,
+        descriptor: &Descriptor,
+        transfer: &Transfer,
+    ) -> (Result<()>, u64) {
+        let (taken, progress) = (writer.taken(), |bytes| transfer.set(bytes));
         let mut sink = Stoppable { inner: &mut writer, cancelled: &*self.cancelled };
-        let fetched = self.fetcher.fetch(reference, descriptor, &mut sink, &progress);
-        self.check()?;
-        fetched.map_err(|source| Error::Fetch {
+        let fetched = self.fetcher.fetch(reference, descriptor, taken, &mut sink, &progress);
+        let fetch_error = |source| Error::Fetch {
             reference: reference.to_owned(),
             digest: descriptor.digest.to_string(),
             source,
-        })?;
-        writer.commit()?;
-        transfer.done();
-        Ok(())
+        };
+        let size = writer.size();
+        let fetched = self.check().and_then(|()| fetched.map_err(fetch_error));
+        (fetched.and_then(|()| Ok(writer.commit().map(drop)?)), size)
     }
 
     pub(crate) fn layer_files(&self, id: LayerId) -> Result<LayerFiles> {

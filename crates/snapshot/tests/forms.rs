@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use layer::{Compression, Compressor, LayerId};
-use oci::{Descriptor, Digest, media_type};
+use oci::{Descriptor, Digest, Hasher, media_type};
 use progress::VertexHandle;
 use snapshot::{BoxError, Error, Fetcher, Forms};
 use std::io::{Read, Write};
@@ -16,6 +16,8 @@ use store::Store;
 struct Registry {
     blobs: Mutex<Vec<Vec<u8>>>,
     fetched: AtomicUsize,
+    /// The bytes that were asked for.
+    given: AtomicUsize,
     cut: AtomicBool,
     changed: AtomicBool,
 }
@@ -25,22 +27,25 @@ impl Fetcher for Registry {
         &self,
         _: &str,
         descriptor: &Descriptor,
+        taken: Hasher,
         sink: &mut dyn Write,
         progress: &dyn Fn(u64),
     ) -> Result<(), BoxError> {
         self.fetched.fetch_add(1, Ordering::Relaxed);
         let blobs = self.blobs.lock().unwrap();
         let mut blob = blobs.iter().find(|blob| Digest::of(blob) == descriptor.digest).unwrap().clone();
+        let taken = usize::try_from(taken.size()).unwrap();
+        self.given.fetch_add(blob.len() - taken, Ordering::Relaxed);
         if self.cut.load(Ordering::Relaxed) {
             blob.truncate(blob.len() / 2);
-            sink.write_all(&blob)?;
+            sink.write_all(&blob[taken..])?;
             return Err("the connection was closed".into());
         }
         if self.changed.load(Ordering::Relaxed) {
             let at = blob.len() / 2;
             blob[at] ^= 1;
         }
-        for part in blob.chunks(16) {
+        for part in blob[taken..].chunks(16) {
             sink.write_all(part)?;
         }
         progress(blob.len() as u64);
@@ -93,7 +98,6 @@ impl Kit {
     /// Nothing of a pull that failed is left.
     fn is_as_before(&self, id: LayerId) {
         assert!(!self.store.layer(id).unwrap().unwrap().is_local());
-        assert_eq!(self.count("ingest"), 0);
         let dir = self.store.layer_dir(id);
         assert_eq!(std::fs::read_dir(dir).map_or(0, Iterator::count), 0);
     }
@@ -158,17 +162,41 @@ fn layers_are_pulled_once_and_only_when_they_are_needed() {
 
 #[test]
 fn what_comes_wrong_is_not_used() {
-    for (what, says) in [("cut", "the connection was closed"), ("changed", "digest")] {
+    let kit = Kit::new();
+    let stack = kit.remote(&[ONE], None);
+    kit.registry.changed.store(true, Ordering::Relaxed);
+    let error = kit.forms.view(&stack).unwrap_err();
+    assert!(chain(&error).contains("digest"), "{}", chain(&error));
+    kit.is_as_before(stack[0]);
+    assert_eq!(kit.count("ingest"), 0);
+    // The next try is a new one.
+    kit.registry.changed.store(false, Ordering::Relaxed);
+    assert_eq!(kit.read(&stack, "d/a").unwrap(), "one");
+}
+
+#[test]
+fn a_broken_pull_is_gone_on_with() {
+    for is_wrong in [false, true] {
         let kit = Kit::new();
         let stack = kit.remote(&[ONE], None);
-        let flag = if what == "cut" { &kit.registry.cut } else { &kit.registry.changed };
-        flag.store(true, Ordering::Relaxed);
+        kit.registry.cut.store(true, Ordering::Relaxed);
         let error = kit.forms.view(&stack).unwrap_err();
-        assert!(chain(&error).contains(says), "{}", chain(&error));
+        assert!(chain(&error).contains("the connection was closed"), "{}", chain(&error));
         kit.is_as_before(stack[0]);
-        // The next try is a new one.
-        flag.store(false, Ordering::Relaxed);
+        let part =
+            std::fs::read_dir(kit.store.root().join("ingest")).unwrap().next().unwrap().unwrap().path();
+        let (whole, half) = (gzip(&tar(ONE)), std::fs::read(&part).unwrap());
+        assert_eq!(half, whole[..whole.len() / 2]);
+        if is_wrong {
+            std::fs::write(&part, vec![7; half.len()]).unwrap();
+        }
+        kit.registry.cut.store(false, Ordering::Relaxed);
+        kit.registry.given.store(0, Ordering::Relaxed);
         assert_eq!(kit.read(&stack, "d/a").unwrap(), "one");
+        // What turned out to be wrong in the end is fetched whole.
+        let rest = whole.len() - half.len();
+        let given = if is_wrong { rest + whole.len() } else { rest };
+        assert_eq!((kit.registry.given.load(Ordering::Relaxed), kit.count("ingest")), (given, 0));
     }
 }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use layer::{Content, Entry, Kind, LayerId, Listing, PackWriter, Time};
-use oci::Descriptor;
+use oci::{Descriptor, Hasher};
 use progress::VertexHandle;
 use snapshot::{BoxError, Fetcher, Forms, Lowers};
 use std::fs::File;
@@ -27,6 +27,7 @@ impl Fetcher for Nobody {
         &self,
         reference: &str,
         _: &Descriptor,
+        _: Hasher,
         _: &mut dyn Write,
         _: &dyn Fn(u64),
     ) -> Result<(), BoxError> {

@@ -1,17 +1,15 @@
 //! Blobs: bytes by digest.
 //!
-//! A blob is written to `ingest/<random>`, hashed as it is written, and renamed to `blobs/sha256/<hex>` when its digest
-//! is right. Small documents (manifests, configurations) live in the index itself. The writer holds its draft locked;
-//! an ingest file whose lock can be had has no writer any more.
+//! A blob is written to a draft (`ingest.rs`), hashed as it is written, and put in its place at `blobs/sha256/<hex>` when
+//! its digest is right. Small documents (manifests, configurations) live in the index itself.
 
-use crate::inner::{Store, random_name};
-use crate::lock::{Mode, still_named, try_lock};
+use crate::ingest::Draft;
+use crate::inner::Store;
 use crate::{Error, Result};
 use oci::{Digest, Hasher};
 use rusqlite::{OptionalExtension, Transaction, params};
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// Documents up to this size are kept in the index.
@@ -19,7 +17,8 @@ const INLINE: usize = 64 << 10;
 /// The store is told of each so many bytes.
 const TELL: u64 = 8 << 20;
 
-/// Takes the bytes of a blob. Dropped without [`commit`](BlobWriter::commit) it leaves nothing.
+/// Takes the bytes of a blob. Dropped without [`commit`](BlobWriter::commit) it leaves nothing but the part of a download
+/// that [`Store::resume_blob`] goes on with.
 pub struct BlobWriter {
     store: Store,
     draft: Draft,
@@ -32,28 +31,13 @@ pub struct BlobWriter {
 
 impl std::fmt::Debug for BlobWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlobWriter").field("path", &self.draft.path).finish_non_exhaustive()
-    }
-}
-
-struct Draft {
-    file: File,
-    path: PathBuf,
-    renamed: bool,
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.renamed {
-            // A leftover is swept by the next collection.
-            let _ = fs::remove_file(&self.path);
-        }
+        f.debug_struct("BlobWriter").field("path", &self.draft.path()).finish_non_exhaustive()
     }
 }
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let taken = self.draft.file.write(bytes)?;
+        let taken = self.draft.write(bytes)?;
         self.hasher.update(&bytes[..taken]);
         self.untold += taken as u64;
         if self.untold >= TELL {
@@ -81,6 +65,12 @@ impl BlobWriter {
         self.hasher.size()
     }
 
+    /// The bytes that were taken so far, hashed.
+    #[must_use]
+    pub fn taken(&self) -> Hasher {
+        self.hasher.clone()
+    }
+
     /// Checks the digest and puts the blob in its place; gives its digest and its size in bytes.
     ///
     /// # Errors
@@ -98,8 +88,7 @@ impl BlobWriter {
         store.leased()?;
         // The one rename inside a transaction: a collector that removes this very blob must come before or after both.
         store.write(|transaction| {
-            fs::rename(&draft.path, &path).map_err(|e| Error::io("put in place", &path, e))?;
-            draft.renamed = true;
+            draft.put(&path)?;
             store.insert_blob(transaction, &digest, size, &media_type, None)
         })?;
         store.made_something();
@@ -167,29 +156,22 @@ impl Store {
 
     /// A writer for a new blob, whose digest must be `expected` if that is given.
     pub fn blob_writer(&self, expected: Option<Digest>) -> Result<BlobWriter> {
-        loop {
-            let path = self.path("ingest").join(random_name()?);
-            let file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)
-                .map_err(|e| Error::io("make", &path, e))?;
-            file.lock().map_err(|e| Error::io("lock", &path, e))?;
-            // A collector may have taken it for an abandoned one before it was locked.
-            if still_named(&file, &path) {
-                let draft = Draft { file, path, renamed: false };
-                let media_type = String::new();
-                return Ok(BlobWriter {
-                    store: self.clone(),
-                    draft,
-                    hasher: Hasher::new(),
-                    expected,
-                    media_type,
-                    untold: 0,
-                });
-            }
+        Ok(self.writer(self.new_draft()?, Hasher::new(), expected))
+    }
+
+    /// A writer for a blob of so many bytes that is downloaded. It has what an earlier one got
+    /// ([`taken`](BlobWriter::taken)); dropped before all is there, it leaves that to the next one.
+    pub fn resume_blob(&self, digest: Digest, size: u64) -> Result<BlobWriter> {
+        match self.resumed_draft(&digest, size)? {
+            Some((draft, hasher)) => Ok(self.writer(draft, hasher, Some(digest))),
+            // Another process is at it.
+            None => self.blob_writer(Some(digest)),
         }
+    }
+
+    fn writer(&self, draft: Draft, hasher: Hasher, expected: Option<Digest>) -> BlobWriter {
+        let media_type = String::new();
+        BlobWriter { store: self.clone(), draft, hasher, expected, media_type, untold: 0 }
     }
 
     /// Stores a document and gives its digest.
@@ -287,21 +269,6 @@ impl Store {
                 if bytes.is_some() { None } else { Some(self.boot()?) }
             ])?;
         Ok(())
-    }
-
-    /// Removes ingest files without a writer; gives the bytes freed.
-    pub(crate) fn sweep_ingest(&self) -> Result<u64> {
-        let folder = self.path("ingest");
-        let mut freed = 0;
-        for entry in fs::read_dir(&folder).map_err(|e| Error::io("read", &folder, e))? {
-            let path = entry.map_err(|e| Error::io("read", &folder, e))?.path();
-            let Ok(file) = File::open(&path) else { continue };
-            if try_lock(&file, Mode::Exclusive, &path)? && still_named(&file, &path) {
-                freed += file.metadata().map_or(0, |known| known.len());
-                let _ = fs::remove_file(&path);
-            }
-        }
-        Ok(freed)
     }
 }
 

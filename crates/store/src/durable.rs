@@ -16,7 +16,7 @@ impl Store {
     }
 
     /// Ends a build: if anything was made, one `syncfs` whose error counts, then all that any process made before it is
-    /// marked durable by a commit that is itself synced.
+    /// marked durable by a commit that is itself synced. What dead processes left of downloads and leases goes, too.
     pub fn finish(&self) -> Result<()> {
         if !self.inner.fresh.swap(false, Ordering::AcqRel) {
             return Ok(());
@@ -25,6 +25,8 @@ impl Store {
         if done.is_err() {
             self.made_something();
         }
+        self.sweep_ingest(false)?;
+        self.sweep_leases()?;
         done
     }
 

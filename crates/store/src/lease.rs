@@ -105,8 +105,25 @@ impl Store {
     /// The start of the oldest live lease, `i64::MAX` where there is none; dead ones are removed. The caller holds
     /// `locks/collect` exclusively.
     pub(crate) fn oldest_lease(&self) -> Result<i64> {
-        let folder = self.path("leases");
         let mut oldest = i64::MAX;
+        for path in self.live_leases()? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let start = name.split_once('-').and_then(|(start, _)| start.parse().ok());
+            // A live lease of unknown make protects everything.
+            oldest = oldest.min(start.unwrap_or(0));
+        }
+        Ok(oldest)
+    }
+
+    /// Removes the leases of dead processes.
+    pub(crate) fn sweep_leases(&self) -> Result<()> {
+        self.live_leases().map(drop)
+    }
+
+    /// The leases of live processes; dead ones are removed.
+    fn live_leases(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.path("leases");
+        let mut live = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|e| Error::io("read", &folder, e))? {
             let path = entry.map_err(|e| Error::io("read", &folder, e))?.path();
             let file = match File::open(&path) {
@@ -116,13 +133,10 @@ impl Store {
             };
             if try_lock(&file, Mode::Exclusive, &path)? {
                 let _ = fs::remove_file(&path);
-                continue;
+            } else {
+                live.push(path);
             }
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let start = name.split_once('-').and_then(|(start, _)| start.parse().ok());
-            // A live lease of unknown make protects everything.
-            oldest = oldest.min(start.unwrap_or(0));
         }
-        Ok(oldest)
+        Ok(live)
     }
 }

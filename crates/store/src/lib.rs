@@ -11,7 +11,7 @@
 //! | `store.json` | format, owner, id mapping, xattr flavour; another one's store is refused with a hint |
 //! | `index.sqlite`, `-wal`, `-shm` | everything small, in SQLite's WAL mode; the tables are in `schema.rs` |
 //! | `blobs/sha256/<hex>` | blobs above 64 KiB; smaller documents lie in the index |
-//! | `ingest/<random>` | blobs being written, locked by their writers |
+//! | `ingest/<hex>-<boot>` | downloads that lack their end; other blobs have no name while they are written |
 //! | `layers/<id>/` | `listing`, `fs/`, `work/`, `pack`, `image-*` of a layer; without a row, a draft locked by its maker |
 //! | `cache/<hash>[-n]/` | cache mounts |
 //! | `volumes/<name>/`, `containers/<id>/` | volumes; files of containers, known to the `container` crate |
@@ -58,11 +58,13 @@ mod error;
 mod holdings;
 mod images;
 mod indexes;
+mod ingest;
 mod inner;
 mod layers;
 mod lease;
 mod lock;
 mod mounts;
+pub mod nameless;
 mod open;
 mod prune;
 mod records;

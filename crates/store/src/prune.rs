@@ -152,7 +152,7 @@ impl Store {
             self.to_trash(&self.layer_dir(*id))?;
         }
         self.sweep_layers(&known)?;
-        pruned.bytes += self.sweep_ingest()?;
+        pruned.bytes += self.sweep_ingest(prune.kinds.records)?;
         self.empty_trash()?;
         reserve::keep(self.root());
         Ok(pruned)

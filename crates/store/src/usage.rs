@@ -27,7 +27,7 @@ pub struct Usage {
     pub containers: UsageLine,
     /// Volumes; active are those that containers have.
     pub volumes: UsageLine,
-    /// Records, the layers and blobs that only they keep, and cache mounts.
+    /// Records, the layers and blobs that only they keep, cache mounts, and the parts of broken downloads.
     pub build_cache: UsageLine,
 }
 
@@ -58,7 +58,7 @@ impl Store {
         }
         let mounts = self.cache_mounts()?;
         let mount_bytes = mounts.iter().map(|mount| tree::size(&mount.path)).sum::<u64>();
-        let cache_bytes = holdings.cache_bytes() + mount_bytes;
+        let cache_bytes = holdings.cache_bytes() + mount_bytes + self.ingest_bytes()?;
         Ok(Usage {
             images: UsageLine {
                 count: images,

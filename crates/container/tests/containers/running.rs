@@ -304,11 +304,15 @@ fn a_process_that_leaves_others_behind_does_not_hold_its_client() {
 #[test]
 fn a_reader_that_has_gone_ends_the_session() {
     let kit = Kit::new();
-    let id = kit.containers.create(&sh("yes")).unwrap().id;
-    let attached = kit.containers.start(&id, true, false, None).unwrap().attached.unwrap();
     let (read, write) = std::io::pipe().unwrap();
     drop(read);
-    let streams = Streams { stdout: Some(write.as_fd()), ..Streams::default() };
-    assert_eq!(attached.run(&streams).unwrap(), Outcome::OutputGone);
-    assert!(kit.containers.get(&id).unwrap().state.is_running());
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for (output, outcome) in [(write.as_fd(), Outcome::OutputGone), (full.as_fd(), Outcome::OutputFailed(28))]
+    {
+        let id = kit.containers.create(&sh("yes")).unwrap().id;
+        let attached = kit.containers.start(&id, true, false, None).unwrap().attached.unwrap();
+        let streams = Streams { stdout: Some(output), ..Streams::default() };
+        assert_eq!(attached.run(&streams).unwrap(), outcome);
+        assert!(kit.containers.get(&id).unwrap().state.is_running());
+    }
 }

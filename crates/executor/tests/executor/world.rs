@@ -11,7 +11,7 @@ use executor::{BoxError, Error, Fetcher, Late, LocalContext, Worker, WorkerOptio
 use graph::{About, Copy, FileAction, FileOp, Graph, Node, Op, RunOp};
 use layer::{Kind, LayerId, Listing, View};
 use network::NetworkOptions;
-use oci::{Descriptor, Digest};
+use oci::{Descriptor, Digest, Hasher};
 use session::{Agents, Secrets};
 use solver::{Cancel, Executor, Input, NewRecord, Snapshot, SourceProvider, Task};
 use std::collections::HashMap;
@@ -39,6 +39,7 @@ impl Fetcher for Nobody {
         &self,
         reference: &str,
         _: &Descriptor,
+        _: Hasher,
         _: &mut dyn Write,
         _: &dyn Fn(u64),
     ) -> Result<(), BoxError> {

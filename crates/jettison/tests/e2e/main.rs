@@ -35,6 +35,7 @@ mod hosts;
 mod images;
 mod imagetools;
 mod indexes;
+mod interrupts;
 mod language;
 mod layouts;
 mod lifecycle;

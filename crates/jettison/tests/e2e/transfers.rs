@@ -202,3 +202,19 @@ fn a_cut_upload_goes_on_where_the_registry_says() {
     assert_eq!(tries, expected, "the registry is asked, and the rest is sent");
     assert_eq!(pushed.stdout.matches(": Pushed").count(), 3, "{}", pushed.stdout);
 }
+
+#[test]
+fn a_push_tells_how_far_it_is_with_packing() {
+    let (house, registry) = (own(), Registry::open());
+    three_layers(&house, "three");
+    let name = format!("{}/packed", registry.address);
+    let out = house.ok(&["push", "--progress", "plain", "three", &name]);
+    let packed = |out: &crate::harness::Out| {
+        let done = |line: &&str| line.starts_with("#1 packing sha256:") && line.ends_with(" done");
+        out.stderr.lines().filter(done).count()
+    };
+    assert_eq!(packed(&out), 3, "{}", out.stderr);
+    out.says(" 201.").says("Transferred 3 blobs, 600.");
+    // Once is enough.
+    assert_eq!(packed(&house.ok(&["push", "--progress", "plain", "three", &name])), 0);
+}

@@ -68,3 +68,65 @@ fn sources_and_context_indexes_are_remembered() {
     let stored = std::io::read_to_string(store.context_index("/home/../x").unwrap().unwrap()).unwrap();
     assert_eq!(stored, "two");
 }
+
+#[test]
+fn a_download_goes_on_where_it_ended() {
+    let (_dir, store) = store();
+    let ingest = || std::fs::read_dir(store.root().join("ingest")).unwrap().count();
+    let digest = Digest::of(b"hello");
+    let begin = || store.resume_blob(digest, 5).unwrap();
+    let mut first = begin();
+    first.write_all(b"hel").unwrap();
+    // While one is at it, another one begins anew.
+    let mut second = begin();
+    assert_eq!((first.size(), second.size()), (3, 0));
+    second.write_all(b"he").unwrap();
+    drop(second);
+    drop(first);
+    assert_eq!((ingest(), store.usage().unwrap().build_cache.bytes), (1, 3));
+    let mut next = begin();
+    assert_eq!((next.size(), next.taken().finish()), (3, Digest::of(b"hel")));
+    next.write_all(b"lo").unwrap();
+    assert_eq!(next.commit().unwrap(), (digest, 5));
+    assert_eq!(store.read_blob(&digest, 5).unwrap(), b"hello");
+    assert_eq!(ingest(), 0);
+}
+
+#[test]
+fn a_download_that_is_whole_and_wrong_is_not_kept() {
+    let (_dir, store) = store();
+    for (bytes, kept) in [(&b""[..], 0), (b"hul", 3), (b"lo", 0), (b"longer", 0)] {
+        let mut writer = store.resume_blob(Digest::of(b"hello"), 5).unwrap();
+        writer.write_all(bytes).unwrap();
+        drop(writer);
+        assert_eq!(store.resume_blob(Digest::of(b"hello"), 5).unwrap().size(), kept, "{bytes:?}");
+    }
+}
+
+#[test]
+fn downloads_that_nobody_goes_on_with_are_removed() {
+    let (_dir, store) = store();
+    let ingest = store.root().join("ingest");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let name = |byte: &str, boot: &str| format!("{}-{}", Digest::of(byte.as_bytes()).hex(), boot.trim());
+    let (fresh, old, unsure) = (name("fresh", &boot), name("old", &boot), name("unsure", "another-boot"));
+    for name in [&fresh, &old, &unsure, "random"] {
+        std::fs::write(ingest.join(name), "half").unwrap();
+    }
+    let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(48 * 3600);
+    std::fs::File::options().write(true).open(ingest.join(&old)).unwrap().set_modified(two_days_ago).unwrap();
+    let dead = store.root().join("leases/1-0");
+    std::fs::write(&dead, "").unwrap();
+    store.put_blob(b"made", "").unwrap();
+    store.finish().unwrap();
+    let left: Vec<_> = std::fs::read_dir(&ingest).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [fresh.as_str()]);
+    assert!(!dead.exists());
+    store
+        .prune(&store::Prune {
+            kinds: store::Kinds { records: true, ..Default::default() },
+            ..Default::default()
+        })
+        .unwrap();
+    assert_eq!(std::fs::read_dir(&ingest).unwrap().count(), 0);
+}

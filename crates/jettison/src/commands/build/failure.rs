@@ -8,8 +8,10 @@ use dockerfile::{Command, Diagnostic, Dockerfile, Severity, Source, Span, Stage}
 use graph::{About, Graph, Op};
 use progress::Tail;
 
-/// The exit code of a build that was interrupted.
-const INTERRUPTED: u8 = 130;
+/// What an interrupted build says.
+pub(crate) const INTERRUPTED: &str = "the build was interrupted; what was finished is kept";
+/// Its exit code.
+const INTERRUPTED_CODE: u8 = 130;
 
 /// Findings of the parser.
 pub(crate) fn diagnostics(source: &Source, findings: &[Diagnostic]) -> CommandError {
@@ -178,5 +180,5 @@ fn name_source(edge: &mut CommandError, dockerfile: &Dockerfile, line: usize, pa
 
 /// A build that was interrupted.
 pub(crate) fn cancelled() -> CommandError {
-    CommandError::new("the build was interrupted; what was finished is kept").with_code(INTERRUPTED)
+    CommandError::new(INTERRUPTED).with_code(INTERRUPTED_CODE)
 }

@@ -20,6 +20,7 @@ pub(crate) use arguments::BuildArgs;
 use crate::engine::{Engine, RegistryFlags, git_options};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use crate::interrupts::{self, Interrupts};
 use crate::{commands::rootless, parsing, screen};
 use executor::{Cache, Late, LocalContext, Pins, Worker, WorkerOptions};
 use graph::{Graph, NodeId, Op};
@@ -63,8 +64,8 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     for output in &mut outputs {
         output.packing.index = several;
     }
-    let interrupts = watch::interrupts()?;
     let (progress, tail) = watch::progress(&args, &engine.environment);
+    let interrupts = interrupts::watch(failure::INTERRUPTED, &progress)?;
     let pins = Pins::default();
     let worker = |contexts: HashMap<String, LocalContext>| {
         let (of_network, of_git) = (engine.environment.clone(), engine.environment.clone());
@@ -123,6 +124,8 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let modified = |dated: frontend::Dated<'_>| {
         remote::modified(dated, &main, &named, || worker(HashMap::new()), &interrupts)
     };
+    // A store that cannot be had is not an image that cannot be resolved.
+    let store = engine.store()?;
     let record = attest::Record::new(&args, &engine, &options, &dockerfile, &locals, pins.clone())?;
     let resolver = resolver::Resolver::new(&engine, args.pull, ignored, &modified);
     let (graph, targets, lowered) = lower::lower(&parsed, options, platforms, &resolver)?;
@@ -130,7 +133,6 @@ pub(crate) fn build(args: BuildArgs, environment: Environment) -> Outcome {
     let epoch = lowered.first().and_then(|(_, lowered)| lowered.epoch);
     progress.allow_threads();
     warn::send(&progress, &parsed, &warnings, &args, &engine.environment);
-    let store = engine.store()?;
     let worker = worker(locals.clone())?;
     for id in graph.ids() {
         if let Op::Run(run) = &graph.node(id).op {
@@ -223,7 +225,7 @@ struct Building<'a> {
     cache: &'a Cache<'a>,
     progress: &'a Progress,
     tail: &'a Tail,
-    interrupts: &'a watch::Interrupts,
+    interrupts: &'a Interrupts,
     warnings: &'a [dockerfile::Diagnostic],
     /// Whether an output is made of the result's files.
     needs_layers: bool,

@@ -4,11 +4,12 @@
 
 use super::context::{self, DockerfileText, LARGEST};
 use super::resolver::cause;
-use super::watch::{self, Interrupts, Watcher};
+use super::watch::{self, Watcher};
 use super::{BuildArgs, failure};
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
+use crate::interrupts::Interrupts;
 use executor::{Cache, Worker};
 use frontend::{BoxError, Dated, MainContext, NamedContext};
 use graph::{About, GitOp, Graph, HttpOp, NodeId, Op};

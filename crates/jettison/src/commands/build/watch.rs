@@ -1,8 +1,8 @@
-//! From the solver's events to the progress on the screen, and from Ctrl-C to the end of the build.
+//! From the solver's events to the progress on the screen.
 
 use super::BuildArgs;
 use crate::environment::Environment;
-use crate::error::Outcome;
+use crate::interrupts::Interrupts;
 use crate::{screen, showing};
 use executor::{Cache, Worker};
 use graph::{Graph, MissReason, NodeId, Op};
@@ -24,55 +24,6 @@ pub(crate) fn progress(args: &BuildArgs, environment: &Environment) -> (Progress
 
 /// How often a build starts over because files of its context changed under it.
 const ATTEMPTS: usize = 5;
-
-/// Ctrl-C and its like, for a build that may start over: each attempt has a request to stop of its own.
-pub(crate) struct Interrupts(Arc<Mutex<(Cancel, bool)>>);
-
-/// The first Ctrl-C or SIGTERM ends the build in good order, the third one at once.
-pub(crate) fn interrupts() -> Outcome<Interrupts> {
-    const SIGINT: i32 = 2;
-    const SIGTERM: i32 = 15;
-    const SIGHUP: i32 = 1;
-    let watch = sandbox::signals::watch(&[SIGINT, SIGTERM, SIGHUP])?;
-    let current = Arc::new(Mutex::new((Cancel::new(), false)));
-    let shared = current.clone();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut count = 0;
-        while let Ok(signal) = watch.wait() {
-            count += 1;
-            let mut current = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            current.1 = true;
-            current.0.cancel();
-            if count >= 3 {
-                std::process::exit(128 + signal);
-            }
-        }
-    })?;
-    Ok(Interrupts(current))
-}
-
-impl Interrupts {
-    /// Whether the user asked to stop.
-    pub(crate) fn asked(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
-    }
-
-    /// Whether the build still goes on, for work that asks now and then.
-    pub(crate) fn wanted(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
-        let current = self.0.clone();
-        Arc::new(move || !current.lock().unwrap_or_else(PoisonError::into_inner).1)
-    }
-
-    /// The request to stop of one more attempt; made already where the user asked before.
-    pub(crate) fn attempt(&self) -> Cancel {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        current.0 = Cancel::new();
-        if current.1 {
-            current.0.cancel();
-        }
-        current.0.clone()
-    }
-}
 
 fn is_changed(error: &BoxError) -> bool {
     matches!(error.downcast_ref(), Some(executor::Error::Changed { .. }))

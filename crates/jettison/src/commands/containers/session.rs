@@ -4,7 +4,8 @@ use super::arguments::{ContainerArgs, CreateArgs, RunArgs};
 use super::{open, values};
 use crate::engine::Engine;
 use crate::environment::Environment;
-use crate::error::{CommandError, Outcome, USAGE};
+use crate::error::{CommandError, OUTPUT_GONE, Outcome, USAGE};
+use crate::interrupts;
 use crate::pulling::{self, Wanted};
 use crate::screen;
 use crate::showing::{ProgressArgs, Showing};
@@ -12,6 +13,7 @@ use clap::{ArgAction, Args};
 use container::{Attached, Containers, Created, Exec, Outcome as Ended, Streams};
 use export::place::Place;
 use oci::{Digest, Platform, Reference};
+use progress::Progress;
 use sandbox::signals::Watch;
 use sandbox::tty::{self, RawMode};
 use std::io::{IsTerminal, Write};
@@ -23,9 +25,6 @@ const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
 
 /// Signals that are passed on (HUP, INT, QUIT, USR1, USR2, TERM, CONT), and WINCH for the size of the window.
 const SIGNALS: [i32; 8] = [1, 2, 3, 10, 12, 15, 18, 28];
-
-/// The exit code of a program that SIGPIPE ended.
-const OUTPUT_GONE: u8 = 128 + 13;
 
 /// Start containers
 #[derive(Debug, Args)]
@@ -135,12 +134,12 @@ pub(super) fn run(args: RunArgs, environment: Environment) -> Outcome {
     };
     engine.store()?.end_lease();
     let session = Session { tty: wanted.tty, streamed: attach, keys, proxy: args.sig_proxy };
-    let code = session.run(attached, signals.as_ref())?;
-    if code == OUTPUT_GONE && args.rm {
+    let ended = session.run(attached, signals.as_ref());
+    if args.rm && !matches!(ended, Ok(code) if code != OUTPUT_GONE) {
         // As a program at the head of a pipeline would, it ends with its reader.
         let _ = containers.kill(&created.id, 9);
     }
-    Ok(code)
+    ended
 }
 
 /// Runs `create`.
@@ -150,6 +149,7 @@ pub(super) fn create(args: CreateArgs, environment: Environment) -> Outcome {
     let mut new = wanted.container(&environment, args.rm, attach.stdin)?;
     let (engine, containers) = open(environment, Some(&wanted.registry))?;
     new.image = image(&engine, wanted)?;
+    let _interrupts = interrupts::watch("the container was not made: interrupted", &Progress::none())?;
     let created = make(&containers, wanted, &new)?;
     screen::line(&created.id);
     Ok(0)
@@ -231,6 +231,7 @@ fn fetch(
     quiet: bool,
 ) -> Outcome<Digest> {
     let showing = Showing::new(&ProgressArgs::default(), quiet, "Pulling", &engine.environment);
+    let _interrupts = showing.interruptible(pulling::INTERRUPTED)?;
     let vertex = showing.start(&format!("pulling {}", pulling::shown(place)));
     let pulled = Showing::end(&vertex, engine.pull(place, names, wanted, &vertex));
     showing.sum_up();
@@ -394,6 +395,10 @@ impl Session {
                 Ok(0)
             }
             Ended::OutputGone => Ok(OUTPUT_GONE),
+            Ended::OutputFailed(error) => Err(CommandError::usage(format!(
+                "cannot write to standard output: {}",
+                std::io::Error::from_raw_os_error(error)
+            ))),
             Ended::Interrupted(signal) => Ok(u8::try_from(128 + signal).unwrap_or(255)),
         }
     }

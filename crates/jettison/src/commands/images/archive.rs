@@ -5,16 +5,17 @@ use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use crate::showing::{ProgressArgs, Showing};
-use crate::{pulling, screen};
+use crate::{interrupts, pulling, screen};
 use clap::{Args, ValueEnum};
 use export::archive::{self, Saved};
 use export::indexes::{self, Leaving};
 use export::load::Loaded;
-use export::{Out, layout};
+use export::{Out, layout, target};
 use oci::{Digest, Platform, Reference};
+use progress::Progress;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use store::Store;
 
 /// Load images from an archive.
@@ -45,6 +46,7 @@ pub(crate) fn load(args: &LoadArgs, environment: Environment) -> Outcome {
     let showing = Showing::new(&ProgressArgs::default(), args.quiet, "Loading", &engine.environment);
     let name =
         args.input.as_ref().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
+    let _interrupts = showing.interruptible("the load was interrupted; nothing of it is named")?;
     let vertex = showing.start(&format!("loading {name}"));
     let platform = args.platform.as_ref();
     let loaded = match &args.input {
@@ -134,6 +136,8 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
     }
     rootless::enter()?;
     let engine = super::local(environment);
+    let _interrupts =
+        interrupts::watch("the save was interrupted; nothing of it is kept", &Progress::none())?;
     let mut items = Items::default();
     for name in &args.images {
         add(&engine, name, args.platform.as_ref(), &mut items)?;
@@ -170,41 +174,13 @@ pub(crate) fn save(args: &SaveArgs, environment: Environment) -> Outcome {
     };
     match &args.output {
         None => {
-            let mut pipe = Pipe { out: std::io::stdout().lock(), gone: false };
-            let mut out = BufWriter::with_capacity(1 << 20, &mut pipe);
-            let saved =
-                write(Out::Stream(&mut out)).map_err(CommandError::from).and_then(|()| Ok(out.flush()?));
-            drop(out.into_parts());
-            match saved {
-                // A reader that has read enough is no error.
-                Err(_) if pipe.gone => {}
-                saved => saved?,
-            }
+            let out = std::io::stdout().lock();
+            target::stream(screen::STANDARD_OUTPUT.as_ref(), out, |out| write(Out::Stream(out)))?;
         }
-        Some(path) => whole(path, |out| Ok(write(out)?))?,
+        Some(path) => target::file(path, write)?,
     }
     store.finish()?;
     Ok(0)
-}
-
-/// Standard output that remembers that its reader has gone away.
-struct Pipe<W> {
-    out: W,
-    gone: bool,
-}
-
-impl<W: Write> Write for Pipe<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.out.write(bytes);
-        self.gone |= written.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-        written
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        let flushed = self.out.flush();
-        self.gone |= flushed.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-        flushed
-    }
 }
 
 /// An image by name goes with this name, by id without one; by a repository alone with all its tags.
@@ -271,27 +247,4 @@ fn one(
     };
     names.extend(name.filter(|name| !names.contains(name)));
     Ok(())
-}
-
-/// Writes a file that appears under its name only when it is whole. What is no regular file (a pipe, /dev/null) is
-/// written as it is.
-pub(crate) fn whole<T>(path: &Path, write: impl FnOnce(Out<'_>) -> Outcome<T>) -> Outcome<T> {
-    let fail = |error: std::io::Error| CommandError::new(format!("cannot write {}: {error}", path.display()));
-    if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
-        let file = File::options().write(true).open(path).map_err(fail)?;
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        let written = write(Out::Stream(&mut out))?;
-        out.flush().map_err(fail)?;
-        return Ok(written);
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let file = File::create(&part).map_err(fail)?;
-    let written = write(Out::File(&file)).inspect_err(|_| {
-        // The error that is told is the one that stopped the writing.
-        let _ = std::fs::remove_file(&part);
-    })?;
-    std::fs::rename(&part, path).map_err(fail)?;
-    Ok(written)
 }

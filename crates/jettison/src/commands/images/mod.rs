@@ -8,7 +8,7 @@ mod list;
 mod remove;
 mod tree;
 
-pub(crate) use archive::{LoadArgs, SaveArgs, load, save, whole};
+pub(crate) use archive::{LoadArgs, SaveArgs, load, save};
 pub(crate) use filter as filters;
 pub(crate) use history::{HistoryArgs, history};
 pub(crate) use inspect::{InspectArgs, inspect, show};

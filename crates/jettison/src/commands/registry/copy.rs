@@ -51,6 +51,8 @@ pub(crate) fn between(
     to: &Place<'_>,
     platform: Option<&Platform>,
 ) -> Outcome<Digest> {
+    let _interrupts =
+        showing.interruptible("the copy was interrupted; the next one sends what is missing")?;
     let vertex = showing.start(&format!("copying {from} to {to}"));
     let tell = |layer: &export::push::Layer| {
         if !showing.quiet {
@@ -84,7 +86,9 @@ fn to_layout(
     // An id is no name.
     let name = image.parse::<Reference>().ok().filter(|name| name.tag().is_some());
     let name = name.filter(|name| store.image_id(&name.to_string()).is_ok_and(|known| known.is_some()));
+    let _interrupts = showing.interruptible("the image was not written: interrupted")?;
     let vertex = showing.start(&format!("writing {image} to {to}"));
+    let forms = forms.packing_at(&vertex);
     let bundle = indexes::leaving(store, image, platform)?.bundle(store, &forms)?;
     let digest = bundle.root.digest;
     let written = match to.tag {

@@ -53,6 +53,7 @@ pub(crate) fn pull(args: &PullArgs, environment: Environment) -> Outcome {
         }
     }
     let showing = Showing::new(&args.progress, args.quiet, "Pulling", &engine.environment);
+    let _interrupts = showing.interruptible(pulling::INTERRUPTED)?;
     let mut pulled = Vec::new();
     for (place, text) in &places {
         // An image of a layout is called what the layout calls it; it may have no name.
@@ -171,6 +172,8 @@ pub(crate) fn push(args: &PushArgs, environment: Environment) -> Outcome {
     let targets = targets(args, &engine)?;
     let (store, forms) = (engine.store()?, engine.forms()?);
     let showing = Showing::new(&args.progress, args.quiet, "Pushing", &engine.environment);
+    let _interrupts =
+        showing.interruptible("the push was interrupted; the next one sends what is missing")?;
     for (image, target) in targets {
         if !args.quiet {
             screen::line(&format!("The push refers to repository [{}]", target.name()));

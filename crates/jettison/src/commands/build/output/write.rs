@@ -2,19 +2,18 @@
 
 use super::{Destination, Kind, Output};
 use crate::commands::build::attest::{ImageAttester, Recorder};
-use crate::commands::images::whole;
 use crate::engine::Engine;
 use crate::error::{CommandError, Outcome};
+use crate::showing::Showing;
 use crate::{screen, time};
 use export::place::LayoutName;
 use export::push::Pusher;
-use export::{Attester, Bundle, Follower, LayerBlob, Out, Packing, archive, indexes, layout, local};
+use export::{Attester, Bundle, Follower, LayerBlob, Out, Packing, archive, indexes, layout, local, target};
 use frontend::Lowered;
 use layer::{LayerId, Time};
 use oci::{Descriptor, Digest, Platform, Reference};
-use progress::Progress;
+use progress::{Progress, VertexHandle};
 use snapshot::Forms;
-use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -87,40 +86,54 @@ impl Outputs<'_> {
     }
 
     fn one(&self, forms: &Forms, output: &Output, written: &mut Written) -> Outcome<()> {
+        let title = match &output.kind {
+            Kind::CacheOnly => return Ok(()),
+            Kind::Local { folder, .. } => &format!("exporting to {}", folder.display()),
+            Kind::Tar { .. } => "exporting to a tar",
+            Kind::Image { .. } => "exporting to image",
+            Kind::Docker(_) => "exporting to docker image format",
+            Kind::Oci(_) => "exporting to oci image format",
+        };
+        let vertex = self.progress.start(title);
+        let packing = forms.clone().packing_at(&vertex);
+        let images = Showing::end(&vertex, self.export(&packing, output, written))?;
+        if let Kind::Image { store: named, push } = output.kind {
+            if push {
+                written.root = self.push(forms, &images, output)?.or(written.root.take());
+            }
+            if named && output.name_canonical {
+                self.name_by_digest(forms, &images, output)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is written on this machine. Gives the images, where the output has any.
+    fn export(&self, forms: &Forms, output: &Output, written: &mut Written) -> Outcome<Vec<store::Image>> {
         let store = self.engine.store()?;
         match &output.kind {
-            Kind::CacheOnly => {}
+            Kind::CacheOnly => Ok(Vec::new()),
             Kind::Local { folder, split, delete } => {
-                let vertex = self.progress.start(&format!("exporting to {}", folder.display()));
                 local::write(forms, &self.files(*split, output), folder, *delete)?;
-                vertex.done();
+                Ok(Vec::new())
             }
             Kind::Tar { to, split } => {
-                let vertex = self.progress.start("exporting to a tar");
                 let files = self.files(*split, output);
                 archive_to(to, |out| match out {
                     Out::Stream(out) => Ok(local::write_tar(forms, &files, out)?),
-                    Out::File(mut file) => Ok(local::write_tar(forms, &files, &mut file)?),
+                    Out::File(file) => Ok(local::write_tar(forms, &files, &mut file.writer())?),
                 })?;
-                vertex.done();
+                Ok(Vec::new())
             }
-            Kind::Image { store: named, push } => {
-                let vertex = self.progress.start("exporting to image");
+            Kind::Image { store: named, .. } => {
                 let images = self.images(forms, Some((output, *named)))?;
                 self.identify(forms, &images, Some(output), written)?;
                 if *named && (images.len() > 1 || self.states(output)) {
                     indexes::keep(store, &self.bundle(forms, &images, output)?, &images, &output.names)?;
                 }
-                vertex.done();
-                if *push {
-                    written.root = self.push(forms, &images, output)?.or(written.root.take());
-                }
-                if *named && output.name_canonical {
-                    self.name_by_digest(forms, &images, output)?;
-                }
+                Ok(images)
             }
             Kind::Docker(to) => {
-                let vertex = self.progress.start("exporting to docker image format");
                 if self.built.len() > 1 {
                     return Err(CommandError::usage(
                         "--output: a docker archive holds an image of one platform alone",
@@ -150,10 +163,9 @@ impl Outputs<'_> {
                         })?;
                     }
                 }
-                vertex.done();
+                Ok(images)
             }
             Kind::Oci(to) => {
-                let vertex = self.progress.start("exporting to oci image format");
                 let images = self.images(forms, Some((output, false)))?;
                 written.root = Some(match to {
                     Destination::Folder(folder) => {
@@ -167,38 +179,45 @@ impl Outputs<'_> {
                     }
                 });
                 self.identify(forms, &images, Some(output), written)?;
-                vertex.done();
+                Ok(images)
             }
         }
-        Ok(())
     }
 
     /// Pushes images under all names of an output. Gives what they stand for there.
     fn push(&self, forms: &Forms, images: &[store::Image], output: &Output) -> Outcome<Option<Descriptor>> {
-        let store = self.engine.store()?;
-        let by_digest = output.push_by_digest;
-        let plain = output.packing == Packing::default() && !by_digest && !self.states(output);
         let mut root = None;
         for name in &output.names {
             let vertex = self.progress.start(&format!("pushing {name}"));
-            let client = self.engine.client(name.host())?;
-            let pusher = Pusher { store, forms, client, vertex: &vertex, tell: &|_| {} };
-            root = Some(match images {
-                [image] if plain => pusher.image(&image.id.to_string(), None, name)?.0,
-                images => {
-                    let attester = self.attester(output);
-                    let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
-                    let bundle = pusher.images(images, &output.packing, attester, name, by_digest)?;
-                    // A name of several says already what it stands for.
-                    if let ([image], false) = (images, self.states(output)) {
-                        store.set_pulled(name, &image.id, &bundle.root_document().descriptor)?;
-                    }
-                    bundle.root
-                }
-            });
-            vertex.done();
+            root = Some(Showing::end(&vertex, self.push_to(name, forms, images, output, &vertex))?);
         }
         Ok(root)
+    }
+
+    fn push_to(
+        &self,
+        name: &Reference,
+        forms: &Forms,
+        images: &[store::Image],
+        output: &Output,
+        vertex: &VertexHandle,
+    ) -> Outcome<Descriptor> {
+        let store = self.engine.store()?;
+        let by_digest = output.push_by_digest;
+        let plain = output.packing == Packing::default() && !by_digest && !self.states(output);
+        let client = self.engine.client(name.host())?;
+        let pusher = Pusher { store, forms, client, vertex, tell: &|_| {} };
+        if let ([image], true) = (images, plain) {
+            return Ok(pusher.image(&image.id.to_string(), None, name)?.0);
+        }
+        let attester = self.attester(output);
+        let attester = attester.as_ref().map(|attester| attester as &dyn Attester);
+        let bundle = pusher.images(images, &output.packing, attester, name, by_digest)?;
+        // A name of several says already what it stands for.
+        if let ([image], false) = (images, self.states(output)) {
+            store.set_pulled(name, &image.id, &bundle.root_document().descriptor)?;
+        }
+        Ok(bundle.root)
     }
 
     /// Names what an output named in the store by its digest, too.
@@ -362,13 +381,13 @@ fn time_of(time: SystemTime) -> Time {
 
 /// Writes an archive; a file appears under its name only when it is whole, and what is no regular file stays one.
 fn archive_to<T>(destination: &Destination, write: impl FnOnce(Out<'_>) -> Outcome<T>) -> Outcome<T> {
-    let (Destination::File(path) | Destination::Folder(path)) = destination else {
-        let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-        let written = write(Out::Stream(&mut out))?;
-        out.flush()?;
-        return Ok(written);
-    };
-    whole(path, write)
+    match destination {
+        Destination::File(path) | Destination::Folder(path) => target::file(path, write),
+        Destination::StandardOutput => {
+            let out = std::io::stdout().lock();
+            target::stream(screen::STANDARD_OUTPUT.as_ref(), out, |out| write(Out::Stream(out)))
+        }
+    }
 }
 
 /// What a layout says of when the images were made.

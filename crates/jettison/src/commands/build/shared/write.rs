@@ -51,7 +51,7 @@ fn one(
     vertex: &VertexHandle,
     wanted: &Arc<dyn Fn() -> bool + Send + Sync>,
 ) -> Outcome<()> {
-    let forms = engine.forms()?.with_progress(vertex.progress().clone());
+    let forms = engine.forms()?.with_progress(vertex.progress().clone()).packing_at(vertex);
     let store = engine.store()?;
     let contents = cache::contents(store, &forms, build, cache.mode, &cache.packing)?;
     let Some(contents) = contents else {
