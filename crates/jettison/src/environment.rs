@@ -65,6 +65,15 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
         "The key to S3 buckets with caches; without it that of AWS_PROFILE in ~/.aws/credentials or ~/.aws/config.",
     ),
+    (
+        "AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME",
+        "A token for which STS lends the key of a role (AWS_ENDPOINT_URL_STS: of another STS than Amazon's).",
+    ),
+    (
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "The service beside a container that lends the key; it is shown AWS_CONTAINER_AUTHORIZATION_TOKEN or what \
+         AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE holds.",
+    ),
     ("AWS_PROFILE", "The profile in Amazon's files; the default is `default`."),
     ("AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE", "Amazon's files, if they are not in ~/.aws."),
     ("AWS_BUCKET, AWS_REGION", "Bucket and region of caches that do not name theirs."),

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use web::exchange::{content_type, number, whole, words};
@@ -61,7 +61,7 @@ pub(crate) struct Service {
     threads: Threads,
     options: Options,
     /// What must not be in what the service says.
-    secrets: Vec<Hidden>,
+    secrets: Mutex<Vec<Hidden>>,
 }
 
 /// What is sent with a request.
@@ -136,7 +136,15 @@ impl Service {
             what: "the network".to_owned(),
             reason: failure.to_string(),
         })?;
-        Ok(Self { exchanges, threads: Threads::new("objects", 2), options, secrets })
+        Ok(Self { exchanges, threads: Threads::new("objects", 2), options, secrets: Mutex::new(secrets) })
+    }
+
+    /// From now on this must not be in what the service says.
+    pub(crate) fn hide(&self, secret: Hidden) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        if !secrets.contains(&secret) {
+            secrets.push(secret);
+        }
     }
 
     fn wait<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -318,8 +326,9 @@ impl Service {
             complaint_words(&String::from_utf8_lossy(&body))
         };
         // It is shown on a terminal, and somebody else wrote it: no control characters, no page of it, no secrets.
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let clean = |text: String| {
-            let text = self.secrets.iter().fold(text, |text, secret| secret.blot(&text));
+            let text = secrets.iter().fold(text, |text, secret| secret.blot(&text));
             text.chars().filter(|c| !c.is_control()).take(300).collect::<String>()
         };
         let (code, message) = (clean(code), clean(message));

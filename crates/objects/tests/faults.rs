@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use objects::s3::{Credentials, Settings, Store};
+use objects::s3::{Credentials, Key, Settings, Store};
 use objects::{Blob, Error, Objects, Options, Put};
 use oci::Digest;
 use session::Hidden;
@@ -54,11 +54,11 @@ impl Server {
             names: vec!["n".to_owned()],
             endpoint: Some(format!("http://127.0.0.1:{}", self.port)),
             path_style: true,
-            credentials: Credentials {
+            key: Key::Own(Credentials {
                 access_key_id: "id".to_owned(),
                 secret_access_key: Hidden::new(SECRET),
                 session_token: None,
-            },
+            }),
             touch_refresh: Duration::from_secs(86_400),
             parallel: 1,
         };

@@ -1,6 +1,6 @@
 //! Caches in stores of objects: S3 and Azure's blobs. (GitHub's are in `actions_cache.rs`; what is common to all shared caches is in `shared_cache.rs`.)
 
-use crate::harness::{Azure, Bucket, Context, LIMIT, folder, own_with_busybox, run};
+use crate::harness::{Azure, Bucket, Context, LIMIT, Reply, Site, folder, own_with_busybox, run};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,83 @@ fn only_what_hits_is_fetched_and_nothing_is_sent_twice() {
         });
     assert_eq!(count(&fetched, "GET /manifests/buildkit"), 1, "{fetched:?}");
     assert!(blobs.len() <= 2 && blobs.values().all(|times| *times == 1), "{fetched:?}");
+}
+
+/// Lends the key of a bucket: as STS does, or as the service beside a container does.
+fn lender(bucket: &Bucket) -> Site {
+    let (id, secret) = (bucket.id.clone(), bucket.secret.clone());
+    Site::start(move |seen| {
+        let body = String::from_utf8_lossy(&seen.body).into_owned();
+        match (seen.method.as_str(), seen.path.as_str()) {
+            ("POST", "/sts/") if body.ends_with("WebIdentityToken=tok%2Fen.1") => {
+                Reply::ok(format!(
+                    "<AssumeRoleWithWebIdentityResponse><Credentials><AccessKeyId>{id}</AccessKeyId>\
+                     <SecretAccessKey>{secret}</SecretAccessKey><Expiration>2100-01-01T00:00:00Z</Expiration>\
+                     </Credentials></AssumeRoleWithWebIdentityResponse>"
+                ))
+            }
+            ("POST", _) => Reply {
+                body: b"<ErrorResponse><Error><Code>InvalidIdentityToken</Code><Message>not tok/en.2</Message></Error></ErrorResponse>".to_vec(),
+                ..Reply::status(400)
+            },
+            ("GET", "/key") if seen.header("authorization") == "Bearer pod" => {
+                Reply::ok(format!(r#"{{"AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Expiration": "2000-01-01T00:00:00Z"}}"#))
+            }
+            _ => Reply::status(403),
+        }
+    })
+}
+
+#[test]
+fn a_key_is_lent_for_a_token() {
+    let (one, two, bucket, files) = (own_with_busybox(), own_with_busybox(), Bucket::start(), folder());
+    let (lender, token) = (lender(&bucket), files.path().join("token"));
+    let (sts, service, file) = (lender.url("/sts/"), lender.url("/key"), token.to_str().unwrap());
+    fs::write(&token, "tok/en.1\n").unwrap();
+    let identity = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", file),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/ci"),
+        ("AWS_ENDPOINT_URL_STS", &sts),
+    ];
+    let cache = format!("{},mode=max", bucket.place());
+    one.build_with(&stages(), &["--tag", "a", "--cache-to", &cache], &identity);
+    // One key for all requests of a cache.
+    let asked = lender.seen();
+    let form = String::from_utf8(asked[0].body.clone()).unwrap();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    for part in [
+        "Action=AssumeRoleWithWebIdentity",
+        "RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fci",
+        "RoleSessionName=jettison",
+    ] {
+        assert!(form.split('&').any(|field| field == part), "{form}");
+    }
+    // From the service beside a container; a key that has ended is asked for again.
+    fs::write(&token, "Bearer pod").unwrap();
+    let container = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.as_str()),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file),
+    ];
+    two.build_with(&stages(), &["--tag", "a", "--cache-from", &bucket.place()], &container).all_cached();
+    assert!(lender.seen().len() > 1);
+    // What is refused is told, without the token.
+    fs::write(&token, "tok/en.2").unwrap();
+    let built = two.build_with(
+        &Context::dockerfile("FROM busybox\nRUN echo other\n"),
+        &["--cache-from", &bucket.place()],
+        &identity,
+    );
+    built
+        .out
+        .says("cannot take the role arn:aws:iam::123456789012:role/ci")
+        .says("InvalidIdentityToken: not xxxxx");
+    fs::remove_file(&token).unwrap();
+    let built = two.build_with(
+        &Context::dockerfile("FROM busybox\nRUN echo more\n"),
+        &["--cache-from", &bucket.place()],
+        &identity,
+    );
+    built.out.says("cannot read the token").says(file);
 }
 
 #[test]

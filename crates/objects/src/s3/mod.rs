@@ -8,10 +8,12 @@
 //! A blob is asked for first (HEAD). One that is there and was last written longer than [`Settings::touch_refresh`] ago is
 //! copied onto itself, so that a bucket may let what nobody uses expire. A large one is sent in parts (`multipart`).
 
+mod lent;
 mod multipart;
 mod profiles;
 mod sign;
 
+pub use lent::{Key, Token};
 pub use profiles::{Profile, profile};
 
 use crate::service::{Make, Payload, Reply, Request, Service, header_value, uri};
@@ -19,12 +21,14 @@ use crate::{Blob, Error, LARGEST_DOCUMENT, Objects, Open, Options, Put, Result, 
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Uri};
+use lent::Lent;
 use oci::{Digest, timestamp};
 use session::Hidden;
 use sign::Signer;
 use std::fs::File;
 use std::io::Write;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Answers without a blob or a document are not longer.
@@ -62,8 +66,8 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// Whether the bucket is in the path of URLs, not in the host's name.
     pub path_style: bool,
-    /// The key.
-    pub credentials: Credentials,
+    /// The key, or where it comes from.
+    pub key: Key,
     /// What is there and older is written anew.
     pub touch_refresh: Duration,
     /// How many blobs are written at once.
@@ -74,6 +78,8 @@ pub struct Settings {
 pub struct Store {
     settings: Settings,
     service: Service,
+    /// The key as it was last lent.
+    lent: Mutex<Option<Lent>>,
     name: String,
     /// The URL before an object's name, with a slash at its end.
     base: String,
@@ -96,11 +102,21 @@ impl Store {
         let at = settings.endpoint.as_deref().and_then(|endpoint| endpoint.split_once("://"));
         let at = at.map(|(_, host)| format!("{}/", host.trim_end_matches('/'))).unwrap_or_default();
         let name = format!("s3://{at}{}/{}", settings.bucket, settings.prefix);
-        let credentials = &settings.credentials;
-        let mut secrets = vec![credentials.secret_access_key.clone()];
-        secrets.extend(credentials.session_token.clone());
-        let service = Service::new(options, secrets)?;
-        Ok(Self { settings, service, name, base })
+        let service = Service::new(options, Vec::new())?;
+        Ok(Self { settings, service, lent: Mutex::new(None), name, base })
+    }
+
+    fn lent(&self) -> MutexGuard<'_, Option<Lent>> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that there is a key for the next request.
+    fn lend(&self) -> Result<()> {
+        let mut lent = self.lent();
+        if !lent.as_ref().is_some_and(|lent| lent.lasts(SystemTime::now())) {
+            *lent = Some(self.settings.key.fetch(&self.service, &self.settings.region)?);
+        }
+        Ok(())
     }
 
     fn document_key(&self, name: &str) -> String {
@@ -124,13 +140,15 @@ impl Store {
         payload: Payload<'a>,
         body: Digest,
     ) -> Request<'a> {
-        let Settings { credentials, region, .. } = &self.settings;
-        let signer = Signer { credentials, region, now: SystemTime::now() };
+        let lent = self.lent();
+        let credentials = &lent.as_ref().expect("because a key is lent before every request").credentials;
+        let signer = Signer { credentials, region: &self.settings.region, now: SystemTime::now() };
         signer.sign(method.as_str(), uri, &mut headers, body);
         Request { method, uri: uri.clone(), headers, payload }
     }
 
     fn send(&self, what: &str, limit: u64, make: Make<'_, '_>) -> Result<Reply> {
+        self.lend()?;
         self.service.send(what, limit, make).map_err(|error| self.explained(error))
     }
 
@@ -279,6 +297,7 @@ impl Objects for Store {
             }
             Ok(self.signed(Method::GET, &uri, headers, Payload::Empty, empty))
         };
+        self.lend()?;
         self.service
             .receive(&format!("read blob {}", blob.digest), blob, &make, sink, progress)
             .map_err(|error| self.explained(error))
@@ -345,11 +364,11 @@ mod tests {
             names: vec!["buildkit".to_owned()],
             endpoint: endpoint.map(str::to_owned),
             path_style,
-            credentials: Credentials {
+            key: Key::Own(Credentials {
                 access_key_id: "id".to_owned(),
                 secret_access_key: Hidden::new("secret"),
                 session_token: None,
-            },
+            }),
             touch_refresh: Duration::from_secs(86_400),
             parallel: 4,
         }

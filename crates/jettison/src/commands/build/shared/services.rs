@@ -14,7 +14,7 @@ use super::super::output::boolean;
 use super::attributes::Attributes;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
-use objects::s3::{self, Credentials, Profile};
+use objects::s3::{self, Credentials, Key, Profile, Token};
 use objects::{Objects, Options, actions, azure};
 use session::Hidden;
 use std::fs::File;
@@ -241,10 +241,10 @@ fn amazon(attributes: &mut Attributes, environment: &Environment) -> Outcome<s3:
     let region = region.or_else(|| profile.region.clone());
     let region = region
         .ok_or_else(|| attributes.wrong("type=s3 needs a region (or AWS_REGION in the environment)"))?;
-    let credentials = match key {
+    let key = match key {
         Some((access_key_id, secret)) => {
             let (secret_access_key, session_token) = (Hidden::new(secret), token.map(Hidden::new));
-            Credentials { access_key_id, secret_access_key, session_token }
+            Key::Own(Credentials { access_key_id, secret_access_key, session_token })
         }
         None => amazon_key(&bucket, environment, profile)?,
     };
@@ -257,7 +257,7 @@ fn amazon(attributes: &mut Attributes, environment: &Environment) -> Outcome<s3:
         names,
         endpoint,
         path_style,
-        credentials,
+        key,
         touch_refresh,
         parallel,
     })
@@ -290,28 +290,43 @@ fn read(path: &Path) -> String {
     if read.is_ok() { text } else { String::new() }
 }
 
-/// The key that stands in the environment, else in the profile.
-fn amazon_key(bucket: &str, environment: &Environment, profile: Profile) -> Outcome<Credentials> {
+/// The key by the environment or the profile, in the order of Amazon's own tools: a key in the environment, a token for a
+/// role, the profile's key, the service beside the container.
+fn amazon_key(bucket: &str, environment: &Environment, profile: Profile) -> Outcome<Key> {
     let key = environment.get("AWS_ACCESS_KEY_ID").zip(environment.get("AWS_SECRET_ACCESS_KEY"));
     if let Some((id, secret)) = key {
-        return Ok(Credentials {
+        return Ok(Key::Own(Credentials {
             access_key_id: id.to_owned(),
             secret_access_key: Hidden::new(secret),
             session_token: environment.get("AWS_SESSION_TOKEN").map(Hidden::new),
+        }));
+    }
+    if let Some((token, role)) =
+        environment.get("AWS_WEB_IDENTITY_TOKEN_FILE").zip(environment.get("AWS_ROLE_ARN"))
+    {
+        let endpoints = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+        return Ok(Key::WebIdentity {
+            role: role.to_owned(),
+            session: environment.get("AWS_ROLE_SESSION_NAME").unwrap_or("jettison").to_owned(),
+            token_file: token.into(),
+            endpoint: endpoints.iter().find_map(|name| environment.get(name)).map(str::to_owned),
         });
     }
     if let Some(credentials) = profile.credentials {
-        return Ok(credentials);
+        return Ok(Key::Own(credentials));
     }
-    // Ways that Amazon's own tools know besides.
-    let others = [
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ];
-    let other = others.into_iter().find(|name| environment.get(name).is_some()).map(str::to_owned);
-    let other = other.or(profile.other_way);
-    let other = other.map(|way| format!("; `{way}` is not supported")).unwrap_or_default();
+    let relative = environment.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let url = relative.map(|path| format!("http://169.254.170.2{path}"));
+    let full = environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI").map(str::to_owned);
+    if let Some(url) = url.or(full) {
+        let file =
+            environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(|path| Token::File(path.into()));
+        let text =
+            environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(|text| Token::Text(Hidden::new(text)));
+        return Ok(Key::Container { url, token: file.or(text) });
+    }
+    // A way that Amazon's own tools know besides.
+    let other = profile.other_way.map(|way| format!("; `{way}` is not supported")).unwrap_or_default();
     Err(CommandError::new(format!("there is no key to the S3 bucket `{bucket}`{other}")).hint(
         "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `aws configure export-credentials --format env` \
          prints them for any profile, role or instance",
