@@ -12,6 +12,7 @@
 //! a blob already, compressed in whatever way, leaves as that blob; only a new one, or each with `force`, is made as
 //! [`Packing::compression`] says.
 
+use crate::at_hand::{at_hand, obtainable};
 use crate::{Annotations, Error, Result};
 use attest::Statement;
 use layer::{Compression, LayerId};
@@ -37,6 +38,8 @@ pub struct Packing {
     pub attestations_as_images: bool,
     /// Free text in the documents.
     pub annotations: Annotations,
+    /// The registry that it all goes to, `host[:port]`: blobs that this is known to have need not be here.
+    pub registry: Option<String>,
 }
 
 impl Packing {
@@ -251,10 +254,15 @@ impl Bundle {
             annotations: Annotations::default(),
             index: false,
             attestations_as_images: false,
+            registry: None,
             ..packing.clone()
         };
         let default = about_image == Packing::default();
-        let kept = if default && annotations.is_empty() { kept(store, image, &infos)? } else { None };
+        let kept = if default && annotations.is_empty() {
+            kept(store, forms, image, &infos, packing.registry.as_deref())?
+        } else {
+            None
+        };
         let (document, manifest) = match kept {
             Some((document, manifest)) => {
                 for (info, descriptor) in infos.into_iter().zip(&manifest.layers) {
@@ -265,7 +273,9 @@ impl Bundle {
             None => {
                 let mut layers = Vec::with_capacity(infos.len());
                 for info in infos {
-                    let (descriptor, copied) = blob(store, forms, &info, packing, follower)?;
+                    let registry = packing.registry.as_deref();
+                    let at_hand = |blob: &Descriptor| at_hand(store, forms, &info, blob, registry);
+                    let (descriptor, copied) = blob(store, forms, &info, packing, at_hand, follower)?;
                     self.layer(info, &descriptor, copied, follower)?;
                     layers.push(descriptor);
                 }
@@ -316,7 +326,13 @@ pub(crate) fn infos(store: &Store, image: &Image) -> Result<Vec<LayerInfo>> {
 }
 
 /// The manifest that the image came with, where all its blobs can still be had.
-fn kept(store: &Store, image: &Image, infos: &[LayerInfo]) -> Result<Option<(Document, Manifest)>> {
+fn kept(
+    store: &Store,
+    forms: &Forms,
+    image: &Image,
+    infos: &[LayerInfo],
+    registry: Option<&str>,
+) -> Result<Option<(Document, Manifest)>> {
     let Some(descriptor) = &image.manifest else { return Ok(None) };
     if store.has_blob(&descriptor.digest)?.is_none() {
         return Ok(None);
@@ -327,7 +343,7 @@ fn kept(store: &Store, image: &Image, infos: &[LayerInfo]) -> Result<Option<(Doc
         return Ok(None);
     }
     for (layer, info) in manifest.layers.iter().zip(infos) {
-        if !obtainable(store, info, &layer.digest)? {
+        if !obtainable(store, info, &layer.digest)? || !at_hand(store, forms, info, layer, registry)? {
             return Ok(None);
         }
     }
@@ -335,19 +351,14 @@ fn kept(store: &Store, image: &Image, infos: &[LayerInfo]) -> Result<Option<(Doc
     Ok(Some((Document { descriptor, bytes }, manifest)))
 }
 
-/// Whether the bytes of a layer's blob can be had: here, or where they are known to be.
-pub(crate) fn obtainable(store: &Store, info: &LayerInfo, digest: &Digest) -> Result<bool> {
-    Ok(info.remote.as_ref().is_some_and(|remote| remote.descriptor.digest == *digest)
-        || store.has_blob(digest)?.is_some()
-        || !store.blob_sources(digest)?.is_empty())
-}
-
 /// The blob that a layer leaves as: one that it has, or one that is made now; and whether it has its bytes beside.
+/// `at_hand` says of a blob that is elsewhere whether it serves.
 pub(crate) fn blob(
     store: &Store,
     forms: &Forms,
     info: &LayerInfo,
     packing: &Packing,
+    at_hand: impl Fn(&Descriptor) -> Result<bool>,
     follower: &mut dyn Follower,
 ) -> Result<(Descriptor, bool)> {
     let kind = |blob: &Descriptor| media_type::layer_compression(&blob.media_type);
@@ -369,8 +380,14 @@ pub(crate) fn blob(
     }
     // What is here is compressed again rather than looked for in a cache that may be gone.
     let again = |remote: &&store::Remote| remote.is_lasting() || !info.is_local();
-    let remote = || Some(info.remote.as_ref().filter(again)?.descriptor.clone()).filter(|blob| serves(blob));
-    let (blob, copied) = match known.or_else(remote) {
+    if known.is_none()
+        && let Some(remote) = info.remote.as_ref().filter(again)
+        && serves(&remote.descriptor)
+        && at_hand(&remote.descriptor)?
+    {
+        known = Some(remote.descriptor.clone());
+    }
+    let (blob, copied) = match known {
         Some(blob) => (blob, false),
         None => {
             let compression = packing.compression.unwrap_or(Compression::Gzip);

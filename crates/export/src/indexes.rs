@@ -1,7 +1,8 @@
 //! Indexes in the store: what a bundle of several images becomes under a name, and what a name gives back to leave, byte
 //! for byte as it came.
 
-use crate::bundle::{Document, LayerBlob, infos, nobody, obtainable};
+use crate::at_hand::obtainable;
+use crate::bundle::{Document, LayerBlob, infos, nobody};
 use crate::{Bundle, Error, Follower, Packing, Result};
 use oci::{Descriptor, Digest, Index, Manifest, Platform, Reference, media_type};
 use snapshot::Forms;

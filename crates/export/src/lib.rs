@@ -8,6 +8,7 @@
 
 mod annotations;
 pub mod archive;
+mod at_hand;
 mod beside;
 mod bundle;
 pub mod cache;

@@ -6,6 +6,7 @@
 //! What is pushed of an image is kept with it: a second push sends the same bytes. A blob that another repository of the
 //! same registry is known to have is asked for there first.
 
+use crate::at_hand;
 use crate::beside::beside;
 use crate::indexes::{self, Leaving};
 use crate::{Attester, Bundle, Document, LayerBlob, Packing, Result};
@@ -91,9 +92,10 @@ impl Pusher<'_> {
         target: &Reference,
         by_digest: bool,
     ) -> Result<Bundle> {
+        let packing = Packing { registry: Some(target.host().to_owned()), ..packing.clone() };
         let bundle = self.layers(target, |send| {
             let forms = self.forms.clone().packing_at(self.vertex);
-            Bundle::telling(self.store, &forms, images, packing, attester, &mut |layer: &LayerBlob| {
+            Bundle::telling(self.store, &forms, images, &packing, attester, &mut |layer: &LayerBlob| {
                 send(layer)
             })
         })?;
@@ -160,16 +162,8 @@ impl Pusher<'_> {
 
     /// Another repository of the same registry that is known to have the blob.
     fn elsewhere(&self, info: &LayerInfo, digest: &Digest, target: &Reference) -> Result<Option<String>> {
-        let mut sources = self.store.blob_sources(digest)?;
-        sources.extend(
-            info.remote
-                .iter()
-                .filter(|remote| remote.descriptor.digest == *digest)
-                .map(|remote| remote.reference.clone()),
-        );
-        Ok(sources
-            .iter()
-            .filter_map(|text| text.parse::<Reference>().ok())
+        Ok(at_hand::sources(self.store, info, digest)?
+            .into_iter()
             .find(|source| source.host() == target.host() && source.path() != target.path())
             .map(|source| source.path().to_owned()))
     }

@@ -485,6 +485,38 @@ fn layers_are_compressed_as_asked() {
 }
 
 #[test]
+fn a_layer_leaves_without_the_registry_that_has_its_blob() {
+    let kit = Kit::new();
+    let made = kit.store.image(&kit.image().image.to_string()).unwrap().unwrap();
+    // As after a pull whose layers were here already: a manifest of blobs that are there, not here.
+    let blob = |at: u8| Descriptor::new(oci::media_type::OCI_LAYER_GZIP, Digest::of(&[at]), 1);
+    let config = Descriptor::new(oci::media_type::OCI_CONFIG, made.id, made.config.len() as u64);
+    let manifest = Manifest::oci(config, vec![blob(0), blob(1)]);
+    for layer in &manifest.layers {
+        kit.store.add_blob_source(&layer.digest, "registry.test/app").unwrap();
+    }
+    let new = store::NewImage {
+        config: made.config,
+        stack: made.stack,
+        manifest: Some((manifest.descriptor(), manifest.to_bytes())),
+        ..store::NewImage::default()
+    };
+    let image = kit.store.put_image(&new).unwrap();
+    let digests = |packing: &Packing| {
+        let layers = kit.bundle(&[image], packing).layers.into_iter();
+        layers.map(|layer| layer.descriptor.digest).collect::<Vec<_>>()
+    };
+    let to = |host: &str| Packing { registry: Some(host.to_owned()), ..Packing::default() };
+    let theirs = [blob(0).digest, blob(1).digest];
+    assert_eq!(digests(&to("registry.test")), theirs, "that registry needs no bytes");
+    // Nobody is in reach: what is here is compressed.
+    for packing in [Packing::default(), to("other.test")] {
+        let own = digests(&packing);
+        assert!(own.iter().all(|digest| kit.store.has_blob(digest).unwrap().is_some()), "{own:?}");
+    }
+}
+
+#[test]
 fn a_rewritten_layer_has_the_same_files_and_no_later_time() {
     let kit = Kit::new();
     let stack = kit.stack();

@@ -28,7 +28,7 @@ const WAITING: usize = 4;
 /// The whole of an upload has no limit of time; each of its steps has.
 const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Opens the bytes of a blob; called again when an upload starts anew.
+/// Opens the bytes of a blob; called again when an upload starts anew. It may wait, for another client too.
 pub type Open<'a> = &'a dyn Fn() -> io::Result<Box<dyn Read + Send>>;
 
 /// How a blob came to be in the registry.
@@ -288,7 +288,8 @@ async fn fill(
     progress: &dyn Fn(u64),
 ) -> Result<()> {
     let unreadable = |source| Error::Reader { what: subject.what.to_owned(), source };
-    let mut reader = open().map_err(unreadable)?;
+    // Opening may take long: a blob that is elsewhere is fetched then, by a client with a runtime of its own.
+    let mut reader = tokio::task::block_in_place(open).map_err(unreadable)?;
     let Range { start: mut sent, end: size } = part;
     io::copy(&mut (&mut reader).take(sent), &mut io::sink()).map_err(unreadable)?;
     while sent < size {

@@ -103,7 +103,8 @@ pub fn contents(
         }
         let diff_id = forms.diff_ids(&[*id])?[0].digest;
         let info = store.layers(&[*id])?.pop().flatten().ok_or(snapshot::Error::NoLayer { id: *id })?;
-        let (descriptor, _) = bundle::blob(store, forms, &info, packing, &mut bundle::nobody)?;
+        let elsewhere = |_: &Descriptor| Ok(true);
+        let (descriptor, _) = bundle::blob(store, forms, &info, packing, elsewhere, &mut bundle::nobody)?;
         at.insert(*id, config.layers.len());
         config.layers.push(Layer {
             blob: Some(descriptor.digest),

@@ -1,7 +1,7 @@
 //! A real registry on the loopback: pull, push, log in, mirrors.
 
 use crate::harness::{
-    Context, LIMIT, Registry, free_port, own, own_with_busybox, run, run_with_input, unique,
+    Context, LIMIT, Registry, folder, free_port, own, own_with_busybox, run, run_with_input, unique,
 };
 use serde_json::Value;
 use std::fs;
@@ -67,6 +67,34 @@ fn a_second_push_sends_only_what_is_missing() {
     let other = own();
     other.ok(&["pull", "--quiet", &name]);
     assert_eq!(other.files(&name).text("pushed"), "changed\n");
+}
+
+#[test]
+fn a_layer_that_is_elsewhere_too_needs_nobody_else() {
+    let (one, two, gone) = (Registry::open(), Registry::open(), Registry::open());
+    let (maker, house) = (own_with_busybox(), own_with_busybox());
+    let (there, base) = (format!("{}/there:1", gone.address), format!("{}/base:1", one.address));
+    let context = image();
+    // Layers that are the same in every store.
+    let same = ["--build-arg", "SOURCE_DATE_EPOCH=1000000000"];
+    for name in [&there, &base] {
+        maker.build(&context, &[&same[..], &["--push", "--tag", name]].concat());
+    }
+    house.build(&context, &[&same[..], &["--tag", "made-here"]].concat());
+    house.ok(&["pull", &there]);
+    drop(gone);
+    let target = format!("{}/made-here", two.address);
+    house.ok(&["push", "made-here", &target]);
+    let archive = folder();
+    let archive = archive.path().join("saved.tar");
+    house.ok(&["save", "--format", "oci-archive", "--output", archive.to_str().unwrap(), &there]);
+    assert_eq!(own().ok(&["run", "--rm", &target]).stdout, "pushed\n");
+
+    // What is nowhere but in another registry is fetched while it is pushed.
+    let context = Context::dockerfile(&format!("FROM {base}\nCMD [\"cat\", \"/f\"]\n"));
+    let moved = format!("{}/moved", two.address);
+    own().build(&context, &["--push", "--tag", &moved]);
+    assert_eq!(own().ok(&["run", "--rm", &moved]).stdout, "f\n");
 }
 
 #[test]

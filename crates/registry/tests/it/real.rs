@@ -50,6 +50,15 @@ fn what_is_pushed_is_pulled() {
 
     assert!(fetch(&client, &name, &descriptor).unwrap() == layer);
     assert_eq!(fetch(&client, &name, &blob_of(b"")).unwrap(), b"");
+    // Bytes that are fetched from elsewhere when they are wanted, by the same client.
+    let third = server.name("team/third:1");
+    let elsewhere = || -> std::io::Result<Box<dyn Read + Send>> {
+        let bytes = fetch(&client, &name, &descriptor).map_err(std::io::Error::other)?;
+        Ok(Box::new(std::io::Cursor::new(bytes)))
+    };
+    let pushed = client.push_blob(&third, &descriptor, &elsewhere, None, &|_| {}).unwrap();
+    assert_eq!(pushed, Pushed::Uploaded);
+
     // The second half, on top of a first half that is here.
     let mut have = Hasher::new();
     have.update(&layer[..1 << 20]);
