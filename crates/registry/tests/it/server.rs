@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) fn quick() -> Options {
     let mut options = Options::default();
     options.retry.first_delay = Duration::from_millis(5);
-    options.timeouts.stall = Duration::from_millis(300);
+    options.timeouts.stall = Duration::from_secs(1);
     options
 }
 

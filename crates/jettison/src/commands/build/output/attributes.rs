@@ -207,6 +207,7 @@ impl Attributes {
             kind,
             names: if names.is_empty() { self.names } else { names.to_vec() },
             packing: Packing {
+                registry: None,
                 compression: self.compression,
                 level: self.level,
                 force: self.force,
