@@ -268,11 +268,12 @@ mod tests {
         }
     }
 
-    fn put(out: Out<'_>, bytes: &[u8]) {
+    fn put(out: Out<'_>, bytes: &[u8]) -> Result<()> {
         match out {
             Out::Stream(out) => out.write_all(bytes).unwrap(),
             Out::File(file) => file.writer().write_all(bytes).unwrap(),
         }
+        Ok(())
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -286,7 +287,7 @@ mod tests {
         let path = temp.path().join("archive");
         for text in ["one", "two"] {
             file::<_, Error>(&path, |out| {
-                put(out, text.as_bytes());
+                put(out, text.as_bytes())?;
                 assert_eq!(names(temp.path()).len(), usize::from(text == "two"));
                 Ok(())
             })
@@ -294,7 +295,7 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         let failed: Result<()> = file(&path, |out| {
-            put(out, b"half");
+            put(out, b"half")?;
             Err(Error::IndexAnnotations)
         });
         assert!(matches!(failed, Err(Error::IndexAnnotations)));
@@ -310,7 +311,7 @@ mod tests {
         assert_eq!(error.to_string(), "cannot write `small/o.tar`");
         assert_eq!(error.hint().unwrap(), "it took 2.10MB");
         // What is still held back when all is written counts, too.
-        let error = stream(Path::new("x"), Full(2), |out| Ok::<_, Error>(out.write_all(b"abc").unwrap()));
+        let error = stream(Path::new("x"), Full(2), |out| put(Out::Stream(out), b"abc"));
         assert!(matches!(error.unwrap_err(), Error::Target { written: 2, .. }));
         let temp = tempfile::tempdir().unwrap();
         let error = file(&temp.path().join("none/x"), |_| Ok::<_, Error>(())).unwrap_err();
@@ -324,8 +325,8 @@ mod tests {
 
     #[test]
     fn what_is_no_regular_file_stays_one() {
-        file(Path::new("/dev/null"), |out| Ok::<_, Error>(put(out, b"x"))).unwrap();
-        let error = file(Path::new("/dev/full"), |out| Ok::<_, Error>(put(out, b"x"))).unwrap_err();
+        file(Path::new("/dev/null"), |out| put(out, b"x")).unwrap();
+        let error = file(Path::new("/dev/full"), |out| put(out, b"x")).unwrap_err();
         assert_eq!(error.hint().unwrap(), "it took 0B");
     }
 }
