@@ -4,6 +4,7 @@
 use crate::commands::{self, build, containers, images, registry as registry_commands, system};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
+use crate::globals::GlobalArgs;
 use crate::{parsing, screen};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -13,8 +14,16 @@ use std::ffi::OsString;
 /// The commands are Docker's, in both spellings: `jettison build` is `jettison image build`, `jettison run` is
 /// `jettison container run`. Called by the name `docker` it behaves the same.
 #[derive(Debug, Parser)]
-#[command(name = "jettison", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    name = "jettison",
+    version,
+    disable_help_subcommand = true,
+    disable_version_flag = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    globals: GlobalArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -145,11 +154,16 @@ pub(crate) struct RegistryArgs {
 }
 
 /// Runs the command line and gives the exit code.
-pub(crate) fn run(args: Vec<OsString>, environment: Environment) -> u8 {
+pub(crate) fn run(mut args: Vec<OsString>, environment: Environment) -> u8 {
     if let [_, word] = &args[..]
         && word == containers::MONITOR
     {
         return containers::monitor();
+    }
+    // `help image build` is `image build --help`.
+    if args.get(1).is_some_and(|word| word == "help") {
+        args.remove(1);
+        args.push("--help".into());
     }
     let matches = match parsing::parse(Cli::command, &args) {
         Ok(matches) => matches,
@@ -166,7 +180,7 @@ pub(crate) fn run(args: Vec<OsString>, environment: Environment) -> u8 {
         }
     };
     let outcome = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => dispatch(cli, environment),
+        Ok(cli) => cli.globals.apply(environment).and_then(|environment| dispatch(cli.command, environment)),
         Err(error) => Err(CommandError::usage(error.to_string())),
     };
     match outcome {
@@ -178,8 +192,8 @@ pub(crate) fn run(args: Vec<OsString>, environment: Environment) -> u8 {
     }
 }
 
-fn dispatch(cli: Cli, environment: Environment) -> Outcome {
-    match cli.command {
+fn dispatch(command: Command, environment: Environment) -> Outcome {
+    match command {
         Command::Build(args) | Command::Image(ImageCommand::Build(args)) => build::build(*args, environment),
         Command::Builder(BuilderCommand::Build(args)) | Command::Buildx(BuilderCommand::Build(args)) => {
             build::build(*args, environment)

@@ -109,6 +109,18 @@ impl Environment {
         }
     }
 
+    /// An environment of these variables.
+    #[cfg(test)]
+    pub(crate) fn of<'a>(vars: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        Self { vars: vars.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(), uid: 0 }
+    }
+
+    /// The same with another folder of Docker's config.json.
+    pub(crate) fn with_docker_config(mut self, folder: PathBuf) -> Self {
+        self.vars.insert("DOCKER_CONFIG".to_owned(), folder.into());
+        self
+    }
+
     /// The user on the host.
     pub(crate) fn uid(&self) -> u32 {
         self.uid
@@ -128,9 +140,12 @@ impl Environment {
         self.vars.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
-    /// The user's home directory.
+    /// The user's home directory: that of the environment, else of the users' file.
     pub(crate) fn home(&self) -> PathBuf {
-        self.path("HOME").unwrap_or_else(|| "/".into())
+        let given = self.path("HOME").filter(|home| home.is_absolute());
+        given
+            .or_else(|| home_in(&std::fs::read_to_string("/etc/passwd").ok()?, self.uid))
+            .unwrap_or_else(|| "/".into())
     }
 
     /// The folder of the store.
@@ -194,5 +209,28 @@ impl Environment {
     pub(crate) fn program_folders(&self) -> Vec<PathBuf> {
         let path = self.vars.get("PATH").cloned().unwrap_or_default();
         std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+    }
+}
+
+/// The home of a user as passwd(5) has it: `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`.
+fn home_in(passwd: &str, uid: u32) -> Option<PathBuf> {
+    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mut of_user = fields.filter(|fields| fields.get(2).and_then(|id| id.parse().ok()) == Some(uid));
+    of_user.find_map(|fields| Some(PathBuf::from(fields.get(5)?)).filter(|home| home.is_absolute()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_stands_in_the_users_file() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbad\nodd:x:7:7::home:\nann:x:1000:1000:Ann,,,:/home/ann:/bin/sh\n";
+        for (uid, home) in [(0, Some("/root")), (1000, Some("/home/ann")), (7, None), (8, None)] {
+            assert_eq!(home_in(passwd, uid), home.map(PathBuf::from), "{uid}");
+        }
+        let home = |home: &str| Environment::of([("HOME", home.to_owned())]).home();
+        assert_eq!(home("/given"), PathBuf::from("/given"));
+        assert_ne!(home("relative"), PathBuf::from("relative"));
     }
 }

@@ -16,9 +16,11 @@
 
 mod cli;
 mod commands;
+mod docker_config;
 mod engine;
 mod environment;
 mod error;
+mod globals;
 mod interrupts;
 mod parsing;
 mod pulling;

@@ -1,5 +1,6 @@
 //! How registries and other servers are reached: what flags, files and environment say, as plain options.
 
+use crate::docker_config;
 use crate::engine::RegistryFlags;
 use crate::environment::Environment;
 use registry::{Credentials, DaemonConf, Error, RegistriesConf, Result, Retry, Timeouts};
@@ -18,6 +19,9 @@ const COMMIT: u32 = 10;
 pub(crate) fn registries(environment: &Environment, flags: &RegistryFlags) -> Result<registry::Options> {
     let mut files: Vec<_> = flags.auth_file.iter().cloned().collect();
     files.extend(environment.auth_files());
+    let docker = environment.docker_config();
+    // As with Docker, a broken one is no reason to fail what needs no login.
+    files.retain(|file| *file != docker || docker_config::is_sound(environment));
     let credentials = Credentials {
         files,
         helper_dirs: environment.program_folders(),

@@ -41,7 +41,7 @@ pub(crate) fn generate(args: &GenerateArgs, mut command: Command) -> Outcome {
             }
         }
         Kind::Man => {
-            let mut command = command.disable_help_subcommand(true).after_long_help(variables());
+            let mut command = command.after_long_help(variables());
             command.build();
             page(&command, "jettison", &args.out)?;
         }

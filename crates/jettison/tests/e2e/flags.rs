@@ -99,3 +99,71 @@ fn flags_of_other_builders() {
     let outline = shared().ok(&["build", "--print=targets", context.text()]).stdout;
     assert!(outline.starts_with("TARGET"), "{outline}");
 }
+
+#[test]
+fn flags_before_the_command() {
+    let house = own_with_busybox();
+    let folder = Context::new();
+    folder.write("config.json", r#"{"proxies":{"default":{"httpProxy":"http://127.0.0.1:9"}}}"#);
+    let config = ["--config", folder.text()];
+    let asked = ["run", "--rm", "busybox", "printenv", "HTTP_PROXY"];
+    assert_eq!(house.ok(&[&config[..], &asked].concat()).text(), "http://127.0.0.1:9");
+    assert_eq!(house.fails(1, &asked).stdout, "");
+    let others = ["-D", "--log-level=debug", "-H", "unix:///var/run/docker.sock", "-c", "default", "--tls"];
+    house.ok(&[&others[..], &["images", "-q"]].concat());
+    for elsewhere in [["--host", "tcp://127.0.0.1:1"], ["--context", "far"]] {
+        let refused = house.fails(125, &[&elsewhere[..], &["images"]].concat());
+        refused.says(&format!("{} {}: there is no daemon to speak to", elsewhere[0], elsewhere[1]));
+    }
+    assert_eq!(house.ok(&["-v"]).stdout, house.ok(&["--version"]).stdout);
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let text = |args: &[&str]| shared().ok(args).stdout;
+    assert_eq!(text(&["help"]), text(&["--help"]));
+    assert_eq!(text(&["help", "run"]), text(&["run", "--help"]));
+    assert_eq!(text(&["help", "image", "build"]), text(&["image", "build", "--help"]));
+    shared().fails(125, &["help", "nothing"]).says("unrecognized subcommand 'nothing'");
+}
+
+#[test]
+fn proxies_of_dockers_settings_reach_steps_and_containers() {
+    let house = own_with_busybox();
+    let docker = house.home().join(".docker");
+    std::fs::create_dir_all(&docker).unwrap();
+    let settings = r#"{"proxies":{"default":{"httpProxy":"http://127.0.0.1:9","noProxy":"a,b"}}}"#;
+    std::fs::write(docker.join("config.json"), settings).unwrap();
+    let context = Context::dockerfile("FROM busybox\nRUN env | grep -i proxy | sort > /proxies\n");
+    let files = house.files_of(&context, &["--build-arg", "NO_PROXY=c"]);
+    let expected = "HTTP_PROXY=http://127.0.0.1:9\nNO_PROXY=c\nhttp_proxy=http://127.0.0.1:9\nno_proxy=a,b\n";
+    assert_eq!(files.text("proxies"), expected);
+    // They are no part of a key, nor of the image.
+    std::fs::write(docker.join("config.json"), settings.replace(":9", ":10")).unwrap();
+    house.build(&context, &["--tag", "proxied"]).cached("RUN");
+    assert!(!house.inspect("proxied").to_string().contains("127.0.0.1"));
+    let command = "env | grep -i proxy | sort";
+    let out = house.ok(&["run", "--rm", "-e", "http_proxy=mine", "busybox", "sh", "-c", command]);
+    assert_eq!(out.stdout, "HTTP_PROXY=http://127.0.0.1:10\nNO_PROXY=a,b\nhttp_proxy=mine\nno_proxy=a,b\n");
+}
+
+#[test]
+fn broken_settings_of_docker_cost_a_warning() {
+    let house = own_with_busybox();
+    let registry = Registry::open();
+    let name = format!("127.0.0.1:{}/broken:1", registry.port());
+    house.ok(&["push", "busybox", &name]);
+    let docker = house.home().join(".docker");
+    std::fs::create_dir_all(&docker).unwrap();
+    std::fs::write(docker.join("config.json"), "{").unwrap();
+    let out = house.ok(&["pull", &name]);
+    let warnings = out.stderr.lines().filter(|line| line.starts_with("warning: ")).count();
+    assert_eq!(warnings, 1, "{}", out.stderr);
+    out.says(".docker/config.json is passed over: EOF while parsing");
+    // What is not understood is not written over.
+    let mut login = house.command(&["login", "-u", "a", "--password-stdin", &name]);
+    login.current_dir("/");
+    let refused = run_with_input(login, Some(b"b"), LIMIT);
+    assert_ne!(refused.code, Some(0));
+    assert_eq!(std::fs::read_to_string(docker.join("config.json")).unwrap(), "{");
+}

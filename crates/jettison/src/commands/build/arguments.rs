@@ -3,6 +3,7 @@
 use super::allow::Allowed;
 use super::context;
 use crate::cli::RegistryArgs;
+use crate::docker_config;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
 use crate::parsing::boolean;
@@ -305,6 +306,11 @@ impl BuildArgs {
                 }
             }
         }
+        // As with Docker's command line, its settings' proxies are build arguments; what is given here counts.
+        let proxies = docker_config::proxies(environment).into_iter();
+        let proxies: Vec<_> =
+            proxies.filter(|(name, _)| build_args.iter().all(|(given, _)| given != name)).collect();
+        build_args.extend(proxies);
         let labels = self
             .label
             .iter()

@@ -282,7 +282,10 @@ impl ContainerArgs {
                 .as_ref()
                 .map(|text| if text.is_empty() { Vec::new() } else { vec![text.clone()] }),
             command: self.words.get(1..).unwrap_or_default().to_vec(),
-            env: values::variables(&self.env_file, &self.env, environment)?,
+            env: values::with_proxies(
+                values::variables(&self.env_file, &self.env, environment)?,
+                environment,
+            ),
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             options: RunOptions {

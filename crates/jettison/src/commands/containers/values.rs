@@ -1,5 +1,6 @@
 //! Values of flags: sizes, environment files, limits, hosts, keys.
 
+use crate::docker_config;
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome};
 use std::collections::BTreeMap;
@@ -57,6 +58,15 @@ pub(super) fn variables(
         all.extend(variable(entry, environment)?);
     }
     Ok(all)
+}
+
+/// The variables of a container: those that are given, and the proxies of Docker's settings that they do not set.
+pub(super) fn with_proxies(mut given: Vec<String>, environment: &Environment) -> Vec<String> {
+    let is_given = |name: &str| given.iter().any(|entry| entry.split('=').next() == Some(name));
+    let proxies = docker_config::proxies(environment).into_iter().filter(|(name, _)| !is_given(name));
+    let proxies: Vec<String> = proxies.map(|(name, value)| format!("{name}={value}")).collect();
+    given.extend(proxies);
+    given
 }
 
 /// The lines of an environment or label file: without empty ones and comments, without space before them.
