@@ -75,6 +75,8 @@ enum Command {
     Logout(registry_commands::LogoutArgs),
     /// Load images from an archive
     Load(images::LoadArgs),
+    /// Make an image of a tar with a file system
+    Import(images::ImportArgs),
     /// Save images to an archive
     Save(images::SaveArgs),
     /// Commands about the whole store
@@ -118,6 +120,8 @@ enum ImageCommand {
     Push(registry_commands::PushArgs),
     /// Load images from an archive
     Load(images::LoadArgs),
+    /// Make an image of a tar with a file system
+    Import(images::ImportArgs),
     /// Save images to an archive
     Save(images::SaveArgs),
     /// Remove images that are not used
@@ -224,6 +228,9 @@ fn dispatch(command: Command, environment: Environment) -> Outcome {
         Command::Login(args) => registry_commands::login(args, environment),
         Command::Logout(args) => registry_commands::logout(&args, environment),
         Command::Load(args) | Command::Image(ImageCommand::Load(args)) => images::load(&args, environment),
+        Command::Import(args) | Command::Image(ImageCommand::Import(args)) => {
+            images::import(&args, environment)
+        }
         Command::Save(args) | Command::Image(ImageCommand::Save(args)) => images::save(&args, environment),
         Command::System(command) => system::system(&command, environment),
         Command::Prune(args) => system::prune(&args, environment, system::What::All),

@@ -19,7 +19,7 @@ const MOST_SMALL: u64 = 64 << 20;
 /// The most members that an archive may have.
 const MOST_MEMBERS: usize = 200_000;
 /// The most bytes of an archive after decompression.
-const MOST_BYTES: u64 = 1 << 40;
+pub(super) const MOST_BYTES: u64 = 1 << 40;
 /// So many links are followed from one member to the next.
 const MOST_LINKS: usize = 8;
 

@@ -7,6 +7,8 @@
 //! OCI layout    oci-layout  index.json  blobs/sha256/<manifest, config, layer>
 //! ```
 //!
+//! A tar that is neither but a file system itself becomes an image of one layer ([`import()`]).
+//!
 //! A tar's members come in any order and the documents that say what they are may come last, so small members are kept
 //! in memory and large ones go straight into the store as blobs, each under the digest of its bytes. Then the documents
 //! are read, layers that the store has not are unpacked several at once, and all new layers become visible together,
@@ -17,10 +19,13 @@ mod import;
 mod members;
 mod oci;
 mod ours;
+mod tree;
 
+pub use tree::import;
+
+use self::import::Contents;
 use crate::{Error, Result};
 use ::oci::{Digest, Platform, Reference};
-use import::Contents;
 use members::{Archive, Layout, Members};
 use progress::VertexHandle;
 use snapshot::Forms;
@@ -104,7 +109,7 @@ fn read(
     if let Some(platform) = platform {
         found.keep_for(platform, name)?;
     }
-    import::import(store, forms, members, found, name, vertex)
+    self::import::import(store, forms, members, found, name, vertex)
 }
 
 /// Collects what was written in vain: after an error everything, else what no image needed.

@@ -34,6 +34,7 @@ mod harness;
 mod hosts;
 mod images;
 mod imagetools;
+mod imports;
 mod indexes;
 mod interrupts;
 mod language;

@@ -4,6 +4,7 @@ mod allow;
 mod arguments;
 mod attest;
 mod call;
+mod changes;
 mod context;
 mod failure;
 mod lower;
@@ -16,6 +17,7 @@ mod warn;
 mod watch;
 
 pub(crate) use arguments::BuildArgs;
+pub(crate) use changes::config as changed;
 
 use crate::engine::{Engine, RegistryFlags, git_options};
 use crate::environment::Environment;

@@ -3,6 +3,7 @@
 mod archive;
 pub(crate) mod filter;
 mod history;
+mod import;
 mod inspect;
 mod list;
 mod remove;
@@ -11,6 +12,7 @@ mod tree;
 pub(crate) use archive::{LoadArgs, SaveArgs, load, save};
 pub(crate) use filter as filters;
 pub(crate) use history::{HistoryArgs, history};
+pub(crate) use import::{ImportArgs, import};
 pub(crate) use inspect::{InspectArgs, inspect, show};
 pub(crate) use list::{ListArgs, list};
 pub(crate) use remove::{RemoveArgs, TagArgs, remove, tag};
