@@ -241,18 +241,7 @@ pub(super) fn inspect(args: &InspectArgs, environment: Environment) -> Outcome {
 pub(super) fn prune(args: &PruneArgs, environment: Environment) -> Outcome {
     let filters = filter::Filters::parse(&args.filter)?;
     if !args.force {
-        use std::io::IsTerminal;
-        if !std::io::stdin().is_terminal() {
-            return Err(
-                CommandError::new("all containers that do not run would be removed").hint("say --force")
-            );
-        }
-        screen::say("All containers that do not run will be removed. Continue? [y/N]");
-        let mut answer = String::new();
-        let _ = std::io::stdin().read_line(&mut answer);
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(0);
-        }
+        crate::commands::system::confirm("container", "  - all stopped containers\n")?;
     }
     let (engine, containers) = super::open_to_remove(environment)?;
     for id in prune_those(&containers, |summary| filters.fits(summary, &engine))? {

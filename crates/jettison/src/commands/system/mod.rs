@@ -7,7 +7,7 @@ mod volumes;
 
 pub(crate) use df::{DfArgs, df, du};
 pub(crate) use facts::{InfoArgs, VersionArgs, info, version};
-pub(crate) use prune::{PruneArgs, What, prune};
+pub(crate) use prune::{PruneArgs, What, confirm, prune};
 pub(crate) use volumes::{VolumeCommand, volume, volume_value};
 
 use crate::environment::Environment;

@@ -9,9 +9,12 @@ use crate::{screen, table};
 use clap::Args;
 use oci::Reference;
 use serde_json::json;
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, Read};
 use std::time::{Duration, SystemTime};
 use store::{Kinds, Prune, Pruned};
+
+/// Nobody types a longer answer, in bytes.
+const LONGEST_ANSWER: u64 = 1 << 10;
 
 /// Remove what is not used.
 #[derive(Debug, Default, Args)]
@@ -34,6 +37,8 @@ pub(crate) struct PruneArgs {
     /// `json` for what was removed as one object
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     format: Option<String>,
+    #[arg(long, hide = true)]
+    builder: Option<String>,
 }
 
 /// What is pruned.
@@ -62,8 +67,14 @@ pub(crate) fn prune(args: &PruneArgs, environment: Environment, what: What) -> O
     if what == What::Volumes && older_than.is_some() {
         return Err(CommandError::usage("--filter: `until` is not known for volumes"));
     }
-    if !args.force && std::io::stdin().is_terminal() && !agreed(args, what)? {
-        return Ok(0);
+    if !args.force {
+        let name = match what {
+            What::All => "system",
+            What::Images => "image",
+            What::Builds => "builder",
+            What::Volumes => "volume",
+        };
+        confirm(name, &goes(args, what))?;
     }
     rootless::enter()?;
     let engine = Engine::to_remove(environment);
@@ -124,9 +135,21 @@ fn bytes(text: &str) -> Outcome<u64> {
     Ok((number * 1024f64.powi(power)) as u64)
 }
 
-/// Asks before anything goes.
-fn agreed(args: &PruneArgs, what: What) -> Outcome<bool> {
-    let goes = match (what, args.all) {
+/// Asks before anything goes; the answer may be piped in, and none is no.
+pub(crate) fn confirm(command: &str, goes: &str) -> Outcome<()> {
+    screen::ask(&format!("WARNING! This will remove:\n{goes}\nAre you sure you want to continue? [y/N] "));
+    let mut answer = String::new();
+    std::io::stdin().lock().take(LONGEST_ANSWER).read_line(&mut answer)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(CommandError::new(format!("{command} prune has been cancelled"))
+            .hint("answer with `y`, or say `--force`")),
+    }
+}
+
+/// What goes, a line each.
+fn goes(args: &PruneArgs, what: What) -> String {
+    match (what, args.all) {
         (What::All, all) => {
             let mut goes = vec!["all stopped containers".to_owned()];
             if args.volumes {
@@ -147,11 +170,7 @@ fn agreed(args: &PruneArgs, what: What) -> Outcome<bool> {
         (What::Volumes, false) => {
             "  - all anonymous local volumes not used by at least one container\n".to_owned()
         }
-    };
-    screen::ask(&format!("WARNING! This will remove:\n{goes}\nAre you sure you want to continue? [y/N] "));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
 }
 
 /// What Docker prints after a prune.
