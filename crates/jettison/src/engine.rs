@@ -39,6 +39,9 @@ impl RegistryFlags {
                 Ok::<_, CommandError>((user.to_owned(), password.to_owned()))
             })
             .transpose()?;
+        if let Some(file) = args.authfile.as_ref().filter(|file| !file.exists()) {
+            return Err(CommandError::usage(format!("--authfile: there is no file `{}`", file.display())));
+        }
         Ok(Self {
             insecure: !args.tls_verify,
             auth_file: args.authfile.clone(),

@@ -308,8 +308,9 @@ impl BuildArgs {
         }
         // As with Docker's command line, its settings' proxies are build arguments; what is given here counts.
         let proxies = docker_config::proxies(environment).into_iter();
-        let proxies: Vec<_> =
-            proxies.filter(|(name, _)| build_args.iter().all(|(given, _)| given != name)).collect();
+        let proxies: Vec<_> = proxies
+            .filter(|(name, _)| build_args.iter().all(|(given, _)| !given.eq_ignore_ascii_case(name)))
+            .collect();
         build_args.extend(proxies);
         let labels = self
             .label
@@ -350,7 +351,12 @@ impl BuildArgs {
             contexts,
             network,
             extra_hosts: self.extra_hosts()?,
-            shm_size: self.shm_size.as_deref().map(bytes).transpose()?.unwrap_or(0),
+            shm_size: self
+                .shm_size
+                .as_deref()
+                .map(|text| bytes("--shm-size", text))
+                .transpose()?
+                .unwrap_or(0),
             ulimits: self.ulimit.iter().map(|text| ulimit(text)).collect::<Outcome<_>>()?,
             trust_host_ca: self.trust_host_ca || environment.get("JETTISON_TRUST_HOST_CA") == Some("1"),
             allow_host_network: allowed.network_host,
@@ -477,7 +483,7 @@ pub(crate) fn agents(flags: &[String], environment: &Environment) -> Outcome<Age
 }
 
 /// A size with a unit: `64m`, `1g`, `512k`, `100b`.
-pub(crate) fn bytes(text: &str) -> Outcome<u64> {
+fn bytes(flag: &str, text: &str) -> Outcome<u64> {
     let lower = text.to_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &lower[digits.len()..] {
@@ -486,9 +492,9 @@ pub(crate) fn bytes(text: &str) -> Outcome<u64> {
         "m" | "mb" | "mib" => 1 << 20,
         "g" | "gb" | "gib" => 1 << 30,
         "t" | "tb" | "tib" => 1u64 << 40,
-        _ => return Err(CommandError::usage(format!("`{text}` is not a size like 64m or 1g"))),
+        _ => return Err(CommandError::usage(format!("{flag}: `{text}` is not a size like 64m or 1g"))),
     };
-    let wrong = || CommandError::usage(format!("`{text}` is not a size like 64m or 1g"));
+    let wrong = || CommandError::usage(format!("{flag}: `{text}` is not a size like 64m or 1g"));
     digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)
 }
 

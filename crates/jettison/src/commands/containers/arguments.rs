@@ -1,5 +1,6 @@
 //! The flags of `run` and `create`.
 
+use super::foreign::ForeignArgs;
 use super::{mounts, values};
 use crate::cli::RegistryArgs;
 use crate::environment::Environment;
@@ -9,6 +10,9 @@ use container::{Limits, NetworkMode, NewContainer, RunOptions};
 use oci::Platform;
 use std::net::IpAddr;
 use std::path::PathBuf;
+
+/// Docker's least memory: with less a process is killed before it begins.
+const LEAST_MEMORY: u64 = 6 << 20;
 
 /// Run a command in a new container
 #[derive(Debug, Args)]
@@ -219,6 +223,8 @@ pub(crate) struct ContainerArgs {
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<String>,
     #[command(flatten)]
+    foreign: ForeignArgs,
+    #[command(flatten)]
     pub(super) registry: RegistryArgs,
     /// The image, then the command in place of the image's and its arguments
     #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
@@ -247,6 +253,7 @@ impl ContainerArgs {
         if self.restart != "no" && !self.restart.is_empty() {
             return Err(CommandError::usage(format!("--restart={} is not supported yet", self.restart)));
         }
+        self.foreign.check()?;
         let security = self.security()?;
         let mut ports = Vec::new();
         for spec in &self.publish {
@@ -343,8 +350,12 @@ impl ContainerArgs {
             Some("-1") => Some(u64::MAX),
             _ => size("--memory-swap", &self.memory_swap)?,
         };
+        let memory = size("--memory", &self.memory)?.filter(|memory| *memory > 0);
+        if memory.is_some_and(|memory| memory < LEAST_MEMORY) {
+            return Err(CommandError::usage("--memory: the least that a container can be given is 6MB"));
+        }
         Ok(Limits {
-            memory: size("--memory", &self.memory)?.filter(|memory| *memory > 0),
+            memory,
             memory_swap,
             memory_reservation: size("--memory-reservation", &self.memory_reservation)?,
             pids: self.pids_limit.and_then(|pids| u64::try_from(pids).ok()).filter(|pids| *pids > 0),

@@ -106,7 +106,7 @@ fn row(summary: &Summary, image: String, whole: bool) -> Value {
         "ID": if whole { &summary.id } else { &summary.id[..12] },
         "Image": image,
         "Command": if whole { command } else { cut(&command, 20) },
-        "CreatedAt": time::rfc3339(summary.created),
+        "CreatedAt": crate::commands::images::stamp(summary.created),
         "RunningFor": time::ago(summary.created),
         "Ports": ports(summary),
         "State": summary.state.status.name(),

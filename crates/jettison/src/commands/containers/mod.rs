@@ -3,6 +3,7 @@
 mod arguments;
 mod copy;
 mod filter;
+mod foreign;
 mod list;
 mod logs;
 mod mounts;
@@ -49,6 +50,7 @@ pub(crate) enum Command {
     /// Send a signal to running containers
     Kill(single::KillArgs),
     /// Remove containers
+    #[command(alias = "remove")]
     Rm(single::RemoveArgs),
     /// Wait until containers have ended, and print their exit codes
     Wait(single::WaitArgs),

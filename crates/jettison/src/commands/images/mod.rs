@@ -11,7 +11,7 @@ mod tree;
 
 pub(crate) use archive::{LoadArgs, SaveArgs, load, save};
 pub(crate) use filter as filters;
-pub(crate) use history::{HistoryArgs, history};
+pub(crate) use history::{HistoryArgs, history, stamp};
 pub(crate) use import::{ImportArgs, import};
 pub(crate) use inspect::{InspectArgs, inspect, show};
 pub(crate) use list::{ListArgs, list};
