@@ -1,11 +1,12 @@
 //! The command line: one definition, from which help, manual pages and completions are made. Doc comments are the
 //! manual.
 
-use crate::commands::{self, build, containers, images, registry as registry_commands, system};
+use crate::commands::{self, build, builders, containers, images, registry as registry_commands, system};
 use crate::environment::Environment;
 use crate::error::{CommandError, Outcome, USAGE};
 use crate::globals::GlobalArgs;
 use crate::{parsing, screen};
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -37,11 +38,9 @@ enum Command {
     #[command(subcommand)]
     Image(ImageCommand),
     /// Commands about builds
-    #[command(subcommand)]
-    Builder(BuilderCommand),
+    Builder(BuilderArgs),
     /// Commands about builds
-    #[command(subcommand)]
-    Buildx(BuilderCommand),
+    Buildx(BuilderArgs),
     /// Commands about containers that have the same name alone and after `container`.
     #[command(flatten)]
     Containers(containers::Command),
@@ -91,6 +90,9 @@ enum Command {
     Info(system::InfoArgs),
     /// Show the version
     Version(system::VersionArgs),
+    /// Build the targets of a bake file
+    #[command(hide = true)]
+    Bake(BakeArgs),
     /// Write the manual pages or completions to a folder
     #[command(hide = true)]
     Generate(commands::generate::GenerateArgs),
@@ -128,6 +130,24 @@ enum ImageCommand {
     Prune(system::PruneArgs),
 }
 
+/// Commands about builds, with the flags that buildx takes before their names.
+#[derive(Debug, Args)]
+struct BuilderArgs {
+    #[arg(long, hide = true)]
+    builder: Option<String>,
+    #[arg(short = 'D', long, hide = true)]
+    debug: bool,
+    #[command(subcommand)]
+    command: BuilderCommand,
+}
+
+/// Whatever is said to `bake`.
+#[derive(Debug, Args)]
+struct BakeArgs {
+    #[arg(num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
 /// Commands about builds.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -138,6 +158,12 @@ enum BuilderCommand {
     Prune(system::PruneArgs),
     /// Show what builds left
     Du(system::DfArgs),
+    /// The commands about builders.
+    #[command(flatten)]
+    Builders(builders::Command),
+    /// Build the targets of a bake file
+    #[command(hide = true)]
+    Bake(BakeArgs),
     /// Look at images in registries, and make indexes there
     #[command(subcommand)]
     Imagetools(registry_commands::ImagetoolsCommand),
@@ -172,8 +198,9 @@ pub(crate) fn run(mut args: Vec<OsString>, environment: Environment) -> u8 {
     let matches = match parsing::parse(Cli::command, &args) {
         Ok(matches) => matches,
         Err(error) => {
-            // Help and version are answers, not errors.
-            let answer = !error.use_stderr();
+            // Help and version are answers, not errors; so is the help of a group that is called alone.
+            let answer =
+                !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
             let text = error.render();
             if answer {
                 screen::out(&text.to_string());
@@ -199,9 +226,8 @@ pub(crate) fn run(mut args: Vec<OsString>, environment: Environment) -> u8 {
 fn dispatch(command: Command, environment: Environment) -> Outcome {
     match command {
         Command::Build(args) | Command::Image(ImageCommand::Build(args)) => build::build(*args, environment),
-        Command::Builder(BuilderCommand::Build(args)) | Command::Buildx(BuilderCommand::Build(args)) => {
-            build::build(*args, environment)
-        }
+        Command::Builder(group) | Command::Buildx(group) => builder(group, environment),
+        Command::Bake(args) => bake(&args),
         Command::Containers(command) => containers::command(command, environment),
         Command::Ps(args) => containers::list(&args, environment),
         Command::Container(command) => containers::group(command, environment),
@@ -220,11 +246,7 @@ fn dispatch(command: Command, environment: Environment) -> Outcome {
             registry_commands::push(&args, environment)
         }
         Command::Copy(args) => registry_commands::copy(&args, environment),
-        Command::Imagetools(command)
-        | Command::Builder(BuilderCommand::Imagetools(command))
-        | Command::Buildx(BuilderCommand::Imagetools(command)) => {
-            registry_commands::imagetools(&command, environment)
-        }
+        Command::Imagetools(command) => registry_commands::imagetools(&command, environment),
         Command::Login(args) => registry_commands::login(args, environment),
         Command::Logout(args) => registry_commands::logout(&args, environment),
         Command::Load(args) | Command::Image(ImageCommand::Load(args)) => images::load(&args, environment),
@@ -235,15 +257,28 @@ fn dispatch(command: Command, environment: Environment) -> Outcome {
         Command::System(command) => system::system(&command, environment),
         Command::Prune(args) => system::prune(&args, environment, system::What::All),
         Command::Image(ImageCommand::Prune(args)) => system::prune(&args, environment, system::What::Images),
-        Command::Builder(BuilderCommand::Prune(args)) | Command::Buildx(BuilderCommand::Prune(args)) => {
-            system::prune(&args, environment, system::What::Builds)
-        }
-        Command::Builder(BuilderCommand::Du(args)) | Command::Buildx(BuilderCommand::Du(args)) => {
-            system::du(&args, environment)
-        }
         Command::Volume(command) => system::volume(&command, environment),
         Command::Info(args) => system::info(&args, environment),
         Command::Version(args) => system::version(&args),
         Command::Generate(args) => commands::generate::generate(&args, Cli::command()),
     }
+}
+
+/// A command after `builder` or `buildx`.
+fn builder(group: BuilderArgs, environment: Environment) -> Outcome {
+    match group.command {
+        BuilderCommand::Build(args) => build::build(*args, environment),
+        BuilderCommand::Prune(args) => system::prune(&args, environment, system::What::Builds),
+        BuilderCommand::Du(args) => system::du(&args, environment),
+        BuilderCommand::Imagetools(command) => registry_commands::imagetools(&command, environment),
+        BuilderCommand::Builders(command) => builders::command(command, group.builder.as_deref()),
+        BuilderCommand::Bake(args) => bake(&args),
+    }
+}
+
+/// `bake` is not there yet, and says so.
+fn bake(args: &BakeArgs) -> Outcome {
+    let target = args.words.iter().find(|word| !word.starts_with('-')).map_or("TARGET", String::as_str);
+    Err(CommandError::new("`bake` is not supported yet")
+        .hint(format!("build a target by itself, as `jettison build --file FILE --tag {target} .`")))
 }

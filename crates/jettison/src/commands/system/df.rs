@@ -22,6 +22,8 @@ pub(crate) struct DfArgs {
     /// `table`, `json`, `table TEMPLATE` or a template
     #[arg(long, value_name = "FORMAT", conflicts_with = "verbose")]
     format: Option<String>,
+    #[arg(long, hide = true)]
+    builder: Option<String>,
 }
 
 /// Runs `system df`.
