@@ -5,7 +5,7 @@ use crate::harness::{
     Context, Exchange, Fault, FaultProxy, House, LIMIT, Out, Point, Registry, folder, held, own, run, unique,
 };
 use oci::Digest;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -195,9 +195,18 @@ fn a_broken_push_ends_right_or_clean() {
     house.ok(&["push", "three", &format!("{}/image:v1", clean.address)]);
     let seen = clean.seen();
     assert!(seen.len() >= 13, "{seen:?}");
+    // Another address each time, that no case had before: the store knows of no repository there to take layers from.
+    let known = Mutex::new(HashSet::from([clean.address.clone()]));
+    let fresh = || {
+        loop {
+            let proxy = FaultProxy::before(&registry);
+            if known.lock().unwrap().insert(proxy.address.clone()) {
+                return proxy;
+            }
+        }
+    };
     all(&cases(&seen), |case| {
-        // Another address each time: the store knows of no other repository there.
-        let (proxy, repository) = (FaultProxy::before(&registry), unique("case"));
+        let (proxy, repository) = (fresh(), unique("case"));
         let target = format!("{}/{repository}:v1", proxy.address);
         let mut point = case.point.clone();
         point.target = point.target.replace("/v2/image/", &format!("/v2/{repository}/"));
