@@ -51,8 +51,7 @@ fn of_the_users_agent_a_step_can_use_keys_but_not_change_them() {
          RUN --mount=type=ssh,target=/mine /ssh/add -L > /own && echo $SSH_AUTH_SOCK >> /own\n",
     );
     let (first, second) = (new_key(&context.path().join("first")), new_key(&context.path().join("second")));
-    let outside = Context::new();
-    let agent = SshAgent::start(outside.path().join("agent"));
+    let agent = SshAgent::start();
     agent.add(&["-q", &context.at("first")]);
     let all = [
         "build",

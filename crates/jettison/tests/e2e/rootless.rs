@@ -5,6 +5,7 @@
 
 use crate::harness::{
     Context, Files, LIMIT, Out, busybox, http_get, new_key, own_with_busybox, program, put_ssh_add, run,
+    short_folder,
 };
 use serde_json::Value;
 use std::fs;
@@ -23,7 +24,7 @@ impl Plain {
     /// A user for whom `/etc/subuid` and `/etc/subgid` say `count` ids; 0 is no line.
     fn new(uid: u32, count: u32) -> Self {
         // The workspace may be where only root may go.
-        let folder = tempfile::Builder::new().prefix("jettison-e2e-").tempdir_in("/tmp").unwrap();
+        let folder = short_folder();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let ranges = if count == 0 { String::new() } else { format!("plain:{}:{count}\n", 200_000 + uid) };
         let passwd = format!(

@@ -1,6 +1,6 @@
 //! Debian's docker engine, as a peer: on a socket of its own.
 
-use super::{LIMIT, folder, run};
+use super::{LIMIT, folder, run, short_folder};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,12 +15,14 @@ pub(crate) struct DockerEngine {
     process: Child,
     client: &'static str,
     folder: TempDir,
+    /// Its sockets, and those of its containerd.
+    sockets: TempDir,
 }
 
 impl DockerEngine {
     /// Starts it. It ends with the thread that calls this.
     pub(crate) fn start() -> Self {
-        let folder = folder();
+        let (folder, sockets) = (folder(), short_folder());
         let path = |name: &str| folder.path().join(name);
         let log = File::create(path("log")).unwrap();
         fs::write(path("daemon.json"), "{}").unwrap();
@@ -35,17 +37,17 @@ impl DockerEngine {
                 "--bridge=none",
             ])
             .arg(format!("--data-root={}", path("data").display()))
-            .arg(format!("--exec-root={}", path("exec").display()))
+            .arg(format!("--exec-root={}", sockets.path().join("exec").display()))
             .arg(format!("--pidfile={}", path("pid").display()))
             .arg(format!("--config-file={}", path("daemon.json").display()))
-            .arg(format!("--host=unix://{}", path("sock").display()))
+            .arg(format!("--host=unix://{}", sockets.path().join("sock").display()))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         let process =
             daemon.spawn().expect("`setpriv` and `dockerd` are installed by `cargo xtask test setup`");
         let client = CLIENTS.iter().find(|client| !client.starts_with('/') || fs::exists(client).unwrap());
-        let mut engine = Self { process, client: client.expect("the list has a bare name"), folder };
+        let mut engine = Self { process, client: client.expect("the list has a bare name"), folder, sockets };
         let begun = Instant::now();
         loop {
             let version = run(engine.docker(&["version", "--format", "{{.Server.Version}}"]), LIMIT);
@@ -69,7 +71,7 @@ impl DockerEngine {
         command
             .args(args)
             .stdin(Stdio::null())
-            .env("DOCKER_HOST", format!("unix://{}", self.path("sock").display()))
+            .env("DOCKER_HOST", format!("unix://{}", self.sockets.path().join("sock").display()))
             .env("DOCKER_CONFIG", self.path("client"))
             .env("DOCKER_BUILDKIT", "1");
         command

@@ -128,6 +128,11 @@ pub(crate) fn folder() -> TempDir {
     tempfile::Builder::new().prefix("test-").tempdir_in(run_folder()).unwrap()
 }
 
+/// A folder for sockets and the like, whose paths may not be as long as the path to the workspace can be.
+pub(crate) fn short_folder() -> TempDir {
+    tempfile::Builder::new().prefix("jettison-e2e-").tempdir_in("/tmp").unwrap()
+}
+
 /// A store, and the home folder of the user who owns it.
 pub(crate) struct House {
     folder: PathBuf,

@@ -1,16 +1,15 @@
 //! Debian's podman, as a peer: with a storage of its own.
 
-use super::{LIMIT, run};
+use super::{LIMIT, run, short_folder};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A storage, removed when it is dropped. It is not in the folder of this run, which is as long as the path to the
-/// workspace: podman takes no state folder (`--runroot`) past 50 characters.
+/// A storage, removed when it is dropped: podman takes no state folder (`--runroot`) past 50 characters.
 pub(crate) struct Podman(TempDir);
 
 impl Podman {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir_in("/tmp").unwrap())
+        Self(short_folder())
     }
 
     /// What podman prints for arguments that it takes.

@@ -1,11 +1,12 @@
 //! Keys, an agent of OpenSSH, and its tools in a form that runs over any root.
 
-use super::Context;
+use super::{Context, short_folder};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// A new ed25519 key without a passphrase; gives the public part of its `.pub` file.
 pub(crate) fn new_key(path: &Path) -> String {
@@ -53,14 +54,18 @@ pub(crate) fn put_ssh_add(context: &Context) {
 pub(crate) struct SshAgent {
     socket: PathBuf,
     child: Child,
+    _folder: TempDir,
 }
 
 impl SshAgent {
-    /// One that listens at a path.
-    pub(crate) fn start(socket: PathBuf) -> Self {
+    /// Starts it with no keys.
+    pub(crate) fn start() -> Self {
+        let folder = short_folder();
+        let socket = folder.path().join("agent");
         let mut command = Command::new("ssh-agent");
         command.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null());
-        let agent = Self { child: command.spawn().expect("`ssh-agent` is installed"), socket };
+        let agent =
+            Self { child: command.spawn().expect("`ssh-agent` is installed"), socket, _folder: folder };
         for _ in 0..1000 {
             if UnixStream::connect(&agent.socket).is_ok() {
                 return agent;
