@@ -29,9 +29,9 @@ impl<W: Write> Write for Told<'_, W> {
 }
 
 impl Forms {
-    /// A blob of the layer with this compression, as OCI calls it. A blob that the layer has already serves, wherever
-    /// it came from and however hard it was compressed; else it is made with `level` (nothing is the compression's
-    /// own) and kept with the layer.
+    /// A blob of the layer with this compression, as OCI calls it. A blob of it that is here serves, wherever it came from
+    /// and however hard it was compressed; so does one elsewhere, for a layer that has no files here. Else it is made with
+    /// `level` (nothing is the compression's own) and kept with the layer.
     ///
     /// # Errors
     /// The layer's bytes cannot be had or written; xz and bzip2 are not written; a level that there is not.
@@ -58,8 +58,9 @@ impl Forms {
         };
         let info = self.infos(&[id])?.remove(0);
         let known = info.blobs.iter().chain(info.remote.iter().map(|remote| &remote.descriptor));
-        for blob in known {
-            if media_type::layer_compression(&blob.media_type) == Some(wanted) {
+        for blob in known.filter(|blob| media_type::layer_compression(&blob.media_type) == Some(wanted)) {
+            // One that is elsewhere serves a layer that has nothing else.
+            if !info.is_local() || self.store().has_blob(&blob.digest)?.is_some() {
                 return Ok((blob.clone(), false));
             }
         }
