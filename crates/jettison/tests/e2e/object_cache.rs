@@ -162,14 +162,15 @@ fn a_bucket_that_refuses_costs_a_warning_and_shows_no_key() {
     built.out.says("warning: the cache s3://");
     built.out.says("SignatureDoesNotMatch");
     built.ran("RUN cat /src/f");
-    let failed = house.try_build(&stages(), &["--cache-to", &wrong]);
+    let failed = house.try_build(&stages(), &["--cache-to", &format!("{wrong},ignore-error=false")]);
     assert_eq!(failed.out.code, Some(1), "{}", failed.out.stderr);
     assert!(!failed.out.stderr.contains("ofNoUse123") && !built.out.stderr.contains("ofNoUse123"));
-    house.build(&stages(), &["--cache-to", &format!("{wrong},ignore-error=true")]);
+    house.build(&stages(), &["--cache-to", &wrong]).out.says("the cache was not written");
     // No key at all: a warning for what is read, an error for what is written.
     let built = house.build(&stages(), &["--cache-from", &bucket.place()]);
     built.out.says("warning: a cache is not used: there is no key to the S3 bucket `cache`");
-    let failed = house.try_build(&stages(), &["--cache-to", &bucket.place()]);
+    let strict = format!("{},ignore-error=false", bucket.place());
+    let failed = house.try_build(&stages(), &["--cache-to", &strict]);
     assert_eq!(failed.out.code, Some(1));
     failed.out.says("hint: give AWS_ACCESS_KEY_ID");
     // A bucket without a cache, and one that is not there. What the store has is not asked for at all.
@@ -230,7 +231,7 @@ fn another_machine_runs_nothing_with_a_cache_in_a_container_of_azures() {
     let fresh = Context::dockerfile("FROM busybox\nRUN echo fresh\n");
     let built = two.build(&fresh, &["--cache-from", place]);
     built.out.says("warning: a cache is not used: there is no key to the storage account `devstoreaccount1`");
-    let wrong = format!("{place},secret_access_key=bm9Vc2U=");
+    let wrong = format!("{place},secret_access_key=bm9Vc2U=,ignore-error=false");
     let failed = two.try_build(&fresh, &["--cache-to", &wrong]);
     assert_eq!(failed.out.code, Some(1));
     failed.out.says("AuthorizationFailure");

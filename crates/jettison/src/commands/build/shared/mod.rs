@@ -8,8 +8,8 @@
 //! | `s3`, `gha`, `azblob` | as module `services` has it | the same |
 //!
 //! All of `--cache-to` know `mode=min|max` (not inline), `compression`, `compression-level`, `force-compression` and
-//! `ignore-error`. A name alone is `type=registry,ref=NAME`. A cache that cannot be read costs a warning and a limited
-//! time, never the build.
+//! `ignore-error`. A name alone is `type=registry,ref=NAME`. A cache that cannot be read or written costs a warning and a
+//! limited time, never the build: unlike BuildKit's, `ignore-error` is true unless it is given.
 
 mod attributes;
 mod import;
@@ -113,7 +113,7 @@ pub(crate) fn to(texts: &[String], environment: &Environment) -> Outcome<Vec<Cac
             .transpose()
             .map_err(|_| attributes.wrong("compression-level is a number"))?;
         let force = attributes.boolean("force-compression", false)?;
-        let ignore_error = attributes.boolean("ignore-error", false)?;
+        let ignore_error = attributes.boolean("ignore-error", true)?;
         let to = match kind.as_str() {
             "registry" => Some(At::Registry(reference(&mut attributes)?)),
             "local" => {

@@ -9,6 +9,7 @@ use export::layout;
 use export::push::Pusher;
 use layer::LayerId;
 use progress::{Progress, VertexHandle};
+use registry::Client;
 use std::sync::Arc;
 
 /// Writes the caches that are not inline. `wanted`: whether the build still goes on.
@@ -61,8 +62,8 @@ fn one(
     let bundle = |contents| cache::bundle(contents, &cache.packing, cache.as_index);
     match at {
         At::Registry(reference) => {
-            let client = engine.client(reference.host())?;
-            Pusher { store, forms: &forms, client, vertex, tell: &|_| {} }.bundle(
+            let client = Client::new(engine.impatient_options(reference.host())?)?;
+            Pusher { store, forms: &forms, client: &client, vertex, tell: &|_| {} }.bundle(
                 &bundle(contents),
                 reference,
                 false,
